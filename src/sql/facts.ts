@@ -1,0 +1,129 @@
+/**
+ * What a statement's text alone says. Names are as written; the catalog resolves them (`catalog/reach.ts`).
+ * Facts never depend on session state, so they can be cached by text.
+ */
+
+/** A relation named in the statement: one entry for each place where it stands. */
+export interface RelationUse {
+  readonly schema: string | undefined;
+  readonly name: string;
+  /** `read`: rows flow out of it. `write`: target of INSERT/UPDATE/DELETE/MERGE/COPY FROM/TRUNCATE (an UPDATE, DELETE or MERGE target is listed as `read` too). `define`: named by DDL. */
+  readonly mode: 'read' | 'write' | 'define';
+  /** How often the reference is evaluated side by side: 1, or more where it stands in a CTE that is named several times. Saturates at 1e9. */
+  readonly times: number;
+}
+
+/** Two relation uses tied by an equality that holds for every row they give together: `a.x = b.y` ANDed at top level of WHERE or JOIN ON, or USING (x). Indexes into `relations`. */
+export interface KeyLink {
+  readonly left: number;
+  readonly leftColumn: string;
+  readonly right: number;
+  readonly rightColumn: string;
+}
+
+/** A function called anywhere in the statement (also in FROM, in casts written as calls, in DEFAULTs). One entry for each distinct (schema, name, window). */
+export interface FunctionUse {
+  readonly schema: string | undefined;
+  readonly name: string;
+  /** Number of calls, multiplied like `RelationUse.times`. */
+  readonly times: number;
+  /** Called with OVER. */
+  readonly window: boolean;
+}
+
+/** An operator written in the statement, other than the plain built-in ones that the analyser knows to be spelled the same in pg_catalog; `schema` set for OPERATOR(s.+). */
+export interface OperatorUse {
+  readonly schema: string | undefined;
+  readonly name: string;
+}
+
+/** A type named in a cast, column definition or constructor. Built-in grammar types (`int`, `varchar`) come with schema `pg_catalog`. */
+export interface TypeUse {
+  readonly schema: string | undefined;
+  readonly name: string;
+}
+
+export type StatementKind =
+  | 'select' | 'insert' | 'update' | 'delete' | 'merge' | 'values'
+  | 'create_table_as' | 'select_into' | 'create_view' | 'create_matview' | 'refresh_matview'
+  | 'copy_to' | 'copy_from'
+  | 'declare_cursor' | 'fetch' | 'move' | 'close_cursor'
+  | 'prepare' | 'execute' | 'deallocate' | 'discard'
+  | 'explain' | 'do' | 'call'
+  | 'set' | 'reset' | 'show'
+  | 'begin' | 'commit' | 'rollback' | 'savepoint' | 'release' | 'rollback_to' | 'prepare_transaction' | 'commit_prepared' | 'rollback_prepared'
+  | 'listen' | 'unlisten' | 'notify' | 'lock' | 'truncate' | 'vacuum' | 'analyze'
+  | 'ddl'      // any other definition statement
+  | 'code'     // CREATE FUNCTION/PROCEDURE/TRIGGER/RULE/OPERATOR/CAST/AGGREGATE/base TYPE/LANGUAGE/EXTENSION/EVENT TRIGGER and their ALTERs
+  | 'other';   // anything else that the grammar accepts and that holds no query (CHECKPOINT, GRANT, COMMENT ...)
+
+/** Where COPY reads or writes. */
+export type CopyEndpoint = 'client' | 'file' | 'program';
+
+export interface CopyFacts {
+  readonly endpoint: CopyEndpoint;
+  readonly format: 'text' | 'csv' | 'binary';
+  /** The first CopyData is a line of column names. */
+  readonly header: boolean;
+}
+
+/** What a statement does to the session's named statements and cursors (SQL level). `name` undefined means ALL. */
+export type NamedAction =
+  | { readonly kind: 'prepare'; readonly name: string; readonly body: StatementFacts }
+  | { readonly kind: 'execute'; readonly name: string }
+  | { readonly kind: 'deallocate'; readonly name: string | undefined }
+  | { readonly kind: 'declare'; readonly name: string; readonly body: StatementFacts; readonly hold: boolean }
+  | { readonly kind: 'fetch'; readonly name: string; readonly move: boolean }
+  | { readonly kind: 'close'; readonly name: string | undefined }
+  | { readonly kind: 'discard'; readonly what: 'all' | 'plans' | 'temp' | 'sequences' };
+
+/** A setting that the statement changes: SET, RESET, ALTER ROLE/DATABASE/SYSTEM ... SET, CREATE FUNCTION ... SET. */
+export interface SettingChange {
+  /** Lower case, as PostgreSQL compares it; `*` for RESET ALL. */
+  readonly name: string;
+  /** Undefined for RESET/DEFAULT or where the value is not a plain literal. */
+  readonly value: string | undefined;
+}
+
+export interface StatementFacts {
+  readonly kind: StatementKind;
+  /** The parser's name of the top node, e.g. `SelectStmt`; for the audit log and for messages. */
+  readonly node: string;
+  /** EXPLAIN's, PREPARE's, DECLARE's and COPY (query)'s inner statement is merged into these lists. */
+  readonly relations: readonly RelationUse[];
+  readonly links: readonly KeyLink[];
+  readonly functions: readonly FunctionUse[];
+  readonly operators: readonly OperatorUse[];
+  readonly types: readonly TypeUse[];
+  /** The statement's shape lets one value hold any number of rows: ARRAY(sub-select), recursive CTE, JSON_ARRAY(query), JSON_ARRAYAGG, JSON_OBJECTAGG, XMLAGG ... Aggregates by name are judged by the catalog. */
+  readonly packs: boolean;
+  /** GROUP BY, HAVING or an aggregate-only syntax (FILTER, WITHIN GROUP, DISTINCT in a call) is present. */
+  readonly grouped: boolean;
+  /** Contains INSERT/UPDATE/DELETE/MERGE at any depth (data-modifying CTEs too), or row locks (FOR UPDATE ...). */
+  readonly modifies: boolean;
+  /** Relations or views that this statement makes (CTAS, SELECT INTO, CREATE VIEW ...), replaces, renames, attaches or alters, as {schema, name}. */
+  readonly defines: readonly { readonly schema: string | undefined; readonly name: string }[];
+  /** Anything that can change what a name means (DDL of relations, functions, types, schemas, operators, roles; SET search_path is in `settings`). */
+  readonly changesCatalog: boolean;
+  readonly copy: CopyFacts | undefined;
+  readonly named: NamedAction | undefined;
+  readonly settings: readonly SettingChange[];
+  /** EXPLAIN with ANALYZE. */
+  readonly explainAnalyze: boolean;
+  /** Reasons why the text does not say all that the statement does (DO, CALL, node kind not known ...). Empty for most statements. */
+  readonly opaque: readonly string[];
+  /** Categories of `deny` that the text alone proves. */
+  readonly categories: readonly TextCategory[];
+  /** Byte offset and length of the statement in its text (UTF-8). */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Categories that need no catalog: see `deny` in the configuration reference. */
+export type TextCategory = 'code' | 'server_files' | 'remote' | 'replication' | 'opaque' | 'copy_out';
+
+/** Result of analysing one Query or Parse text. */
+export type Analysis =
+  | { readonly kind: 'statements'; readonly statements: readonly StatementFacts[] }   // empty array: the empty query
+  | { readonly kind: 'syntax_error'; readonly message: string; readonly position: number | undefined } // libpg_query's grammar rejects it
+  | { readonly kind: 'opaque'; readonly reason: string };                             // too large, timed out, parser trapped, queue full ...
