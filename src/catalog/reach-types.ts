@@ -1,0 +1,46 @@
+/** What a statement reaches once its names are resolved against the catalog. */
+
+/** A class as the policy defines it, in the catalog's terms. */
+export interface ClassDefinition {
+  readonly name: string;
+  /** Relation patterns: exact `schema.name` or globs (`crm.contact_*`, `*.customers`), each with its subject key columns (empty: none told). */
+  readonly relations: readonly { readonly pattern: string; readonly subject: readonly string[] }[];
+  /** Functions named by ops as reading the class, `schema.name`. */
+  readonly functions: readonly { readonly pattern: string; readonly reads: boolean }[];
+}
+
+/** Categories of `deny` (see the configuration reference). */
+export type DenyCategory =
+  | 'copy_out' | 'derived_copy' | 'opaque' | 'code' | 'server_files' | 'remote' | 'replication' | 'fastpath' | 'packing';
+
+export interface ClassReach {
+  readonly className: string;
+  /** Least number of units that one delivered row costs: references (linked ones once) plus aggregate and window calls beyond the first. At least 1. */
+  readonly width: number;
+  /** One value may hold any number of rows: the row costs ceil(bytes / packed_unit_bytes). */
+  readonly packs: boolean;
+  /** The statement aggregates over the class: bytes beyond one packed unit a column cost as if packed. */
+  readonly aggregated: boolean;
+  /** Qualified protected relations that are read, sorted, for audit and messages. */
+  readonly relations: readonly string[];
+}
+
+export interface Reach {
+  /** Empty only if the statement is proven to touch nothing protected. Sorted by class name. */
+  readonly classes: readonly ClassReach[];
+  /** Why the statement was charged to every class; empty if it was resolved exactly. */
+  readonly opaque: readonly string[];
+  readonly categories: ReadonlySet<DenyCategory>;
+  /** Every relation that the statement names, resolved (`crm.customers`), for the audit record. */
+  readonly relations: readonly string[];
+  /** OIDs of relations that the verdict covers: those read, and every base relation behind views. A RowDescription that names a protected table outside of this set overrides the verdict. */
+  readonly oids: ReadonlySet<number>;
+  /** No volatile function, no write: running it twice or not at all changes nothing. */
+  readonly readOnly: boolean;
+  /** True if every function is of the reviewed safe list, so an SQLSTATE class 42 error can depend on nothing but the text. */
+  readonly pure: boolean;
+  /** Subject key columns of the statement's protected relations by table oid: attribute numbers and the class. */
+}
+
+/** Where a session resolves unqualified names. `undefined`: not known, every schema counts. */
+export type SearchPath = readonly string[] | undefined;

@@ -1,0 +1,63 @@
+/** Where quotas are counted. Two implementations pass one test suite: memory and Redis. */
+
+/** One counter: the units that one principal (or role) took of one class in one window length. */
+export interface Counter {
+  /** Stable over restarts and reloads, e.g. `customers:rows:3600000:p:agent`. */
+  readonly key: string;
+  readonly windowMs: number;
+  /** Most units that may be granted in any interval of the window's length; null: count only. */
+  readonly limit: number | null;
+}
+
+/** Counters that are charged with the same amount: all quotas on the rows (or on the bytes) of one class. */
+export interface ReserveGroup {
+  /** Units asked for; a grant may be smaller. */
+  readonly want: number;
+  /** Least useful grant, 1 <= min <= want. Below it the whole reservation fails. */
+  readonly min: number;
+  readonly counters: readonly Counter[];
+}
+
+export interface CounterState {
+  /** Units counted in the window after this call. */
+  readonly used: number;
+  /** Milliseconds until the oldest counted units leave the window; undefined if none are counted. */
+  readonly nextFreeInMs: number | undefined;
+}
+
+export interface GroupGrant {
+  readonly granted: number;
+  readonly counters: readonly CounterState[];
+}
+
+export type Reservation =
+  | { readonly kind: 'granted'; readonly lease: LeaseStamp; readonly groups: readonly GroupGrant[] }
+  /** Nothing was reserved in any group. `group` and `counter` index the first limit that had less than `min` left. */
+  | { readonly kind: 'refused'; readonly group: number; readonly counter: number; readonly groups: readonly GroupGrant[] };
+
+/** Says in which slice of time the units were counted, so that a refund goes back to where it came from. */
+export interface LeaseStamp {
+  /** Milliseconds of the store's clock. */
+  readonly grantedAtMs: number;
+  /** The units may be delivered for this long after the reservation was *asked for*, by the local monotonic clock; later they are void (and stay counted). */
+  readonly validForMs: number;
+}
+
+export interface CounterStore {
+  /** All groups are reserved or none. Rejects with `StoreUnavailableError` if the store cannot answer. */
+  reserve(groups: readonly ReserveGroup[]): Promise<Reservation>;
+  /** Gives back units that were reserved and not delivered. Never raises what may be granted above the limit: units of an expired slice are dropped. */
+  refund(lease: LeaseStamp, groups: readonly { readonly units: number; readonly counters: readonly Counter[] }[]): Promise<void>;
+  /** Reads without counting. */
+  usage(counters: readonly Counter[]): Promise<readonly CounterState[]>;
+  /** True the first time in `ttlMs` for this key, over all processes: for events that are raised once a window. */
+  once(key: string, ttlMs: number): Promise<boolean>;
+  /** Rejects with `StoreUnavailableError` if the store cannot serve. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The store cannot answer: protected rows stop (promise 6). */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError';
+}
