@@ -39,7 +39,20 @@ export interface Reach {
   readonly readOnly: boolean;
   /** True if every function is of the reviewed safe list, so an SQLSTATE class 42 error can depend on nothing but the text. */
   readonly pure: boolean;
-  /** Subject key columns of the statement's protected relations by table oid: attribute numbers and the class. */
+}
+
+/** What `reach` returns: the verdict, and the names that the snapshot lacks. */
+export interface ResolvedReach extends Reach {
+  /** Names that are not in the snapshot, as `relation "x"`; the statement is charged as opaque for them. Worth one refresh of the catalog and another try. */
+  readonly misses: readonly string[];
+}
+
+/** A relation that this session made in its open transaction: no other session sees it yet, so it is not in the snapshot. */
+export interface LocalRelation {
+  readonly schema: string | undefined;
+  readonly name: string;
+  /** Classes that the statement which made it had reached; none for most. */
+  readonly classes: readonly string[];
 }
 
 /** Where a session resolves unqualified names. `undefined`: not known, every schema counts. */

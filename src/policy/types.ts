@@ -1,4 +1,5 @@
 import type { ClassDefinition, ClassReach, DenyCategory, Reach } from '../catalog/reach-types.ts';
+import type { RefusalCode } from './refusal-codes.ts';
 
 /** The policy as compiled from the configuration: plain data, no I/O. */
 
@@ -49,13 +50,15 @@ export interface Policy {
   readonly roles: readonly CompiledRole[];
   readonly unlisted: 'block' | 'flag' | 'allow';
   readonly mode: 'enforce' | 'monitor';
+  /** Functions (`schema.name` or globs) that ops reviewed: they read nothing protected and run no text as SQL. */
+  readonly trustedFunctions: readonly string[];
 }
 
 /** What holds for one login: the union of its roles. */
 export interface PrincipalPolicy {
   readonly principal: string;
   readonly roles: readonly string[];
-  /** In a role with at least one quota, or unlisted with `unlisted: block`. */
+  /** In a role with at least one quota, or in no role with `unlisted: block` or `flag`. */
   readonly metered: boolean;
   /** Every quota of every role of this principal, by class. */
   readonly quotas: ReadonlyMap<string, readonly CompiledQuota[]>;
@@ -72,6 +75,8 @@ export interface PrincipalPolicy {
 /** A refusal is a value. It owns all that the employee reads. */
 export interface Refusal {
   readonly kind: 'refusal';
+  /** Which of Rowgate's refusals it is: `REFUSAL_KINDS` tells its log level and meaning. */
+  readonly code?: RefusalCode;
   readonly ruleId: string;
   readonly severity: 'ERROR' | 'FATAL';
   /** 42501 policy, 53400 quota, 57P03 store or audit not available. */

@@ -2,7 +2,7 @@
 
 /** One counter: the units that one principal (or role) took of one class in one window length. */
 export interface Counter {
-  /** Stable over restarts and reloads, e.g. `customers:rows:3600000:p:agent`. */
+  /** Not empty; names one window length only. Stable over restarts and reloads, e.g. `customers:rows:3600000:p:agent`. */
   readonly key: string;
   readonly windowMs: number;
   /** Most units that may be granted in any interval of the window's length; null: count only. */
@@ -19,7 +19,7 @@ export interface ReserveGroup {
 }
 
 export interface CounterState {
-  /** Units counted in the window after this call. */
+  /** Units counted in the window (and the lease life before it) after this call. */
   readonly used: number;
   /** Milliseconds until the oldest counted units leave the window; undefined if none are counted. */
   readonly nextFreeInMs: number | undefined;
@@ -44,9 +44,12 @@ export interface LeaseStamp {
 }
 
 export interface CounterStore {
-  /** All groups are reserved or none. Rejects with `StoreUnavailableError` if the store cannot answer. */
+  /**
+   * All groups are reserved or none. Rejects with `StoreUnavailableError` if the store cannot answer: the units may have been counted, and are not granted.
+   * A counter's key appears once in a call (`RangeError` otherwise, as for amounts that are not whole numbers from 0 to 2^52).
+   */
   reserve(groups: readonly ReserveGroup[]): Promise<Reservation>;
-  /** Gives back units that were reserved and not delivered. Never raises what may be granted above the limit: units of an expired slice are dropped. */
+  /** Gives back units that were reserved and not delivered. Never raises what may be granted above the limit: units of an expired slice are dropped. Not idempotent: never send it again if its outcome is not known. */
   refund(lease: LeaseStamp, groups: readonly { readonly units: number; readonly counters: readonly Counter[] }[]): Promise<void>;
   /** Reads without counting. */
   usage(counters: readonly Counter[]): Promise<readonly CounterState[]>;

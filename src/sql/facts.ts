@@ -31,7 +31,7 @@ export interface FunctionUse {
   readonly window: boolean;
 }
 
-/** An operator written in the statement, other than the plain built-in ones that the analyser knows to be spelled the same in pg_catalog; `schema` set for OPERATOR(s.+). */
+/** An operator that the statement applies, written or implied (IN, BETWEEN, CASE x WHEN, USING ...): all of them, the built-in ones too, since another schema may hold one of the same name. `schema` set for OPERATOR(s.+). */
 export interface OperatorUse {
   readonly schema: string | undefined;
   readonly name: string;
@@ -99,8 +99,10 @@ export interface StatementFacts {
   readonly packs: boolean;
   /** GROUP BY, HAVING or an aggregate-only syntax (FILTER, WITHIN GROUP, DISTINCT in a call) is present. */
   readonly grouped: boolean;
-  /** Contains INSERT/UPDATE/DELETE/MERGE at any depth (data-modifying CTEs too), or row locks (FOR UPDATE ...). */
+  /** Contains INSERT/UPDATE/DELETE/MERGE at any depth (data-modifying CTEs too), COPY FROM, TRUNCATE, or row locks (FOR UPDATE ...). */
   readonly modifies: boolean;
+  /** Rows or a query over them are put under a new name: CTAS, SELECT INTO, CREATE [MATERIALIZED] VIEW, REFRESH, CREATE RULE, at any depth (under EXPLAIN, in CREATE SCHEMA). */
+  readonly derives: boolean;
   /** Relations or views that this statement makes (CTAS, SELECT INTO, CREATE VIEW ...), replaces, renames, attaches or alters, as {schema, name}. */
   readonly defines: readonly { readonly schema: string | undefined; readonly name: string }[];
   /** Anything that can change what a name means (DDL of relations, functions, types, schemas, operators, roles; SET search_path is in `settings`). */
@@ -125,5 +127,5 @@ export type TextCategory = 'code' | 'server_files' | 'remote' | 'replication' | 
 /** Result of analysing one Query or Parse text. */
 export type Analysis =
   | { readonly kind: 'statements'; readonly statements: readonly StatementFacts[] }   // empty array: the empty query
-  | { readonly kind: 'syntax_error'; readonly message: string; readonly position: number | undefined } // libpg_query's grammar rejects it
+  | { readonly kind: 'syntax_error'; readonly message: string; readonly position: number | undefined } // libpg_query's grammar rejects it; the message may quote the text, `position` counts characters from 1
   | { readonly kind: 'opaque'; readonly reason: string };                             // too large, timed out, parser trapped, queue full ...

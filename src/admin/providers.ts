@@ -1,0 +1,66 @@
+/** What the admin server asks of the rest of Rowgate. It knows nothing by itself. */
+
+/** Part of /readyz. A check that throws, or does not answer in time, counts as failed. */
+export type ReadinessResult = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+export type ReadinessCheck = () => Promise<ReadinessResult> | ReadinessResult;
+
+/** `reason` is told to anyone who can reach the port: a code or a plain sentence, no names and no addresses. */
+export interface ReadinessChecks {
+  readonly upstream: ReadinessCheck;
+  readonly store: ReadinessCheck;
+  readonly audit: ReadinessCheck;
+  readonly catalog: ReadinessCheck;
+}
+
+export interface SessionView {
+  readonly session_id: string;
+  readonly principal: string;
+  readonly roles: readonly string[];
+  readonly client_address: string;
+  readonly application_name: string;
+  readonly database: string;
+  /** ISO 8601. */
+  readonly started_at: string;
+  /** E.g. `idle`, `active`, `idle in transaction`. */
+  readonly state: string;
+  readonly statements: number;
+  readonly rows: number;
+  readonly units: number;
+  readonly bytes: number;
+}
+
+export interface UsageView {
+  readonly rule_id: string;
+  readonly role: string;
+  readonly scope: 'principal' | 'role';
+  /** Absent for a quota of scope `role`. */
+  readonly principal?: string | undefined;
+  readonly class: string;
+  readonly dimension: 'rows' | 'subjects' | 'bytes';
+  readonly window: string;
+  readonly used: number;
+  readonly limit: number;
+  /** Until the oldest counted units leave the window; absent if none are counted. */
+  readonly next_free_in_ms?: number | undefined;
+}
+
+export interface UsageFilter {
+  readonly principal: string | undefined;
+}
+
+export type ReloadResult =
+  | { readonly ok: true; readonly config_sha256: string; readonly warnings: readonly string[] }
+  /** Nothing was changed. Problems name places in the file, never values of secrets. */
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+export interface AdminProviders {
+  readonly sessions: () => Promise<readonly SessionView[]> | readonly SessionView[];
+  readonly usage: (filter: UsageFilter) => Promise<readonly UsageView[]>;
+  readonly reload: () => Promise<ReloadResult>;
+}
+
+/** The text for Prometheus. */
+export interface MetricsProvider {
+  readonly contentType: string;
+  readonly render: () => Promise<string>;
+}

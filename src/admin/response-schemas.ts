@@ -1,0 +1,31 @@
+/**
+ * What leaves through the private endpoints: fields that stand here, and no others. Fastify serialises by these, so a provider that hands out more
+ * than `providers.ts` says (a statement's text, a row) does not publish it.
+ */
+
+const text = { type: 'string' } as const;
+const count = { type: 'number' } as const;
+const names = { type: 'array', items: text } as const;
+
+function listOf<const K extends string, const P extends Readonly<Record<string, unknown>>>(key: K, properties: P) {
+  return {
+    type: 'object',
+    required: [key],
+    properties: { [key]: { type: 'array', items: { type: 'object', additionalProperties: false, properties } } },
+  } as const;
+}
+
+export const sessionsSchema = listOf('sessions', {
+  session_id: text, principal: text, roles: names, client_address: text, application_name: text, database: text,
+  started_at: text, state: text, statements: count, rows: count, units: count, bytes: count,
+});
+
+export const usageSchema = listOf('usage', {
+  rule_id: text, role: text, scope: text, principal: text, class: text, dimension: text, window: text,
+  used: count, limit: count, next_free_in_ms: count,
+});
+
+export const reloadSchema = {
+  type: 'object',
+  properties: { ok: { type: 'boolean' }, config_sha256: text, warnings: names },
+} as const;

@@ -1,0 +1,362 @@
+/**
+ * The audit log: a promise for each record, kept when write(2) has taken it.
+ *
+ * Group commit: one write is under way at a time; records that come meanwhile (or in the same turn of the event loop) go out together in the next.
+ * Under failure the log is `failing`: everything that waits is refused, everything new is refused at once, nothing queues. It tries again by itself
+ * with growing pauses; its first record then is an `audit_gap` that tells how many records were refused, since when and why.
+ * Handed to the operating system is not yet on the disk: a record survives a crash of Rowgate, not a loss of power in the same second.
+ */
+
+import { AuditFile, type AppendResult, type FileNotice } from './audit-file.ts';
+import { nodeAuditFileIo, type AuditFileIo } from './audit-file-io.ts';
+import { AuditFormatter } from './audit-format.ts';
+import type { AuditEvent } from './events.ts';
+import { defaultAuditLimits, type AuditLimits } from './redact.ts';
+
+/** The record was not written, or nobody knows whether it was. */
+export class AuditUnavailableError extends Error {
+  override readonly name = 'AuditUnavailableError';
+  /** `ENOSPC`, `EACCES`, ... or `STALLED`, `BUFFER_FULL`, `CLOSED`, `SHORT_WRITE`. Without names or paths: may be shown to an employee. */
+  readonly reason: string;
+
+  constructor(reason: string, options?: ErrorOptions) {
+    super(`the audit log cannot take records (${reason})`, options);
+    this.reason = reason;
+  }
+}
+
+export type AuditStatus =
+  | { readonly kind: 'healthy' }
+  | { readonly kind: 'failing'; readonly reason: string; readonly sinceMs: number }
+  | { readonly kind: 'closed' };
+
+export interface AuditLogOptions {
+  readonly path: string;
+  readonly limits?: Partial<AuditLimits>;
+  /** Most characters of records that wait while a write is under way. Default 8 Mi. */
+  readonly maxBufferedChars?: number;
+  /** Most characters in one write, if it holds more than one record. Default 1 Mi. */
+  readonly maxBatchChars?: number;
+  /** First and longest pause between attempts while failing. Default 100 ms and 5 s. */
+  readonly retryMinMs?: number;
+  readonly retryMaxMs?: number;
+  /** An operation of the file system that takes longer makes the log failing. Default 5 s. */
+  readonly stallTimeoutMs?: number;
+  readonly now?: () => number;
+  readonly io?: AuditFileIo;
+  /** Told of each change between healthy and failing, after it. */
+  readonly onStatus?: (status: AuditStatus) => void;
+  /** Told what happened to the file behind our back; `loose_permissions` when the file was found readable or writable by everyone. */
+  readonly onNotice?: (notice: FileNotice | { readonly kind: 'loose_permissions'; readonly mode: number }) => void;
+}
+
+/** Plain numbers since the start of the process, for metrics. */
+export interface AuditStats {
+  records: number;
+  writes: number;
+  chars: number;
+  errors: number;
+  refused: number;
+}
+
+interface Pending {
+  readonly line: string;
+  readonly resolve: () => void;
+  readonly reject: (error: AuditUnavailableError) => void;
+}
+
+const maxOwed = 16;
+const ignore = (): void => undefined;
+
+export class AuditLog {
+  readonly stats: AuditStats = { records: 0, writes: 0, chars: 0, errors: 0, refused: 0 };
+  readonly #file: AuditFile;
+  readonly #formatter: AuditFormatter;
+  readonly #options: AuditLogOptions;
+  readonly #now: () => number;
+  #status: AuditStatus = { kind: 'healthy' };
+  #refusal = new AuditUnavailableError('CLOSED');
+  #queue: Pending[] = [];
+  #queuedChars = 0;
+  #inFlight: readonly Pending[] = [];
+  #flushScheduled = false;
+  /** Refused records that no `audit_gap` has told of yet. */
+  #untold = { refused: 0, sinceMs: 0, reason: '' };
+  readonly #owed: AuditEvent[] = [];
+  #retryPauseMs: number;
+  #retryTimer: NodeJS.Timeout | undefined;
+  /** The end of the chain of file operations: they never overlap. */
+  #operations: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: AuditLogOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#file = new AuditFile(options.path, options.io ?? nodeAuditFileIo);
+    this.#formatter = new AuditFormatter({ ...defaultAuditLimits, ...options.limits }, this.#now);
+    this.#retryPauseMs = this.#retryMinMs;
+  }
+
+  /** Resolves when the file was opened, or could not be: then the log is failing, and goes on trying. */
+  static async open(options: AuditLogOptions): Promise<AuditLog> {
+    const log = new AuditLog(options);
+    await withinMs(log.#stallTimeoutMs, log.reopen().catch(ignore));
+    return log;
+  }
+
+  get healthy(): boolean {
+    return this.#status.kind === 'healthy';
+  }
+
+  get status(): AuditStatus {
+    return this.#status;
+  }
+
+  /**
+   * Resolves when the operating system has taken the record; rejects with `AuditUnavailableError`. After a rejection the record may still be in the
+   * file (a write that failed half-way, or came to its end after the stall time-out). A caller that need not know may drop the promise.
+   */
+  write(event: AuditEvent): Promise<void> {
+    const promise = this.#submit(event);
+    promise.catch(ignore);
+    return promise;
+  }
+
+  /** For logrotate: let go of the file and open what is under the path now. */
+  reopen(): Promise<void> {
+    if (this.#status.kind === 'closed') return Promise.reject(this.#refusal);
+    const done = this.#exclusive(async () => {
+      try {
+        await this.#watch(() => this.#file.reopen());
+      } catch (error) {
+        this.#fail(error);
+        throw this.#refusal;
+      }
+      this.#noticePermissions();
+    });
+    done.catch(ignore);
+    return done;
+  }
+
+  /** Writes what waits, then closes. Later records are refused. Does not wait longer than the stall time-out. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  #submit(event: AuditEvent): Promise<void> {
+    if (this.#status.kind !== 'healthy') return this.#refuse(this.#refusal);
+    const line = this.#formatter.format(event);
+    if (this.#queuedChars + line.length > this.#maxBufferedChars) return this.#refuse(new AuditUnavailableError('BUFFER_FULL'));
+    return new Promise((resolve, reject) => {
+      if (this.#untold.refused > 0) this.#tellGap();
+      this.#enqueue({ line, resolve, reject });
+    });
+  }
+
+  #refuse(error: AuditUnavailableError): Promise<void> {
+    this.#countRefused(1, error.reason);
+    return Promise.reject(error);
+  }
+
+  #countRefused(records: number, reason: string): void {
+    this.stats.refused += records;
+    if (this.#untold.refused === 0) this.#untold = { refused: 0, sinceMs: this.#now(), reason };
+    this.#untold.refused += records;
+  }
+
+  /** After an overflow: the log was healthy all the time, so the gap is told with the next record that finds room. */
+  #tellGap(): void {
+    const line = this.#formatter.format(this.#gap());
+    this.#untold.refused = 0;
+    this.#enqueue({ line, resolve: ignore, reject: ignore });
+  }
+
+  #gap(): AuditEvent {
+    const { refused, sinceMs, reason } = this.#untold;
+    return { event: 'audit_gap', refused, since: new Date(sinceMs).toISOString(), reason };
+  }
+
+  #enqueue(pending: Pending): void {
+    this.#queue.push(pending);
+    this.#queuedChars += pending.line.length;
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    // After all sockets that are readable now have had their turn: their records share the write.
+    setImmediate(() => { void this.#exclusive(() => this.#flush()); });
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const batch = this.#takeBatch();
+      this.#inFlight = batch;
+      const result = await this.#watch(() => this.#file.append(batch.map((pending) => pending.line)));
+      this.#inFlight = [];
+      this.#settle(batch, result);
+    }
+    this.#flushScheduled = false;
+  }
+
+  #takeBatch(): readonly Pending[] {
+    let chars = 0;
+    let count = 0;
+    for (const { line } of this.#queue) {
+      if (count > 0 && chars + line.length > this.#maxBatchChars) break;
+      chars += line.length;
+      count += 1;
+    }
+    this.#queuedChars -= chars;
+    if (count < this.#queue.length) return this.#queue.splice(0, count);
+    const all = this.#queue;
+    this.#queue = [];
+    return all;
+  }
+
+  #settle(batch: readonly Pending[], result: AppendResult): void {
+    const taken = batch.slice(0, result.written);
+    this.stats.writes += 1;
+    this.stats.records += taken.length;
+    for (const pending of taken) {
+      this.stats.chars += pending.line.length;
+      pending.resolve();
+    }
+    if (result.error !== undefined) this.#fail(result.error, batch.slice(result.written));
+    this.#hand(result.notices);
+  }
+
+  #hand(notices: readonly FileNotice[]): void {
+    for (const notice of notices) {
+      this.#notify(notice);
+      if (notice.kind === 'truncated') this.#owe({ event: 'audit_tampered', reason: `the file was cut by ${notice.missingBytes} bytes` });
+      if (notice.kind === 'deleted') this.#owe({ event: 'audit_tampered', reason: 'the file was deleted' });
+    }
+  }
+
+  /** For what must not be missing from the log because the log was failing when it was seen. */
+  #owe(event: AuditEvent): void {
+    if (this.healthy) void this.write(event);
+    else if (this.#owed.length < maxOwed) this.#owed.push(event);
+  }
+
+  /** Refuses all that waits. Records whose write stalled are refused too, whatever becomes of it. */
+  #fail(cause: unknown, unwritten: readonly Pending[] = this.#inFlight): void {
+    if (this.#status.kind === 'closed') {
+      for (const pending of unwritten) pending.reject(this.#refusal);
+      return;
+    }
+    this.stats.errors += 1;
+    const code = (cause as NodeJS.ErrnoException | undefined)?.code;
+    const reason = typeof code === 'string' ? code : 'UNKNOWN';
+    this.#refusal = new AuditUnavailableError(reason, { cause });
+    const refused = [...unwritten, ...this.#queue];
+    this.#queue = [];
+    this.#queuedChars = 0;
+    if (refused.length > 0) this.#countRefused(refused.length, reason);
+    for (const pending of refused) pending.reject(this.#refusal);
+    if (this.#untold.refused === 0) this.#untold = { refused: 0, sinceMs: this.#now(), reason };
+    this.#untold.reason = reason;
+    if (this.#status.kind === 'failing') this.#status = { ...this.#status, reason };
+    else this.#setStatus({ kind: 'failing', reason, sinceMs: this.#now() });
+    this.#scheduleRetry();
+  }
+
+  #scheduleRetry(): void {
+    if (this.#retryTimer !== undefined) return;
+    const pauseMs = this.#retryPauseMs;
+    this.#retryPauseMs = Math.min(pauseMs * 2, this.#retryMaxMs);
+    this.#retryTimer = setTimeout(() => {
+      void this.#exclusive(() => this.#retry());
+    }, pauseMs).unref();
+  }
+
+  /** A file that opens need not take bytes (a full disk), so the attempt is a record. */
+  async #retry(): Promise<void> {
+    this.#retryTimer = undefined;
+    if (this.#status.kind !== 'failing') return;
+    await this.#watch(() => this.#file.close());
+    const told = this.#untold.refused;
+    const line = this.#formatter.format(this.#gap());
+    const result = await this.#watch(() => this.#file.append([line]));
+    this.stats.writes += 1;
+    if (result.error !== undefined) {
+      this.#fail(result.error, []);
+    } else if (this.#stillFailing()) {
+      this.stats.records += 1;
+      this.stats.chars += line.length;
+      this.#untold = { refused: this.#untold.refused - told, sinceMs: this.#now(), reason: this.#untold.reason };
+      this.#retryPauseMs = this.#retryMinMs;
+      clearTimeout(this.#retryTimer);
+      this.#retryTimer = undefined;
+      this.#noticePermissions();
+      this.#setStatus({ kind: 'healthy' });
+      for (const event of this.#owed.splice(0)) void this.write(event);
+    }
+    this.#hand(result.notices);
+  }
+
+  /** Asked again after an await: `close` may have come between. */
+  #stillFailing(): boolean {
+    return this.#status.kind === 'failing';
+  }
+
+  #noticePermissions(): void {
+    const mode = this.#file.mode;
+    if (mode !== undefined && (mode & 0o007) !== 0) this.#notify({ kind: 'loose_permissions', mode });
+  }
+
+  // Listeners run on their own: one that throws must not leave the log half-way.
+  #notify(notice: Parameters<NonNullable<AuditLogOptions['onNotice']>>[0]): void {
+    queueMicrotask(() => this.#options.onNotice?.(notice));
+  }
+
+  async #close(): Promise<void> {
+    clearTimeout(this.#retryTimer);
+    if (this.#status.kind === 'healthy') {
+      if (this.#untold.refused > 0) this.#tellGap();
+      this.#refusal = new AuditUnavailableError('CLOSED');
+    }
+    this.#setStatus({ kind: 'closed' });
+    const flushed = this.#exclusive(async () => {
+      await this.#flush();
+      await this.#file.close();
+    });
+    await withinMs(this.#stallTimeoutMs, flushed);
+    for (const pending of [...this.#inFlight, ...this.#queue]) pending.reject(this.#refusal);
+    this.#queue = [];
+  }
+
+  #setStatus(status: AuditStatus): void {
+    this.#status = status;
+    queueMicrotask(() => this.#options.onStatus?.(status));
+  }
+
+  #exclusive(operation: () => Promise<void>): Promise<void> {
+    const done = this.#operations.then(operation);
+    this.#operations = done.catch(ignore);
+    return done;
+  }
+
+  /** A disk that hangs fails the log while the operation is still under way; the next attempt waits behind it. */
+  async #watch<T>(operation: () => Promise<T>): Promise<T> {
+    const stalled = setTimeout(() => { this.#fail(Object.assign(new Error('the file system does not answer'), { code: 'STALLED' })); }, this.#stallTimeoutMs);
+    try {
+      return await operation();
+    } finally {
+      clearTimeout(stalled);
+    }
+  }
+
+  get #maxBufferedChars(): number { return this.#options.maxBufferedChars ?? 8 * 1024 * 1024; }
+  get #maxBatchChars(): number { return this.#options.maxBatchChars ?? 1024 * 1024; }
+  get #retryMinMs(): number { return this.#options.retryMinMs ?? 100; }
+  get #retryMaxMs(): number { return this.#options.retryMaxMs ?? 5000; }
+  get #stallTimeoutMs(): number { return this.#options.stallTimeoutMs ?? 5000; }
+}
+
+/** Resolves with `operation`, or after `ms` without it. */
+async function withinMs(ms: number, operation: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => { timer = setTimeout(resolve, ms); });
+  await Promise.race([operation, timeout]);
+  clearTimeout(timer);
+}

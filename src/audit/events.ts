@@ -1,0 +1,160 @@
+/**
+ * What the audit log says: one JSON object a line, keys in snake_case, tagged by `event`.
+ *
+ * A record holds no row values. SQL stands in it as the configuration asks (`auditSql` in `redact.ts` chooses); names come from the catalog, the
+ * policy and the login. The log itself adds `v`, `time` and `seq`, so that no caller can put a record at another place in time.
+ */
+
+import type { StatementKind } from '../sql/facts.ts';
+
+export type AuditDecision = 'allow' | 'flag' | 'block' | 'terminate';
+
+/** Units of one class: reserved as the least charge at `statement_start`, delivered at `statement_end`. */
+export interface ClassUnits {
+  readonly class: string;
+  readonly units: number;
+}
+
+/** Whose session it is. In every record that belongs to one, so that a line can be read alone. */
+export interface SessionIdentity {
+  readonly session_id: string;
+  readonly principal: string;
+  readonly roles: readonly string[];
+  readonly client_address: string;
+  readonly application_name?: string | undefined;
+  readonly database: string;
+}
+
+interface StatementIdentity extends SessionIdentity {
+  /** Unique within the session. */
+  readonly statement_id: string;
+  /** `unparsed`: PostgreSQL's grammar as we have it did not accept the text. `fastpath`: a FunctionCall message. */
+  readonly statement_kind: StatementKind | 'unparsed' | 'fastpath';
+  /** Normalised or full as configured; absent with `sql: none` and where no text without literals could be made. */
+  readonly sql?: string | undefined;
+  /** For grouping only; two statements of different meaning may share one. */
+  readonly fingerprint?: string | undefined;
+  readonly classes: readonly ClassUnits[];
+  readonly relations: readonly string[];
+  /** Why the statement was charged to every class; empty if it was resolved exactly. */
+  readonly opaque: readonly string[];
+}
+
+interface Outcome {
+  readonly decision: AuditDecision;
+  readonly rule_id?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+/** Written, and waited for, before the first protected row leaves. */
+export interface StatementStart extends StatementIdentity, Outcome {
+  readonly event: 'statement_start';
+}
+
+export interface StatementEnd extends StatementIdentity, Outcome {
+  readonly event: 'statement_end';
+  readonly rows: number;
+  readonly units: number;
+  readonly bytes: number;
+  /** Of the error that the client got, the server's or ours. */
+  readonly sqlstate?: string | undefined;
+  readonly duration_ms: number;
+}
+
+/** A rule was passed whose action is `flag`, or a block in monitor mode. */
+export interface Flag extends SessionIdentity {
+  readonly event: 'flag';
+  readonly statement_id?: string | undefined;
+  readonly decision: 'flag';
+  readonly rule_id: string;
+  readonly reason: string;
+  readonly classes: readonly ClassUnits[];
+}
+
+export interface SessionStart extends SessionIdentity {
+  readonly event: 'session_start';
+  readonly tls: boolean;
+}
+
+export interface SessionEnd extends SessionIdentity {
+  readonly event: 'session_end';
+  readonly reason: string;
+  readonly rows: number;
+  readonly units: number;
+  readonly bytes: number;
+  readonly duration_ms: number;
+}
+
+/** The principal is what the client claimed: nobody has proven it. */
+export interface LoginFailed {
+  readonly event: 'login_failed';
+  readonly session_id: string;
+  readonly principal: string;
+  readonly client_address: string;
+  readonly application_name?: string | undefined;
+  readonly database?: string | undefined;
+  readonly reason: string;
+  readonly sqlstate?: string | undefined;
+}
+
+export interface ConfigReload {
+  readonly event: 'config_reload';
+  readonly successful: boolean;
+  /** SHA-256 of the configuration file, so that the log says which rules a decision was made under. */
+  readonly config_sha256?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+export interface StoreOutage {
+  readonly event: 'store_outage';
+  readonly reason: string;
+}
+
+export interface StoreRecovered {
+  readonly event: 'store_recovered';
+  readonly duration_ms: number;
+  /** The store came back with less than was counted before, and was filled again. */
+  readonly refilled: boolean;
+}
+
+/** The log's own word that it could not take records: how many, since when and why. Written first when it recovers. */
+export interface AuditGap {
+  readonly event: 'audit_gap';
+  readonly refused: number;
+  readonly since: string;
+  readonly reason: string;
+}
+
+/** The log was cut short behind our back (size below what was there a moment ago). */
+export interface AuditTampered {
+  readonly event: 'audit_tampered';
+  readonly reason: string;
+}
+
+export interface ServiceStart {
+  readonly event: 'service_start';
+  readonly version: string;
+  readonly pid: number;
+  readonly config_sha256?: string | undefined;
+}
+
+export interface ServiceStop {
+  readonly event: 'service_stop';
+  readonly reason: string;
+}
+
+export type AuditEvent =
+  | StatementStart | StatementEnd | Flag
+  | SessionStart | SessionEnd | LoginFailed
+  | ConfigReload | StoreOutage | StoreRecovered
+  | AuditGap | AuditTampered | ServiceStart | ServiceStop;
+
+/** A line of the log, as a reader gets it. */
+export type AuditRecord = AuditEvent & {
+  /** Version of this format. */
+  readonly v: 1;
+  /** ISO 8601, UTC, milliseconds: when the record was handed to the log. */
+  readonly time: string;
+  /** Counts up by one a record from 1 at each start of the process; where a number is missing, a record could not be written (an `audit_gap` tells of it) or was taken away. */
+  readonly seq: number;
+};

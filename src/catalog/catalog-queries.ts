@@ -1,0 +1,121 @@
+/**
+ * The questions put to pg_catalog. All of it is readable by every login (PostgreSQL documentation, "System Catalogs"); none needs a right on
+ * a user's table. They run in one REPEATABLE READ transaction with an empty search_path, so that pg_get_viewdef and pg_get_ruledef print
+ * every name outside pg_catalog with its schema. They hold for PostgreSQL 14 to 18.
+ */
+
+const USER = 'OPERATOR(pg_catalog.>=) 16384';
+
+export const SERVER = `SELECT current_setting('server_version_num')::int, current_database()::text`;
+
+export const NAMESPACES = `
+  SELECT n.oid, n.nspname::text,
+         EXISTS (SELECT FROM aclexplode(n.nspacl) a WHERE a.grantee = 0 AND a.privilege_type = 'USAGE')
+    FROM pg_namespace n ORDER BY 1`;
+
+export const RELATIONS = `
+  SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.reltoastrelid, c.reltype
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind NOT IN ('i', 'I') ORDER BY 1`;
+
+export const COLUMNS = `
+  SELECT a.attrelid, json_agg(a.attnum ORDER BY a.attnum), json_agg(a.attname ORDER BY a.attnum), json_agg(a.atttypid::int8 ORDER BY a.attnum)
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+   WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid ${USER} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+   GROUP BY 1 ORDER BY 1`;
+
+export const INHERITS = `SELECT inhrelid, inhparent FROM pg_inherits ORDER BY 1, 2`;
+
+/** Without the text: pg_get_viewdef and pg_get_ruledef lock what they print (AcquireRewriteLocks, utils/adt/ruleutils.c) and so may wait. */
+export const RULES = `SELECT r.oid, r.ev_class, r.ev_type::text FROM pg_rewrite r WHERE r.ev_class ${USER} ORDER BY 1`;
+
+export const RULE_TEXTS = `
+  SELECT r.oid, CASE WHEN r.ev_type = '1' THEN pg_get_viewdef(r.ev_class) ELSE pg_get_ruledef(r.oid) END
+    FROM unnest($1::oid[]) AS wanted(oid) JOIN pg_rewrite r ON r.oid = wanted.oid`;
+
+const TARGET = `CASE d.refclassid WHEN 'pg_class'::regclass THEN 'relation' WHEN 'pg_proc'::regclass THEN 'function'
+  WHEN 'pg_operator'::regclass THEN 'operator' ELSE 'type' END`;
+const TARGETS = `d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass) AND d.refobjid ${USER}`;
+
+/** Dependencies on objects that initdb made are not recorded (pinned objects, catalog/dependency.c), nor are they asked for. */
+export const DEPENDENCIES = `
+  SELECT DISTINCT via, owner, target, oid FROM (
+    SELECT 'rule' AS via, r.oid AS owner, ${TARGET} AS target, d.refobjid AS oid
+      FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+     WHERE ${TARGETS} AND d.deptype = 'n' AND NOT (d.refclassid = 'pg_class'::regclass AND d.refobjid = r.ev_class)
+    UNION ALL
+    SELECT CASE WHEN a.attgenerated = 'v' THEN 'read' ELSE 'write' END, f.adrelid, ${TARGET}, d.refobjid
+      FROM pg_depend d JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+      JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+     WHERE ${TARGETS} AND d.refclassid <> 'pg_class'::regclass
+    UNION ALL
+    SELECT CASE WHEN c.contypid <> 0 THEN 'type' ELSE 'write' END, CASE WHEN c.contypid <> 0 THEN c.contypid ELSE c.conrelid END, ${TARGET}, d.refobjid
+      FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
+     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+    UNION ALL
+    SELECT 'write', i.indrelid, ${TARGET}, d.refobjid
+      FROM pg_depend d JOIN pg_index i ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+    UNION ALL
+    SELECT 'write', t.tgrelid, ${TARGET}, d.refobjid
+      FROM pg_depend d JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid
+     WHERE ${TARGETS} AND NOT t.tgisinternal AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+    UNION ALL
+    SELECT 'read', p.polrelid, ${TARGET}, d.refobjid
+      FROM pg_depend d JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+     WHERE ${TARGETS} AND NOT (d.refclassid = 'pg_class'::regclass AND d.refobjid = p.polrelid)
+    UNION ALL
+    SELECT 'type', d.objid, ${TARGET}, d.refobjid
+      FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.deptype = 'n' AND d.refclassid = 'pg_proc'::regclass AND d.refobjid ${USER}
+  ) AS found ORDER BY 1, 2, 3, 4`;
+
+export const TRIGGERS = `SELECT tgrelid, tgfoid FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2`;
+
+/** confdeltype and confupdtype: c cascade, n set null, d set default; the server then writes to the referencing table, whose triggers fire. */
+export const CASCADES = `
+  SELECT DISTINCT confrelid, conrelid FROM pg_constraint
+   WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')) ORDER BY 1, 2`;
+
+export const FUNCTIONS = `
+  SELECT p.oid, n.nspname::text, p.proname::text, p.prokind::text, l.lanname::text, p.provolatile::text, p.prosecdef, e.extname::text,
+         CASE WHEN p.pronargs = 1 THEN p.proargtypes[0] END
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+    LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+    LEFT JOIN pg_extension e ON e.oid = d.refobjid
+   ORDER BY 1`;
+
+export const OPERATORS = `
+  SELECT o.oid, n.nspname::text, o.oprname::text, o.oprleft, o.oprright, o.oprcode::oid
+    FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oid ${USER} ORDER BY 1`;
+
+export const BUILTIN_OPERATORS = `SELECT DISTINCT oprname::text FROM pg_operator WHERE NOT oid ${USER} ORDER BY 1`;
+
+/** castfunc is 0 for binary-coercible casts and those through the types' text form. */
+export const CASTS = `SELECT oid, castsource, casttarget, castfunc FROM pg_cast WHERE oid ${USER} AND castfunc <> 0 ORDER BY 1`;
+
+export const TYPES = `
+  SELECT t.oid, n.nspname::text, t.typname::text, t.typbasetype, t.typelem, t.typrelid
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid ${USER} ORDER BY 1`;
+
+export const BUILTIN_TYPES = `
+  SELECT n.nspname::text, t.typname::text FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE NOT t.oid ${USER} ORDER BY 1, 2`;
+
+export const ROLES = `SELECT oid, rolname::text FROM pg_roles ORDER BY 1`;
+
+/** Distinct: since PostgreSQL 16 several grantors may have granted the same membership. */
+export const MEMBERSHIPS = `SELECT DISTINCT roleid, member FROM pg_auth_members ORDER BY 1, 2`;
+
+const DIGESTED = [
+  'pg_namespace', 'pg_class', 'pg_attribute', 'pg_attrdef', 'pg_inherits', 'pg_rewrite', 'pg_depend', 'pg_trigger', 'pg_constraint', 'pg_policy',
+  'pg_proc', 'pg_operator', 'pg_cast', 'pg_type', 'pg_extension', 'pg_auth_members',
+] as const;
+
+/**
+ * A change of any of these tables makes, removes or replaces a row version, and a row version is known by its place and the transaction that
+ * made it: (ctid, xmin). The digest covers all of them, so no change goes unseen, in whatever order transactions commit; a count or the
+ * greatest xmin would miss the later commit of an older transaction. What is changed in place (relfrozenxid, reltuples; heap_inplace_update
+ * in access/heap/heapam.c) does not matter here and does not show. pg_roles is a view, so its content is hashed.
+ */
+export const DIGEST = `SELECT concat_ws(' ', ${DIGESTED.map(
+  (table) => `(SELECT count(*) || ':' || coalesce(bit_xor(hashtidextended(ctid, xmin::text::int8)), 0) FROM ${table})`,
+).join(', ')}, (SELECT count(*) || ':' || coalesce(bit_xor(hashtextextended(rolname::text, oid::int8)), 0) FROM pg_roles))`;

@@ -1,0 +1,177 @@
+import type { DenyCategory } from './reach-types.ts';
+
+/** Counts saturate here: a view over a view over a view can multiply past every number. */
+const MOST = 1e9;
+
+export function saturate(count: number): number {
+  return count < MOST ? count : MOST;
+}
+
+/** What one evaluation gives of a class. */
+export interface ClassEffect {
+  /** References to the class's relations. */
+  readonly width: number;
+  /** Aggregate and window calls in views on the way. */
+  readonly calls: number;
+  readonly packs: boolean;
+  readonly aggregated: boolean;
+  /** Qualified names of the protected relations. */
+  readonly relations: ReadonlySet<string>;
+}
+
+/** What evaluating something once (a relation, a view's body, a trigger) can reach and do. Shared and never changed. */
+export interface Effects {
+  readonly classes: ReadonlyMap<string, ClassEffect>;
+  readonly oids: ReadonlySet<number>;
+  /** Why every class is charged. */
+  readonly opaque: readonly string[];
+  readonly categories: ReadonlySet<DenyCategory>;
+  /** Puts values where somebody else finds them. */
+  readonly sink: boolean;
+  /** Calls a volatile function. */
+  readonly volatile: boolean;
+  /** An error of SQLSTATE class 42 may quote a value. */
+  readonly impure: boolean;
+}
+
+export const NO_EFFECTS: Effects = {
+  classes: new Map(), oids: new Set(), opaque: [], categories: new Set(), sink: false, volatile: false, impure: false,
+};
+
+export function opaqueEffects(reason: string, category: DenyCategory = 'opaque'): Effects {
+  return { ...NO_EFFECTS, opaque: [reason], categories: new Set([category]), impure: true, volatile: true };
+}
+
+/** The share of a function in a statement; see `FunctionEffects` for where it comes from. */
+export interface FunctionEffect {
+  readonly effects: Effects;
+  readonly aggregate: 'none' | 'scalar' | 'packing';
+  readonly window: boolean;
+}
+
+interface MutableClassEffect {
+  width: number;
+  calls: number;
+  packs: boolean;
+  aggregated: boolean;
+  readonly names: Union<string>;
+}
+
+/** A set that grows. The first part is shared and only copied when another one comes, since most statements have one part. */
+class Union<T> {
+  #shared: ReadonlySet<T> = new Set();
+  #own: Set<T> | undefined;
+
+  get values(): ReadonlySet<T> {
+    return this.#own ?? this.#shared;
+  }
+
+  add(more: ReadonlySet<T>): void {
+    if (more.size === 0 || more === this.#shared) return;
+    if (this.values.size === 0) {
+      this.#shared = more;
+      return;
+    }
+    this.#own ??= new Set(this.#shared);
+    for (const value of more) this.#own.add(value);
+  }
+}
+
+/** Adds effects up. */
+export class Tally {
+  readonly classes = new Map<string, MutableClassEffect>();
+  readonly opaque = new Set<string>();
+  readonly misses = new Set<string>();
+  readonly #oids = new Union<number>();
+  readonly #categories = new Union<DenyCategory>();
+  /** Sets of these are in already: a statement may name one relation thousands of times. */
+  readonly #seen = new Set<Effects>();
+  /** Aggregate and window calls of the statement itself. */
+  calls = 0;
+  packs = false;
+  aggregated = false;
+  sink = false;
+  volatile = false;
+  impure = false;
+
+  get oids(): ReadonlySet<number> {
+    return this.#oids.values;
+  }
+
+  get categories(): ReadonlySet<DenyCategory> {
+    return this.#categories.values;
+  }
+
+  classOf(name: string): MutableClassEffect {
+    let effect = this.classes.get(name);
+    if (effect === undefined) {
+      effect = { width: 0, calls: 0, packs: false, aggregated: false, names: new Union() };
+      this.classes.set(name, effect);
+    }
+    return effect;
+  }
+
+  /** Takes over everything but the width: it is there, however often. */
+  touch(effects: Effects, times: number): void {
+    if (effects === NO_EFFECTS) return;
+    const seen = this.#seen.has(effects);
+    for (const [name, more] of effects.classes) {
+      const effect = this.classOf(name);
+      effect.calls = saturate(effect.calls + more.calls * times);
+      if (seen) continue;
+      effect.packs ||= more.packs;
+      effect.aggregated ||= more.aggregated;
+      effect.names.add(more.relations);
+    }
+    if (seen) return;
+    this.#seen.add(effects);
+    for (const reason of effects.opaque) this.opaque.add(reason);
+    this.#oids.add(effects.oids);
+    this.#categories.add(effects.categories);
+    this.sink ||= effects.sink;
+    this.volatile ||= effects.volatile;
+    this.impure ||= effects.impure;
+  }
+
+  widen(className: string, width: number): void {
+    const effect = this.classOf(className);
+    effect.width = saturate(effect.width + width);
+  }
+
+  add(effects: Effects, times: number): void {
+    this.touch(effects, times);
+    for (const [name, more] of effects.classes) this.widen(name, saturate(more.width * times));
+  }
+
+  addFunction(effect: FunctionEffect, times: number): void {
+    this.add(effect.effects, times);
+    if (effect.aggregate !== 'none') this.aggregated = true;
+    if (effect.aggregate === 'packing') this.packs = true;
+  }
+
+  refuse(reason: string, category: DenyCategory = 'opaque'): void {
+    this.add(opaqueEffects(reason, category), 1);
+  }
+
+  miss(what: string): void {
+    this.misses.add(what);
+    this.refuse(`${what} is not in the catalog`);
+  }
+
+  /** As the effects of something larger: a view's body becomes the view. */
+  toEffects(): Effects {
+    const classes = new Map<string, ClassEffect>();
+    for (const [name, effect] of this.classes) {
+      classes.set(name, {
+        width: Math.max(1, effect.width),
+        calls: saturate(effect.calls + this.calls),
+        packs: effect.packs || this.packs,
+        aggregated: effect.aggregated || this.aggregated,
+        relations: effect.names.values,
+      });
+    }
+    return {
+      classes, oids: this.oids, opaque: [...this.opaque], categories: this.categories, sink: this.sink, volatile: this.volatile, impure: this.impure,
+    };
+  }
+}

@@ -1,0 +1,180 @@
+import type { FunctionUse, RelationUse, StatementFacts } from '../sql/facts.ts';
+import { FIRST_USER_OID, type RelationRow } from './catalog-rows.ts';
+import { type Effects, NO_EFFECTS, saturate, Tally } from './effects.ts';
+import { resolveFunctions, resolveOperators, resolveRelations, resolveTypes } from './names.ts';
+import type { ReachIndex } from './reach-index.ts';
+import type { LocalRelation, SearchPath } from './reach-types.ts';
+import { qualifiedName } from './snapshot.ts';
+import { addReadWidths } from './width.ts';
+
+export interface Scope {
+  readonly searchPath: SearchPath;
+  readonly local: readonly LocalRelation[] | undefined;
+}
+
+/** A relation use and all that its name can mean. */
+export interface ResolvedUse {
+  readonly use: RelationUse;
+  readonly relations: readonly RelationRow[];
+  readonly local: readonly LocalRelation[];
+}
+
+export interface StatementTally {
+  readonly tally: Tally;
+  readonly uses: readonly ResolvedUse[];
+}
+
+/** The last names of qualified column references (`c.json_agg`), where the analyser tells them. */
+interface RowAttributes {
+  readonly attributes?: readonly string[];
+}
+
+const NO_LOCAL: readonly LocalRelation[] = [];
+
+/** Names that CREATE TABLE takes for types and replaces (transformColumnDefinition, parser/parse_utilcmd.c). */
+const SERIAL_TYPES = new Set(['serial', 'serial2', 'serial4', 'serial8', 'smallserial', 'bigserial']);
+
+/** Pseudo-types that a whole row can be passed as: any, record, anyelement, anynonarray, anycompatible, anycompatiblenonarray (pg_type.dat). */
+const ROW_TAKING_TYPES = new Set([2276, 2249, 2283, 2776, 5077, 5079]);
+
+export function quoted(name: { readonly schema: string | undefined; readonly name: string }): string {
+  return name.schema === undefined ? `"${name.name}"` : `"${name.schema}.${name.name}"`;
+}
+
+/** Adds up what one statement, or one view's query, names. */
+export function tallyStatement(facts: StatementFacts, index: ReachIndex, scope: Scope): StatementTally {
+  const tally = new Tally();
+  for (const reason of facts.opaque) tally.refuse(reason);
+  if (facts.kind === 'do' || facts.kind === 'call') tally.refuse(`${facts.node} runs code that its text does not show`);
+  tally.packs = facts.packs;
+  tally.aggregated = facts.grouped;
+
+  const uses = facts.relations.map((use) => resolveUse(use, index, scope));
+  for (const resolved of uses) addUse(tally, resolved, facts, index);
+  addReadWidths(tally, uses, facts.links, index);
+  for (const use of facts.functions) addCall(tally, use, index, scope);
+  for (const name of (facts as RowAttributes).attributes ?? []) addAttribute(tally, name, facts, index, scope);
+  addOperators(tally, facts, index, scope);
+  addTypes(tally, facts, index, scope);
+  if (index.types.hiddenOperators.length > 0 || index.types.hiddenCasts.length > 0) addHidden(tally, facts, uses, index, scope);
+  return { tally, uses };
+}
+
+function resolveUse(use: RelationUse, index: ReachIndex, scope: Scope): ResolvedUse {
+  const relations = resolveRelations(index.snapshot, use, scope.searchPath);
+  if (scope.local === undefined) return { use, relations, local: NO_LOCAL };
+  const local = scope.local.filter((made) => made.name === use.name && (use.schema === undefined || made.schema === undefined || made.schema === use.schema || use.schema === 'pg_temp'));
+  return { use, relations, local };
+}
+
+function addUse(tally: Tally, { use, relations, local }: ResolvedUse, facts: StatementFacts, index: ReachIndex): void {
+  if (relations.length === 0 && local.length === 0) {
+    // A name that DDL makes cannot be there yet, and one that DDL only mentions gives no rows; but it may have been made a moment ago.
+    const made = facts.defines.some((defined) => defined.name === use.name && defined.schema === use.schema);
+    if (made) return;
+    if (use.mode === 'define') tally.misses.add(`relation ${quoted(use)}`);
+    else tally.miss(`relation ${quoted(use)}`);
+    return;
+  }
+  for (const relation of relations) {
+    const effects = index.readEffects(relation.oid);
+    if (use.mode === 'define') tally.touch({ ...NO_EFFECTS, classes: effects.classes, oids: effects.oids }, 0);
+    else tally.touch(effects, use.times);
+    if (use.mode === 'write') tally.touch(index.writeEffects(relation.oid), use.times);
+  }
+  for (const made of local) tally.touch(localEffects(made), use.times);
+}
+
+/** What was copied into a relation of one's own stays what it was; how it was packed is not known any more. */
+export function localEffects(made: LocalRelation): Effects {
+  const effect = { width: 1, calls: 0, packs: true, aggregated: true, relations: new Set([made.name]) };
+  return { ...NO_EFFECTS, classes: new Map(made.classes.map((name) => [name, effect])) };
+}
+
+function addCall(tally: Tally, use: FunctionUse, index: ReachIndex, scope: Scope): void {
+  const candidates = resolveFunctions(index.snapshot, use, scope.searchPath);
+  let counts = use.window;
+  for (const candidate of candidates) {
+    const effect = index.functions.of(candidate);
+    tally.addFunction(effect, use.times);
+    counts ||= effect.aggregate !== 'none' || effect.window;
+  }
+  if (counts) tally.calls = saturate(tally.calls + use.times);
+  if (candidates.length > 0) return;
+  // `typename(x)` is a cast where no function has the name (func_get_detail, parser/parse_func.c).
+  const { builtin, types } = resolveTypes(index.snapshot, use, scope.searchPath);
+  for (const type of types) tally.touch(index.types.typeEffects(type.oid), 1);
+  if (!builtin && types.length === 0) tally.miss(`function ${quoted(use)}`);
+}
+
+/** `c.json_agg` is `json_agg(c)` where the row has no such column: functions of one argument that takes a row (ParseFuncOrColumn, parser/parse_func.c). */
+function addAttribute(tally: Tally, name: string, facts: StatementFacts, index: ReachIndex, scope: Scope): void {
+  const named = index.snapshot.functionsByName.get(name);
+  if (named === undefined || facts.functions.some((use) => use.name === name)) return;
+  for (const candidate of resolveFunctions(index.snapshot, { schema: undefined, name }, scope.searchPath)) {
+    const argument = candidate.soleArgument;
+    if (argument === null || (!ROW_TAKING_TYPES.has(argument) && argument < FIRST_USER_OID)) continue;
+    const effect = index.functions.of(candidate);
+    tally.addFunction(effect, 1);
+    if (effect.aggregate !== 'none') tally.calls = saturate(tally.calls + 1);
+  }
+}
+
+function addOperators(tally: Tally, facts: StatementFacts, index: ReachIndex, scope: Scope): void {
+  for (const use of facts.operators) {
+    if (index.snapshot.builtinOperators.has(use.name)) {
+      // OPERATOR(schema.=) names one; a plain `=` may mean a user's operator only where operand types allow: see addHidden.
+      if (use.schema === undefined || use.schema === 'pg_catalog') continue;
+    }
+    const operators = resolveOperators(index.snapshot, use, scope.searchPath);
+    for (const operator of operators) tally.touch(index.types.functionEffects(operator.function), 1);
+    if (operators.length === 0) tally.miss(`operator ${quoted(use)}`);
+  }
+}
+
+function addTypes(tally: Tally, facts: StatementFacts, index: ReachIndex, scope: Scope): void {
+  for (const use of facts.types) {
+    const { builtin, types } = resolveTypes(index.snapshot, use, scope.searchPath);
+    // 'x'::regclass says "relation "x" does not exist" (42P01) of a value.
+    if (builtin && use.name.startsWith('reg')) tally.impure = true;
+    for (const type of types) tally.touch(index.types.typeEffects(type.oid), 1);
+    if (builtin || types.length > 0 || SERIAL_TYPES.has(use.name)) continue;
+    const local = scope.local?.some((made) => made.name === use.name) === true || facts.defines.some((defined) => defined.name === use.name);
+    if (!local) tally.miss(`type ${quoted(use)}`);
+  }
+}
+
+/** Operators and casts that users made and whose functions are not trusted: they count where their operands' types can be present. */
+function addHidden(tally: Tally, facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex, scope: Scope): void {
+  const { snapshot, types } = index;
+  const present = new Set<number>();
+  for (const { relations } of uses) {
+    for (const relation of relations) {
+      present.add(relation.rowType);
+      for (const type of snapshot.columns.get(relation.oid)?.types ?? []) present.add(type);
+    }
+  }
+  for (const use of facts.types) for (const type of resolveTypes(snapshot, use, scope.searchPath).types) present.add(type.oid);
+  // A function of a user's may return any type.
+  const anything = facts.functions.some((use) => resolveFunctions(snapshot, use, scope.searchPath).some((fn) => fn.oid >= FIRST_USER_OID));
+  const possible = (type: number): boolean => type < FIRST_USER_OID || anything || present.has(type);
+
+  for (const operator of types.hiddenOperators) {
+    if (!possible(operator.left) || !possible(operator.right)) continue;
+    const named = facts.operators.some((use) => use.name === operator.name && resolveOperators(snapshot, use, scope.searchPath).includes(operator));
+    if (named) tally.touch(types.functionEffects(operator.function), 1);
+  }
+  for (const cast of types.hiddenCasts) {
+    if (possible(cast.source) && possible(cast.target)) tally.touch(types.functionEffects(cast.function), 1);
+  }
+}
+
+/** Names for the audit record: resolved where they could be. */
+export function namesOf(uses: readonly ResolvedUse[]): readonly string[] {
+  const names = new Set<string>();
+  for (const { use, relations } of uses) {
+    for (const relation of relations) names.add(qualifiedName(relation));
+    if (relations.length === 0) names.add(use.schema === undefined ? use.name : `${use.schema}.${use.name}`);
+  }
+  return [...names].sort();
+}

@@ -1,0 +1,58 @@
+import { type Effects, NO_EFFECTS, Tally } from './effects.ts';
+import type { FunctionEffects } from './function-effects.ts';
+import type { CastRow, DependencyRow, OperatorRow } from './catalog-rows.ts';
+import { FIRST_USER_OID } from './catalog-rows.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** Functions that run without being called by name: checks of domains, operators, casts. */
+export class TypeEffects {
+  /** Operators and casts of users whose functions do more than compute: usually none. */
+  readonly hiddenOperators: readonly OperatorRow[];
+  readonly hiddenCasts: readonly CastRow[];
+  readonly #snapshot: Snapshot;
+  readonly #functions: FunctionEffects;
+  readonly #known = new Map<number, Effects>();
+
+  constructor(snapshot: Snapshot, functions: FunctionEffects) {
+    this.#snapshot = snapshot;
+    this.#functions = functions;
+    this.hiddenOperators = [...snapshot.operators.values()].filter((operator) => !isPlain(this.functionEffects(operator.function)));
+    this.hiddenCasts = snapshot.casts.filter((cast) => !isPlain(this.functionEffects(cast.function)));
+  }
+
+  functionEffects(oid: number): Effects {
+    const fn = this.#snapshot.functions.get(oid);
+    return fn === undefined ? NO_EFFECTS : this.#functions.of(fn).effects;
+  }
+
+  /** A function or operator that pg_depend names. Types and relations are for the caller. */
+  dependencyEffects(dependency: DependencyRow): Effects {
+    switch (dependency.target) {
+      case 'function': return this.functionEffects(dependency.oid);
+      case 'operator': return this.functionEffects(this.#snapshot.operators.get(dependency.oid)?.function ?? 0);
+      case 'type': return this.typeEffects(dependency.oid);
+      case 'relation': return NO_EFFECTS;
+    }
+  }
+
+  /** What making a value of the type runs: its own functions, and those of its base, element and attribute types. */
+  typeEffects(oid: number): Effects {
+    if (oid < FIRST_USER_OID) return NO_EFFECTS;
+    const known = this.#known.get(oid);
+    if (known !== undefined) return known;
+    this.#known.set(oid, NO_EFFECTS); // A composite type may hold an array of itself.
+    const type = this.#snapshot.types.get(oid);
+    const tally = new Tally();
+    for (const dependency of this.#snapshot.dependencies.type.get(oid) ?? []) tally.add(this.dependencyEffects(dependency), 1);
+    if (type !== undefined) {
+      for (const inner of [type.base, type.element, ...(this.#snapshot.columns.get(type.relation)?.types ?? [])]) tally.add(this.typeEffects(inner), 1);
+    }
+    const effects = tally.toEffects();
+    this.#known.set(oid, effects);
+    return effects;
+  }
+}
+
+function isPlain(effects: Effects): boolean {
+  return effects.opaque.length === 0 && effects.classes.size === 0 && !effects.sink;
+}

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { Command } from 'commander';
+import type { LoadedConfig } from '../policy/load-config.ts';
+import { formatProblem, loadConfig } from '../policy/load-config.ts';
+import { compilePolicy } from '../policy/compile.ts';
+
+/** What the command touches of the world, so that tests can hand in their own. */
+export interface CheckIo {
+  readonly env: (name: string) => string | undefined;
+  readonly readFile: (path: string) => string;
+  readonly out: (line: string) => void;
+  readonly err: (line: string) => void;
+}
+
+/** Reads a configuration and tells every mistake in it, one a line. 0: valid, 1: not. */
+export function runCheck(options: { readonly config: string }, io: CheckIo = processIo()): number {
+  let text: string;
+  try {
+    text = io.readFile(options.config);
+  } catch (error) {
+    io.err(`${options.config}: cannot be read (${codeOf(error)})`);
+    return 1;
+  }
+  const loaded = loadConfigFile(options.config, text, io);
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) io.err(formatProblem(problem));
+    return 1;
+  }
+  const policy = compilePolicy(loaded.config);
+  const quotas = policy.roles.reduce((sum, role) => sum + role.quotas.length, 0);
+  io.out(`config is valid: ${count(policy.classes.size, 'class', 'classes')}, ${count(policy.roles.length, 'role')}, ${count(quotas, 'quota')}`);
+  return 0;
+}
+
+export function checkCommand(): Command {
+  return new Command('check')
+    .description('read a configuration and tell every mistake in it')
+    .requiredOption('-c, --config <file>', 'configuration file')
+    .action((options: { config: string }) => {
+      process.exitCode = runCheck(options);
+    });
+}
+
+/** A secret file is looked for beside the configuration that names it, wherever the command is started. */
+function loadConfigFile(fileName: string, text: string, io: CheckIo): LoadedConfig {
+  return loadConfig(text, fileName, { env: io.env, readFile: (path) => io.readFile(resolve(dirname(fileName), path)) });
+}
+
+function processIo(): CheckIo {
+  return {
+    env: (name) => process.env[name],
+    readFile: (path) => readFileSync(path, 'utf8'),
+    out: (line) => process.stdout.write(`${line}\n`),
+    err: (line) => process.stderr.write(`${line}\n`),
+  };
+}
+
+function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+}

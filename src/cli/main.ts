@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import { checkCommand } from './check.ts';
+import { serveCommand } from './serve.ts';
+import { VERSION } from './version.ts';
+
+const program = new Command('rowgate')
+  .description('Data-loss-prevention proxy for PostgreSQL: meters every protected row per person and stops mass extraction at the quota.')
+  .version(VERSION)
+  .addCommand(serveCommand())
+  .addCommand(checkCommand());
+
+await program.parseAsync();

@@ -1,0 +1,212 @@
+/** A running Rowgate: every part started in order, reloaded as one, stopped in reverse. */
+
+import { connect } from 'node:net';
+import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
+import type { ReadinessResult, ReloadResult } from '../admin/providers.ts';
+import { AuditLog } from '../audit/audit-log.ts';
+import type { OpsLog } from '../audit/ops-log.ts';
+import { Metrics } from '../metrics/metrics.ts';
+import { compilePolicy } from '../policy/compile.ts';
+import type { Config } from '../policy/config.ts';
+import { MemoryStore } from '../quota/memory-store.ts';
+import { RedisStore } from '../quota/redis-store.ts';
+import type { CounterStore } from '../quota/store.ts';
+import { Catalogs } from '../session/catalogs.ts';
+import { Listener } from '../session/listener.ts';
+import { ruleLabels } from '../session/rule-labels.ts';
+import { ServiceGate } from '../session/service-gate.ts';
+import { Analyser } from '../sql/analyser.ts';
+import type { ReadConfig } from './config-file.ts';
+import { sessionViews, usageViews } from './views.ts';
+
+export interface ServiceOptions {
+  readonly config: Config;
+  readonly configSha256: string;
+  readonly version: string;
+  readonly log: OpsLog;
+  /** Reads the configuration again. */
+  readonly reread: () => ReadConfig;
+}
+
+/** Texts above this size are not analysed: a statement of this length keeps the analyser's thread busy for about two seconds. */
+const MAX_ANALYSED_BYTES = 4 * 1024 * 1024;
+const SHUTTING_DOWN = { severity: 'FATAL', sqlstate: '57P01', message: 'terminating connection due to administrator command' };
+
+export class Service {
+  readonly gate: ServiceGate;
+  readonly listener: Listener;
+  readonly metrics: Metrics;
+  readonly #options: ServiceOptions;
+  readonly #analyser: Analyser;
+  readonly #catalogs: Catalogs;
+  readonly #store: CounterStore;
+  readonly #audit: AuditLog;
+  #admin: AdminServer | undefined;
+  #port = 0;
+  #reloading = false;
+
+  private constructor(options: ServiceOptions, parts: { analyser: Analyser; store: CounterStore; audit: AuditLog }) {
+    const { config, log } = options;
+    this.#options = options;
+    this.#analyser = parts.analyser;
+    this.#store = parts.store;
+    this.#audit = parts.audit;
+    const policy = compilePolicy(config);
+    this.metrics = new Metrics({ version: options.version, labels: ruleLabels(policy), quotaByPrincipal: config.metrics.principalLabel });
+    this.#catalogs = new Catalogs(
+      {
+        login: { host: config.upstream.host, port: config.upstream.port, user: config.catalog.user, password: config.catalog.password?.reveal() },
+        refreshMs: config.catalog.refreshMs,
+        analyse: (sql) => this.#analyser.analyse(sql),
+        onRefreshed: () => this.metrics.count('catalogRefreshes'),
+        onError: (error) => {
+          this.metrics.count('catalogErrors');
+          log.error({ err: error }, 'the catalog cannot be read');
+        },
+      },
+      { classes: [...policy.classes.values()], trustedFunctions: policy.trustedFunctions },
+    );
+    this.gate = new ServiceGate(config, { analyser: this.#analyser, catalogs: this.#catalogs, store: this.#store, audit: this.#audit, log, metrics: this.metrics });
+    this.listener = new Listener(this.gate);
+    this.metrics.addSources({
+      sessions: () => this.gate.sessions.size,
+      auditHealthy: () => this.#audit.healthy,
+      auditRecords: () => this.#audit.stats.records,
+      auditErrors: () => this.#audit.stats.errors,
+      auditRefused: () => this.#audit.stats.refused,
+      analysisCacheHits: () => this.#analyser.counters.hits,
+      analysisCacheMisses: () => this.#analyser.counters.misses,
+      catalogAge: () => this.#catalogs.ageSeconds(Date.now()),
+    });
+    this.metrics.configLoaded(true);
+  }
+
+  static async start(options: ServiceOptions): Promise<Service> {
+    const { config, log } = options;
+    const analyser = await Analyser.create({ maxBytes: Math.min(config.limits.maxStatementBytes, MAX_ANALYSED_BYTES) });
+    const store = config.store.kind === 'memory' ? new MemoryStore() : await RedisStore.open({ redis: config.store.url.reveal(), prefix: config.store.prefix, commandTimeoutMs: config.store.timeoutMs });
+    const audit = await AuditLog.open({
+      path: config.audit.file,
+      onStatus: (status) => log[status.kind === 'failing' ? 'error' : 'info']({ audit: status }, `the audit log is ${status.kind}`),
+      onNotice: (notice) => log.warn({ notice }, 'something happened to the audit file'),
+    });
+    const service = new Service(options, { analyser, store, audit });
+    try {
+      await service.#open();
+    } catch (error) {
+      await service.stop('start failed');
+      throw error;
+    }
+    return service;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get adminPort(): number | undefined {
+    return this.#admin?.port;
+  }
+
+  /** All or nothing: a configuration that does not load leaves the one in force. */
+  async reload(): Promise<ReloadResult> {
+    const { log, reread } = this.#options;
+    if (this.#reloading) return { ok: false, problems: ['a reload is under way'] };
+    this.#reloading = true;
+    try {
+      const read = reread();
+      if (!read.ok) {
+        this.metrics.configLoaded(false);
+        log.error({ problems: read.problems }, 'the configuration was not reloaded: it has mistakes, and the one in force stays');
+        this.gate.audit({ event: 'config_reload', successful: false, reason: read.problems[0] }).catch(() => undefined);
+        return read;
+      }
+      const warnings = needsRestart(this.gate.config, read.config);
+      this.gate.apply(read.config);
+      this.metrics.configLoaded(true);
+      log.level = read.config.log.level;
+      log.info({ config_sha256: read.sha256, warnings }, 'configuration reloaded');
+      await this.gate.audit({ event: 'config_reload', successful: true, config_sha256: read.sha256 }).catch(() => undefined);
+      await this.#audit.reopen().catch(() => undefined);
+      return { ok: true, config_sha256: read.sha256, warnings };
+    } finally {
+      this.#reloading = false;
+    }
+  }
+
+  async stop(reason: string): Promise<void> {
+    await this.listener.close(SHUTTING_DOWN);
+    await this.#admin?.close();
+    await this.#catalogs.close();
+    await this.gate.audit({ event: 'service_stop', reason }).catch(() => undefined);
+    await this.#audit.close();
+    await this.#store.close();
+    await this.#analyser.close();
+    this.metrics.close();
+  }
+
+  async #open(): Promise<void> {
+    const { config, log, version, configSha256 } = this.#options;
+    await this.gate.audit({ event: 'service_start', version, pid: process.pid, config_sha256: configSha256 }).catch(() => undefined);
+    this.#port = await this.listener.listen(config.listen.host, config.listen.port);
+    this.#admin = await startAdminServer({
+      host: config.admin.host,
+      port: config.admin.port,
+      token: config.admin.token?.reveal(),
+      metrics: this.metrics,
+      checks: {
+        upstream: () => canConnect(config.upstream.host, config.upstream.port),
+        store: () => this.#store.ping().then(ok, failed),
+        audit: () => (this.#audit.healthy || this.gate.auditMayFail ? ok() : { ok: false, reason: 'the audit log cannot take records' }),
+        catalog: () => {
+          const [problem] = this.#catalogs.problems();
+          return problem === undefined ? ok() : { ok: false, reason: problem };
+        },
+      },
+      providers: {
+        sessions: () => sessionViews(this.gate),
+        usage: ({ principal }) => usageViews(this.gate, principal),
+        reload: () => this.reload(),
+      },
+      onFault: (error) => log.error({ err: error }, 'the admin server had a fault'),
+    });
+  }
+}
+
+function ok(): ReadinessResult {
+  return { ok: true };
+}
+
+function failed(error: unknown): ReadinessResult {
+  return { ok: false, reason: error instanceof Error ? error.name : 'failed' };
+}
+
+function canConnect(host: string, port: number): Promise<ReadinessResult> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve({ ok: true });
+    });
+    socket.once('error', (error) => {
+      resolve({ ok: false, reason: 'code' in error ? String(error.code) : error.name });
+    });
+  });
+}
+
+/** Keys that a reload does not change, though the file did. */
+function needsRestart(before: Config, now: Config): readonly string[] {
+  const fixed: readonly (readonly [string, unknown, unknown])[] = [
+    ['listen', before.listen, now.listen],
+    ['admin', [before.admin.host, before.admin.port, before.admin.token?.reveal()], [now.admin.host, now.admin.port, now.admin.token?.reveal()]],
+    ['upstream', [before.upstream.host, before.upstream.port], [now.upstream.host, now.upstream.port]],
+    ['catalog', [before.catalog.user, before.catalog.password?.reveal(), before.catalog.refreshMs], [now.catalog.user, now.catalog.password?.reveal(), now.catalog.refreshMs]],
+    ['store', storeKey(before), storeKey(now)],
+    ['audit.file', before.audit.file, now.audit.file],
+  ];
+  return fixed.flatMap(([key, a, b]) => (JSON.stringify(a) === JSON.stringify(b) ? [] : [`${key} takes effect after a restart`]));
+}
+
+function storeKey({ store }: Config): unknown {
+  return [store.kind, store.prefix, store.timeoutMs, store.kind === 'redis' ? store.url.reveal() : ''];
+}

@@ -1,0 +1,64 @@
+/** What the admin server shows of a running Rowgate. */
+
+import type { SessionView, UsageView } from '../admin/providers.ts';
+import { countersFor } from '../policy/counters.ts';
+import type { ServiceGate } from '../session/service-gate.ts';
+import type { SessionState } from '../session/session-state.ts';
+
+export function sessionViews(gate: ServiceGate): readonly SessionView[] {
+  return [...gate.sessions].map((session) => ({
+    session_id: session.identity.id,
+    principal: session.identity.principal,
+    roles: session.principal.roles,
+    client_address: session.identity.clientAddress,
+    application_name: session.applicationName,
+    database: session.identity.database,
+    started_at: new Date(session.startedAtMs).toISOString(),
+    state: stateOf(session),
+    statements: session.statementCount,
+    ...session.totals,
+  }));
+}
+
+function stateOf(session: SessionState): string {
+  if (session.ledger.length > 0) return 'active';
+  switch (session.transaction) {
+    case 'I':
+      return 'idle';
+    case 'T':
+      return 'idle in transaction';
+    case 'E':
+      return 'idle in transaction (aborted)';
+  }
+}
+
+/** Quotas of the principals that have a session now, or of the one that is asked for if it has one. */
+export async function usageViews(gate: ServiceGate, principal: string | undefined): Promise<readonly UsageView[]> {
+  const byPrincipal = new Map([...gate.sessions].map((session) => [session.identity.principal, session.principal]));
+  const views: UsageView[] = [];
+  for (const [name, policy] of byPrincipal) {
+    if (principal !== undefined && principal !== name) continue;
+    for (const className of policy.quotas.keys()) {
+      const counters = countersFor(policy, className);
+      for (const dimension of [counters.rows, counters.subjects, counters.bytes]) {
+        const states = await gate.store.usage(dimension.counters);
+        for (const { quota, counter } of dimension.bindings) {
+          const state = states[counter];
+          views.push({
+            rule_id: quota.ruleId,
+            role: quota.role,
+            scope: quota.scope,
+            principal: quota.scope === 'principal' ? name : undefined,
+            class: className,
+            dimension: quota.dimension,
+            window: quota.windowText,
+            used: state?.used ?? 0,
+            limit: quota.limit,
+            next_free_in_ms: state?.nextFreeInMs,
+          });
+        }
+      }
+    }
+  }
+  return views;
+}

@@ -1,0 +1,66 @@
+/**
+ * Every metric of Rowgate's own. Prometheus' conventions: base units (seconds, bytes, ratios of 1), counters end in `_total`. Labels hold only what
+ * the configuration names (roles, classes, rules) or a fixed list; anything else is counted under `other`, so no client can make new series.
+ */
+
+export type LabelName = 'kind' | 'decision' | 'role' | 'class' | 'rule' | 'reason' | 'quantile' | 'version' | 'principal';
+
+export interface MetricDefinition {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly LabelName[];
+  /** Upper bounds of a histogram's buckets. */
+  readonly buckets?: readonly number[];
+}
+
+export const metricTable = {
+  sessions: { name: 'rowgate_sessions', type: 'gauge', help: 'Client sessions that are open now.', labels: [] },
+  sessionsTotal: { name: 'rowgate_sessions_total', type: 'counter', help: 'Client sessions that were accepted and logged in.', labels: [] },
+  authFailures: { name: 'rowgate_auth_failures_total', type: 'counter', help: 'Logins that failed.', labels: [] },
+  cancelRequests: { name: 'rowgate_cancel_requests_total', type: 'counter', help: 'Cancel requests from clients.', labels: [] },
+  statements: { name: 'rowgate_statements_total', type: 'counter', help: 'Statements that ended, by kind and decision.', labels: ['kind', 'decision'] },
+  opaqueStatements: { name: 'rowgate_opaque_statements_total', type: 'counter', help: 'Statements charged to every class, as they could not be resolved.', labels: [] },
+  rows: { name: 'rowgate_rows_total', type: 'counter', help: 'Protected rows delivered to clients.', labels: ['role', 'class'] },
+  units: { name: 'rowgate_units_total', type: 'counter', help: 'Units that delivered rows and statements were charged with.', labels: ['role', 'class'] },
+  bytes: { name: 'rowgate_bytes_total', type: 'counter', help: 'Bytes of protected rows delivered to clients.', labels: ['role', 'class'] },
+  decisions: { name: 'rowgate_decisions_total', type: 'counter', help: 'Decisions about statements, by role.', labels: ['role', 'decision'] },
+  refusals: { name: 'rowgate_refusals_total', type: 'counter', help: 'Statements refused or cut off, by rule.', labels: ['rule'] },
+  flags: { name: 'rowgate_flags_total', type: 'counter', help: 'Events raised by rules that flag, by rule.', labels: ['rule'] },
+  quotaUsed: { name: 'rowgate_quota_used_ratio', type: 'gauge', help: 'Used part of a quota, the highest of all principals seen lately.', labels: ['rule'] },
+  leaseRoundTrip: {
+    name: 'rowgate_lease_round_trip_seconds', type: 'histogram', help: 'Time that the counter store took to answer a reservation.', labels: [],
+    buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+  },
+  storeErrors: { name: 'rowgate_store_errors_total', type: 'counter', help: 'Calls to the counter store that failed.', labels: [] },
+  analysis: {
+    name: 'rowgate_analysis_seconds', type: 'histogram', help: 'Time to parse and resolve a statement that was not in the cache.', labels: [],
+    buckets: [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5],
+  },
+  analysisCacheHits: { name: 'rowgate_analysis_cache_hits_total', type: 'counter', help: 'Statements whose facts were in the cache.', labels: [] },
+  analysisCacheMisses: { name: 'rowgate_analysis_cache_misses_total', type: 'counter', help: 'Statements that had to be analysed.', labels: [] },
+  auditRecords: { name: 'rowgate_audit_records_total', type: 'counter', help: 'Records written to the audit log.', labels: [] },
+  auditErrors: { name: 'rowgate_audit_errors_total', type: 'counter', help: 'Failures of the audit log.', labels: [] },
+  auditRefused: { name: 'rowgate_audit_refused_records_total', type: 'counter', help: 'Records that the audit log could not take.', labels: [] },
+  auditHealthy: { name: 'rowgate_audit_healthy', type: 'gauge', help: '1 if the audit log takes records, else 0.', labels: [] },
+  configReloadSuccessful: { name: 'rowgate_config_last_reload_successful', type: 'gauge', help: '1 if the last load of the configuration succeeded, else 0.', labels: [] },
+  configReloadTimestamp: {
+    name: 'rowgate_config_last_reload_success_timestamp_seconds', type: 'gauge', help: 'Unix time of the last successful load of the configuration.', labels: [],
+  },
+  catalogRefreshes: { name: 'rowgate_catalog_refreshes_total', type: 'counter', help: 'Snapshots of the catalog that were read.', labels: [] },
+  catalogErrors: { name: 'rowgate_catalog_errors_total', type: 'counter', help: 'Reads of the catalog that failed.', labels: [] },
+  catalogAge: { name: 'rowgate_catalog_age_seconds', type: 'gauge', help: 'Age of the oldest catalog snapshot in use; absent before the first.', labels: [] },
+  eventLoopLag: {
+    name: 'rowgate_event_loop_lag_seconds', type: 'gauge', help: 'How late the event loop was since the last scrape, by quantile (1 is the maximum).', labels: ['quantile'],
+  },
+  buildInfo: { name: 'rowgate_build_info', type: 'gauge', help: 'Always 1; the version stands in the label.', labels: ['version'] },
+} as const satisfies Record<string, MetricDefinition>;
+
+export type MetricKey = keyof typeof metricTable;
+
+type KeysOfType<T extends MetricDefinition['type']> = { [K in MetricKey]: (typeof metricTable)[K]['type'] extends T ? K : never }[MetricKey];
+
+export type CounterKey = KeysOfType<'counter'>;
+export type HistogramKey = KeysOfType<'histogram'>;
+/** A value for each label of the metric, no more and no fewer. */
+export type LabelsOf<K extends MetricKey> = { readonly [L in (typeof metricTable)[K]['labels'][number]]: string };

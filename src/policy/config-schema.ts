@@ -1,0 +1,199 @@
+import { z } from 'zod';
+import { accessShape } from './config-schema-access.ts';
+import {
+  SECRET_DOCS, choice, duration, flag, listOf, notYet, onlyYet, port, secret, section, sentence, size, text, wholeNumber,
+} from './config-fields.ts';
+
+/** The configuration: the one source of the loader's rules, `config/rowgate.schema.json` and `docs/configuration.md`. */
+
+const listen = section({
+  host: text('a host name or address').prefault('127.0.0.1').meta({
+    description: 'Address on which clients are accepted. `0.0.0.0` or `::` for every interface.',
+    examples: ['0.0.0.0'],
+  }),
+  port: port(0).prefault(6432).meta({ description: 'TCP port for clients. 0 takes a free one and logs it.', examples: [6432] }),
+  tls: notYet('TLS towards clients', 'leave the key out, and put Rowgate where clients reach it over a trusted network'),
+}).meta({ description: 'Where Rowgate accepts SQL clients.', examples: [{ host: '0.0.0.0', port: 6432 }] });
+
+const upstreamTls = section({
+  mode: onlyYet('disable', ['prefer', 'require', 'verify-ca', 'verify-full'], 'use disable, and run Rowgate next to the server')
+    .prefault('disable')
+    .meta({ description: 'Encryption towards the server. This version knows `disable` only.', examples: ['disable'] }),
+  ca: notYet('TLS towards the server', 'leave the key out'),
+});
+
+const upstream = section({
+  host: text('a host name or address').prefault('127.0.0.1').meta({ description: 'Host of the PostgreSQL server.', examples: ['db.internal'] }),
+  port: port(1).prefault(5432).meta({ description: 'TCP port of the PostgreSQL server.', examples: [5432] }),
+  tls: upstreamTls.prefault({}).meta({ description: 'Encryption between Rowgate and the server.', examples: [{ mode: 'disable' }] }),
+  databases: listOf(text('a database name or glob'), 'a list of database names or globs')
+    .optional()
+    .meta({
+      description: 'Databases that principals with limits may connect to, by name or glob. Principals without limits reach every database.',
+      'x-default': 'the databases that hold at least one relation of a class',
+      examples: [['crm', 'crm_*']],
+    }),
+}).meta({
+  description: 'The PostgreSQL server behind Rowgate.',
+  examples: [{ host: 'db.internal', port: 5432, databases: ['crm'] }],
+});
+
+const auth = section({
+  method: onlyYet('passthrough', ['scram'], 'use passthrough: the server checks the password')
+    .prefault('passthrough')
+    .meta({
+      description: 'Who checks a password. `passthrough`: the server does, Rowgate carries the messages and keeps nothing.',
+      examples: ['passthrough'],
+    }),
+  lookup: notYet('checking passwords in Rowgate (auth.lookup)', 'leave the key out; method: passthrough needs no lookup'),
+  users: notYet('a file of users (auth.users)', 'leave the key out; method: passthrough needs no users'),
+}).meta({ description: 'How clients prove who they are.', examples: [{ method: 'passthrough' }] });
+
+const catalog = section({
+  user: text('a login name').meta({
+    description: 'Login with which Rowgate reads the system catalogs. It needs no access to any table of yours.',
+    examples: ['rowgate'],
+  }),
+  password: secret('a password').optional().meta({
+    ...SECRET_DOCS,
+    description: 'Password of the catalog login. Take it from the environment or a file.',
+    'x-default': 'no password is sent',
+    examples: ['${ROWGATE_PASSWORD}', '${file:/run/secrets/rowgate}'],
+  }),
+  refresh: duration({ min: '1s', max: '1h' }).prefault('5s').meta({
+    description: 'How often the catalog is looked at for new tables, views, partitions and functions.',
+    examples: ['5s'],
+  }),
+}).meta({
+  description: 'How Rowgate learns what exists in the database, to resolve names as the server does.',
+  examples: [{ user: 'rowgate', password: '${ROWGATE_PASSWORD}', refresh: '5s' }],
+});
+
+const onOutage = z
+  .union([z.enum(['block']), z.strictObject({ allowance: z.int().min(1) })], { error: 'block' })
+  .superRefine((value, context) => {
+    if (value !== 'block') sentence(context, 'an allowance comes with a later version', 'use block: protected rows stop until the store answers');
+  })
+  .transform(() => 'block' as const)
+  .meta({ 'x-type': '`block`', anyOf: [{ type: 'string', enum: ['block'] }] });
+
+const store = section({
+  redis: secret('a Redis URL such as redis://127.0.0.1:6379/0', /^rediss?:\/\/\S+$/).optional().meta({
+    ...SECRET_DOCS,
+    description: 'Redis that holds the counters, shared by every Rowgate process. Give either this or `memory`.',
+    'x-default': 'none',
+    examples: ['redis://127.0.0.1:6379/0', 'rediss://:${REDIS_PASSWORD}@redis.internal:6380/0'],
+  }),
+  memory: flag().optional().meta({
+    description: 'Keep the counters in this process. For one process only, and a restart forgets them.',
+    'x-default': '`false`',
+    examples: [true],
+  }),
+  prefix: z
+    .string({ error: 'a prefix of letters, digits and : . _ -' })
+    .regex(/^[A-Za-z0-9:._-]{1,64}$/, { error: 'a prefix of letters, digits and : . _ -' })
+    .prefault('rowgate:')
+    .meta({ description: 'What every key in Redis begins with. Change it if two installations share one Redis.', examples: ['rowgate:'] }),
+  timeout: duration({ min: '1s', max: '1m' }).prefault('1s').meta({
+    description: 'How long an answer of the store is waited for. After it the store counts as unavailable.',
+    examples: ['1s'],
+  }),
+  on_outage: onOutage.prefault('block').meta({
+    description: 'What happens to protected rows while the store does not answer. `block`: they stop, other work goes on.',
+    examples: ['block'],
+  }),
+}).meta({ description: 'Where quotas are counted.', examples: [{ redis: 'redis://127.0.0.1:6379/0', timeout: '1s', on_outage: 'block' }] });
+
+const audit = section({
+  file: text('a file name').prefault('audit/rowgate.ndjson').meta({
+    description: 'File that the audit records are appended to, one JSON object a line, each chained to the one before it.',
+    examples: ['/var/log/rowgate/audit.ndjson'],
+  }),
+  sql: choice(['normalized', 'full', 'none']).prefault('normalized').meta({
+    description: 'How much of a statement is written: `normalized` removes its literals, `full` keeps them (and with them customers\' data), `none` writes no text.',
+    examples: ['normalized'],
+  }),
+  on_failure: choice(['block', 'continue']).prefault('block').meta({
+    description: 'What happens to protected rows while no record can be written. `block`: they stop. `continue`: they go out unrecorded.',
+    examples: ['block'],
+  }),
+}).meta({ description: 'The record of who took what.', examples: [{ file: '/var/log/rowgate/audit.ndjson', sql: 'normalized', on_failure: 'block' }] });
+
+const admin = section({
+  host: text('a host name or address').prefault('127.0.0.1').meta({ description: 'Address of the HTTP server for metrics, health and administration.', examples: ['127.0.0.1'] }),
+  port: port(0).prefault(9187).meta({ description: 'TCP port of the HTTP server. 0 takes a free one and logs it.', examples: [9187] }),
+  token: secret('a token').optional().meta({
+    ...SECRET_DOCS,
+    description: 'Bearer token for everything but `/metrics`, `/healthz` and `/readyz`.',
+    'x-default': 'those pages are closed',
+    examples: ['${ROWGATE_ADMIN_TOKEN}'],
+  }),
+}).meta({ description: 'The HTTP server for Prometheus and for administrators.', examples: [{ host: '127.0.0.1', port: 9187, token: '${ROWGATE_ADMIN_TOKEN}' }] });
+
+const metrics = section({
+  principal_label: flag().prefault(false).meta({
+    description: 'Label usage metrics with the login name. Off, the number of series is bounded by the policy; on, it grows with the number of logins.',
+    examples: [true],
+  }),
+}).meta({ description: 'What Prometheus sees.', examples: [{ principal_label: true }] });
+
+const log = section({
+  level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).prefault('info').meta({
+    description: 'Least severe level of log lines that is written to standard output.',
+    examples: ['info'],
+  }),
+}).meta({ description: 'The operational log (not the audit record).', examples: [{ level: 'info' }] });
+
+const limits = section({
+  max_statement_bytes: size({ min: 1024, max: 1024 ** 3 }).prefault('16MiB').meta({
+    description: 'Longest statement that is accepted. A longer one is refused before it is read to its end.',
+    'x-unit': 'bytes',
+    examples: ['16MiB'],
+  }),
+  auth_timeout: duration({ min: '1s', max: '10m' }).prefault('60s').meta({
+    description: 'Time that a client has from connecting to being logged in, as PostgreSQL\'s `authentication_timeout`.',
+    examples: ['60s'],
+  }),
+  max_sessions: wholeNumber(1, 100_000).prefault(1000).meta({
+    description: 'Most client connections at a time, logged in or not. One more is turned away with SQLSTATE 53300.',
+    'x-unit': 'connections',
+    examples: [1000],
+  }),
+  startup_packet_bytes: size({ min: 512, max: 10_000 }).prefault(10_000).meta({
+    description: 'Longest startup packet. The server takes no more than 10000 (`MAX_STARTUP_PACKET_LENGTH`).',
+    'x-unit': 'bytes',
+    examples: [10_000],
+  }),
+}).meta({ description: 'Bounds that protect Rowgate itself.', examples: [{ max_statement_bytes: '16MiB', auth_timeout: '60s', max_sessions: 1000, startup_packet_bytes: 10_000 }] });
+
+export const configSchema = section({
+  version: z.literal(1, { error: '1, the version of this format' }).meta({ description: 'Version of this format. Always 1.', examples: [1] }),
+  listen: listen.prefault({}),
+  upstream: upstream.prefault({}),
+  auth: auth.prefault({}),
+  catalog,
+  store,
+  audit: audit.prefault({}),
+  admin: admin.prefault({}),
+  metrics: metrics.prefault({}),
+  log: log.prefault({}),
+  limits: limits.prefault({}),
+  ...accessShape,
+}).meta({ title: 'Rowgate configuration', description: 'Configuration of Rowgate, a data-loss-prevention proxy for PostgreSQL.' });
+
+/** The file after parsing: units converted, defaults filled in, still in the file's own words. `config.ts` makes a `Config` of it. */
+export type ParsedConfig = z.output<typeof configSchema>;
+
+export type JsonSchema = { readonly [key: string]: unknown };
+
+/** JSON Schema of the file as it is written, before interpolation and units. */
+export function configJsonSchema(): JsonSchema {
+  return z.toJSONSchema(configSchema, {
+    io: 'input',
+    // zod drops the examples of values that are converted; ours are all written as in the file.
+    override: ({ zodSchema, jsonSchema }) => {
+      const examples = z.globalRegistry.get(zodSchema)?.['examples'];
+      if (Array.isArray(examples)) jsonSchema.examples = examples;
+    },
+  }) as JsonSchema;
+}

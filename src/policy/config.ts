@@ -1,0 +1,144 @@
+import type { DenyCategory } from '../catalog/reach-types.ts';
+import type { ParsedConfig } from './config-schema.ts';
+import type { Secret } from './secret.ts';
+import type { MemberPattern, QuotaAction, QuotaScope } from './types.ts';
+import { isGlob } from './glob.ts';
+
+/** The configuration as the program uses it: units in the names, every default filled in. */
+export interface Config {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly upstream: {
+    readonly host: string;
+    readonly port: number;
+    /** Names and globs; undefined: the databases that hold at least one relation of a class. */
+    readonly databases: readonly string[] | undefined;
+  };
+  readonly auth: { readonly method: 'passthrough' };
+  readonly catalog: { readonly user: string; readonly password: Secret | undefined; readonly refreshMs: number };
+  readonly store: StoreConfig;
+  readonly audit: {
+    readonly file: string;
+    readonly sql: 'normalized' | 'full' | 'none';
+    readonly onFailure: 'block' | 'continue';
+  };
+  readonly admin: { readonly host: string; readonly port: number; readonly token: Secret | undefined };
+  readonly metrics: { readonly principalLabel: boolean };
+  readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' };
+  readonly limits: {
+    readonly maxStatementBytes: number;
+    readonly authTimeoutMs: number;
+    readonly maxSessions: number;
+    readonly startupPacketBytes: number;
+  };
+  readonly classes: readonly ClassConfig[];
+  readonly roles: readonly RoleConfig[];
+  readonly unlisted: 'block' | 'flag' | 'allow';
+  readonly mode: 'enforce' | 'monitor';
+  readonly trustedFunctions: readonly string[];
+}
+
+interface StoreSettings {
+  readonly prefix: string;
+  readonly timeoutMs: number;
+  readonly onOutage: 'block';
+}
+
+export type StoreConfig =
+  | (StoreSettings & { readonly kind: 'redis'; readonly url: Secret })
+  | (StoreSettings & { readonly kind: 'memory' });
+
+export interface ClassConfig {
+  readonly name: string;
+  readonly unitBytes: number;
+  readonly packedUnitBytes: number;
+  readonly relations: readonly { readonly pattern: string; readonly subject: readonly string[] }[];
+  readonly functions: readonly { readonly pattern: string; readonly reads: boolean }[];
+}
+
+export interface QuotaConfig {
+  readonly className: string;
+  readonly window: number | 'statement';
+  readonly windowText: string;
+  readonly rows: number | undefined;
+  readonly subjects: number | undefined;
+  readonly bytes: number | undefined;
+  readonly scope: QuotaScope;
+  readonly action: QuotaAction;
+}
+
+export interface RoleConfig {
+  readonly name: string;
+  readonly members: readonly MemberPattern[];
+  readonly quotas: readonly QuotaConfig[];
+  /** undefined: the secure default. */
+  readonly deny: readonly DenyCategory[] | undefined;
+  readonly contact: string | undefined;
+  readonly replication: boolean;
+  readonly errors: 'redact' | 'full' | undefined;
+}
+
+export function toConfig(parsed: ParsedConfig): Config {
+  return {
+    listen: { host: parsed.listen.host, port: parsed.listen.port },
+    upstream: { host: parsed.upstream.host, port: parsed.upstream.port, databases: parsed.upstream.databases },
+    auth: { method: parsed.auth.method },
+    catalog: { user: parsed.catalog.user, password: parsed.catalog.password, refreshMs: parsed.catalog.refresh },
+    store: toStore(parsed.store),
+    audit: { file: parsed.audit.file, sql: parsed.audit.sql, onFailure: parsed.audit.on_failure },
+    admin: { host: parsed.admin.host, port: parsed.admin.port, token: parsed.admin.token },
+    metrics: { principalLabel: parsed.metrics.principal_label },
+    log: { level: parsed.log.level },
+    limits: {
+      maxStatementBytes: parsed.limits.max_statement_bytes,
+      authTimeoutMs: parsed.limits.auth_timeout,
+      maxSessions: parsed.limits.max_sessions,
+      startupPacketBytes: parsed.limits.startup_packet_bytes,
+    },
+    classes: Object.entries(parsed.classes).map(([name, cls]) => toClass(name, cls)),
+    roles: Object.entries(parsed.roles).map(([name, role]) => toRole(name, role)),
+    unlisted: parsed.unlisted,
+    mode: parsed.mode,
+    trustedFunctions: parsed.trusted_functions,
+  };
+}
+
+function toStore(store: ParsedConfig['store']): StoreConfig {
+  const settings: StoreSettings = { prefix: store.prefix, timeoutMs: store.timeout, onOutage: store.on_outage };
+  return store.redis === undefined ? { ...settings, kind: 'memory' } : { ...settings, kind: 'redis', url: store.redis };
+}
+
+function toClass(name: string, cls: ParsedConfig['classes'][string]): ClassConfig {
+  return {
+    name,
+    unitBytes: cls.unit_bytes,
+    packedUnitBytes: cls.packed_unit_bytes,
+    relations: Object.entries(cls.relations).map(([pattern, relation]) => ({ pattern, subject: [relation.subject ?? []].flat() })),
+    functions: Object.entries(cls.functions).map(([pattern, fn]) => ({ pattern, reads: fn.reads })),
+  };
+}
+
+function toRole(name: string, role: ParsedConfig['roles'][string]): RoleConfig {
+  return {
+    name,
+    members: role.members.map(toMember),
+    quotas: role.quotas.map((quota) => ({
+      className: quota.class,
+      window: quota.window.ms,
+      windowText: quota.window.text,
+      rows: quota.rows,
+      subjects: quota.subjects,
+      bytes: quota.bytes,
+      scope: quota.scope,
+      action: quota.action,
+    })),
+    deny: role.deny,
+    contact: role.contact,
+    replication: role.replication,
+    errors: role.errors,
+  };
+}
+
+function toMember(member: string | { pg_role: string }): MemberPattern {
+  if (typeof member !== 'string') return { kind: 'pg_role', value: member.pg_role };
+  return { kind: isGlob(member) ? 'glob' : 'name', value: member };
+}

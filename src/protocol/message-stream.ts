@@ -1,0 +1,231 @@
+/**
+ * Cuts a byte stream into messages on the way through. A message is a type byte, a length of four bytes that counts
+ * itself, and a body ("Message Formats"). What is forwarded unchanged is never copied: neighbouring messages leave as
+ * one slice of the chunk that they came in.
+ */
+
+/** What to do with a message whose header was read. */
+export const AtHeader = {
+  /** Forward header and body as they come; the body is not looked at. */
+  Forward: 0,
+  /** Throw the message away as it comes. */
+  Drop: 1,
+  /** Hand the whole message to `onMessage`. */
+  Whole: 2,
+  /** Hand the message to `onMessage` with its first `PREFIX_BYTES` at least; the rest then goes the same way as it comes. */
+  Prefix: 3,
+  /** Stop here; `resume()` asks again for the same message, so `onHeader` may be called twice for it. */
+  Pause: 4,
+} as const;
+export type AtHeader = (typeof AtHeader)[keyof typeof AtHeader];
+
+/** What to do with a message that was read whole. */
+export const AtMessage = {
+  Forward: 0,
+  Drop: 1,
+  /** Stop; `resume()` hands the same message over again. */
+  Pause: 2,
+  /** Throw it away (the handler kept what it needs) and stop before the next message. */
+  DropThenPause: 3,
+} as const;
+export type AtMessage = (typeof AtMessage)[keyof typeof AtMessage];
+
+export interface MessageHandler<T extends number> {
+  /** `bodyBytes` is the body's length, without type byte and length field. Throws `ProtocolViolation` to end the session. */
+  onHeader(type: T, bodyBytes: number): AtHeader;
+  /** The message (or its prefix) lies in `buffer` from `start` (its type byte) to `end`; its body begins at `start + 5`. */
+  onMessage(type: T, buffer: Buffer, start: number, end: number): AtMessage;
+  /** Bytes to pass on, in order. */
+  forward(bytes: Buffer): void;
+}
+
+/** The peer broke the protocol; the session ends. */
+export class ProtocolViolation extends Error {
+  override readonly name = 'ProtocolViolation';
+}
+
+export const HEADER_BYTES = 5;
+const LENGTH_FIELD_BYTES = 4;
+/** How much of a message's body `AtHeader.Prefix` waits for: room for names of any honest length. */
+export const PREFIX_BYTES = 4096;
+const NOTHING = Buffer.alloc(0);
+
+export class MessageStream<T extends number> {
+  readonly #handler: MessageHandler<T>;
+  /** Unread bytes: from `#position` on. */
+  #chunk: Buffer = NOTHING;
+  #position = 0;
+  /** Start of the bytes of `#chunk` that are to be forwarded and were not yet. */
+  #runStart = 0;
+  /** Body bytes still to come of a message that is forwarded or dropped as it comes. */
+  #bodyLeft = 0;
+  #dropping = false;
+  /** Parts of a message that is read whole (or in its prefix) and lies across chunks. */
+  #parts: Buffer[] = [];
+  #partsBytes = 0;
+  #gatherBytes = 0;
+  #paused = false;
+  #working = false;
+
+  constructor(handler: MessageHandler<T>) {
+    this.#handler = handler;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Bytes held back: unread ones after a pause, and parts of an unfinished message. */
+  get heldBytes(): number {
+    return this.#chunk.length - this.#position + this.#partsBytes;
+  }
+
+  push(chunk: Buffer): void {
+    if (this.#position < this.#chunk.length) {
+      // A header that was cut by the chunk's end, or what came in before a pause took effect.
+      this.#chunk = Buffer.concat([this.#chunk.subarray(this.#position), chunk]);
+    } else {
+      this.#chunk = chunk;
+    }
+    this.#position = 0;
+    this.#runStart = 0;
+    if (!this.#paused) this.#work();
+  }
+
+  /** Goes on after a pause. Safe to call from within the handler: the loop that runs goes on by itself. */
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (!this.#working) this.#work();
+  }
+
+  /** Hands over what was not read yet, for another stream to go on with. Only between messages. */
+  takeUnread(): Buffer {
+    const rest = this.#chunk.subarray(this.#position);
+    this.#chunk = NOTHING;
+    this.#position = 0;
+    this.#runStart = 0;
+    return rest;
+  }
+
+  /** Passes `bytes` on in front of the message that the handler is being asked about. */
+  inject(bytes: Buffer): void {
+    this.#flush(this.#position);
+    this.#handler.forward(bytes);
+  }
+
+  #flush(end: number): void {
+    if (end > this.#runStart) this.#handler.forward(this.#chunk.subarray(this.#runStart, end));
+    this.#runStart = end;
+  }
+
+  #work(): void {
+    this.#working = true;
+    try {
+      while (!this.#paused && this.#position < this.#chunk.length) {
+        if (this.#bodyLeft > 0) this.#passBody();
+        else if (this.#gatherBytes > 0) {
+          if (!this.#gather()) break;
+        } else if (!this.#nextMessage()) break;
+      }
+      this.#flush(this.#position);
+      if (this.#position === this.#chunk.length) {
+        this.#chunk = NOTHING; // lets go of the read buffer
+        this.#position = 0;
+        this.#runStart = 0;
+      }
+    } finally {
+      this.#working = false;
+    }
+  }
+
+  #passBody(): void {
+    const take = Math.min(this.#bodyLeft, this.#chunk.length - this.#position);
+    if (this.#dropping) this.#flush(this.#position);
+    this.#position += take;
+    if (this.#dropping) this.#runStart = this.#position;
+    this.#bodyLeft -= take;
+  }
+
+  /** Returns false if the chunk ends within the header. */
+  #nextMessage(): boolean {
+    const chunk = this.#chunk;
+    const start = this.#position;
+    if (chunk.length - start < HEADER_BYTES) return false;
+    const type = chunk[start] as T;
+    const length = chunk.readInt32BE(start + 1);
+    if (length < LENGTH_FIELD_BYTES) throw new ProtocolViolation(`invalid message length ${length}`);
+    const bodyBytes = length - LENGTH_FIELD_BYTES;
+    const at = this.#handler.onHeader(type, bodyBytes);
+    switch (at) {
+      case AtHeader.Forward:
+        this.#dropping = false;
+        this.#position = start + HEADER_BYTES;
+        this.#bodyLeft = bodyBytes;
+        return true;
+      case AtHeader.Drop:
+        this.#flush(start);
+        this.#dropping = true;
+        this.#position = start + HEADER_BYTES;
+        this.#runStart = this.#position;
+        this.#bodyLeft = bodyBytes;
+        return true;
+      case AtHeader.Pause:
+        this.#paused = true;
+        return true;
+      case AtHeader.Whole:
+      case AtHeader.Prefix: {
+        const wanted = at === AtHeader.Whole ? bodyBytes : Math.min(bodyBytes, PREFIX_BYTES);
+        const end = start + HEADER_BYTES + wanted;
+        if (end <= chunk.length) {
+          this.#deliver(type, start, end, bodyBytes - wanted);
+        } else {
+          // What is gathered is read again from its header, so that one path serves both cases, a pause included.
+          this.#flush(start);
+          this.#gatherBytes = HEADER_BYTES + wanted;
+        }
+        return true;
+      }
+    }
+  }
+
+  #deliver(type: T, start: number, end: number, bodyLeft: number): void {
+    const at = this.#handler.onMessage(type, this.#chunk, start, end);
+    switch (at) {
+      case AtMessage.Forward:
+        this.#position = end;
+        this.#bodyLeft = bodyLeft;
+        this.#dropping = false;
+        return;
+      case AtMessage.Drop:
+      case AtMessage.DropThenPause:
+        this.#flush(start);
+        this.#position = end;
+        this.#runStart = end;
+        this.#bodyLeft = bodyLeft;
+        this.#dropping = true;
+        if (at === AtMessage.DropThenPause) this.#paused = true;
+        return;
+      case AtMessage.Pause:
+        this.#paused = true;
+        return;
+    }
+  }
+
+  /** Gathers a message that lies across chunks. Returns false if more must come. */
+  #gather(): boolean {
+    const take = Math.min(this.#gatherBytes - this.#partsBytes, this.#chunk.length - this.#position);
+    this.#parts.push(this.#chunk.subarray(this.#position, this.#position + take));
+    this.#partsBytes += take;
+    this.#position += take;
+    this.#runStart = this.#position;
+    if (this.#partsBytes < this.#gatherBytes) return false;
+    this.#chunk = Buffer.concat([...this.#parts, this.#chunk.subarray(this.#position)]);
+    this.#position = 0;
+    this.#runStart = 0;
+    this.#parts = [];
+    this.#partsBytes = 0;
+    this.#gatherBytes = 0;
+    return this.#nextMessage();
+  }
+}

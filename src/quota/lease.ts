@@ -1,0 +1,194 @@
+import type { FlagCrossing, LeaseCredit, LeasePlan, LeaseRefusal } from './lease-plan.ts';
+import { LeasePool, type Refund } from './lease-pool.ts';
+import { DEFAULT_SIZES, type LeaseSizes } from './lease-size.ts';
+import type { CounterState, LeaseStamp } from './store.ts';
+
+/** One pool's part of the next reservation. `need` 0: useful, but the statement can go on without it. */
+export interface Ask {
+  readonly pool: number;
+  readonly want: number;
+  readonly need: number;
+}
+
+/**
+ * The units that one statement holds: the arithmetic, without I/O or a clock. `trySpend` runs once a row and allocates nothing.
+ *
+ * Pool 2c counts rows of class c, pool 2c + 1 its bytes.
+ */
+export class Lease {
+  readonly pools: readonly LeasePool[];
+  /** Per pool: what the next row may cost. The store's units and the statement's limits in one number. */
+  readonly #available: Float64Array;
+  readonly #spent: Float64Array;
+  /** What the row that did not fit costs, or 0. */
+  readonly #pending: Float64Array;
+  #deadlineMs = Infinity;
+
+  constructor(plan: LeasePlan, sizes: LeaseSizes = DEFAULT_SIZES) {
+    this.pools = plan.classes.flatMap((cls) => {
+      const bound = plan.rowBound === undefined ? Infinity : plan.rowBound * cls.width;
+      const rows = { first: Math.min(sizes.firstRows * cls.width, sizes.maxRowUnits), max: sizes.maxRowUnits, bound, minimum: 1 };
+      const bytes = { first: sizes.firstBytes, max: sizes.maxBytes, bound: Infinity, minimum: 0 };
+      return [new LeasePool(cls.className, 'rows', cls.rows, rows), new LeasePool(cls.className, 'bytes', cls.bytes, bytes)];
+    });
+    for (const [c, { prepaid }] of plan.classes.entries()) {
+      if (prepaid !== undefined) this.#pool(2 * c).prepay(prepaid.units, prepaid.deadlineMs);
+    }
+    this.#available = new Float64Array(this.pools.length);
+    this.#spent = new Float64Array(this.pools.length);
+    this.#pending = new Float64Array(this.pools.length);
+    this.#refresh();
+  }
+
+  /**
+   * Spends one row in every class, or in none: `costs[c]` units of class c and `bytes` of each. False: pause and renew.
+   * A cost that is not a number is never affordable, so that a fault upstream of here closes the gate.
+   */
+  trySpend(costs: ArrayLike<number>, bytes: number): boolean {
+    const available = this.#available;
+    const spent = this.#spent;
+    for (let pool = 0; pool < available.length; pool += 2) {
+      const cost = costs[pool >> 1] as number;
+      if (!(cost >= 0 && cost <= (available[pool] as number) && bytes >= 0 && bytes <= (available[pool + 1] as number))) return this.#fall(costs, bytes);
+    }
+    for (let pool = 0; pool < available.length; pool += 2) {
+      const cost = costs[pool >> 1] as number;
+      available[pool] = (available[pool] as number) - cost;
+      available[pool + 1] = (available[pool + 1] as number) - bytes;
+      spent[pool] = (spent[pool] as number) + cost;
+      spent[pool + 1] = (spent[pool + 1] as number) + bytes;
+    }
+    return true;
+  }
+
+  /** Something held is void: renew before spending more. Looked at once a chunk. */
+  expired(nowMs: number): boolean {
+    return nowMs >= this.#deadlineMs;
+  }
+
+  /** Units spent of a class by rows; the minimum charge is not in it. */
+  spentUnits(classIndex: number): number {
+    return this.#spent[2 * classIndex] as number;
+  }
+
+  spentBytes(classIndex: number): number {
+    return this.#spent[2 * classIndex + 1] as number;
+  }
+
+  /** Before a statement runs: a row of one unit must be affordable in each class, else the statement does not start. */
+  expectFirstRow(): void {
+    this.#pending.fill(1);
+  }
+
+  /** False if the waiting row's cost is no whole number: a fault of whoever computed it, for which nothing is asked. */
+  get pendingIsSound(): boolean {
+    return this.#pending.every((cost) => Number.isSafeInteger(cost) && cost >= 0);
+  }
+
+  /** The first statement limit that the pending row would break. */
+  statementRefusal(): LeaseRefusal | undefined {
+    for (const [p, pool] of this.pools.entries()) {
+      const spent = this.#spent[p] as number;
+      const rule = pool.statement.find(({ limit, enforced }) => enforced && spent + (this.#pending[p] as number) > limit);
+      if (rule === undefined) continue;
+      const { className, dimension } = pool;
+      return { ruleId: rule.ruleId, className, dimension, limit: rule.limit, used: spent, windowMs: 'statement', nextFreeInMs: undefined, counterKey: undefined };
+    }
+    return undefined;
+  }
+
+  /** What to ask the store for; the pools that need something first, then those that run low. */
+  asks(): Ask[] {
+    this.#settle();
+    const asks = this.pools.map((pool, p) => ({ pool: p, ...pool.ask(this.#pending[p] as number, this.#spent[p] as number) }));
+    return asks.filter(({ want }) => want > 0).toSorted((a, b) => Math.sign(b.need) - Math.sign(a.need));
+  }
+
+  accept(ask: Ask, stamp: LeaseStamp, deadlineMs: number, granted: number, states: readonly CounterState[]): void {
+    this.#settle();
+    this.#pool(ask.pool).accept(stamp, deadlineMs, granted, states);
+    this.#refresh();
+  }
+
+  refusal(ask: Ask, counter: number, states: readonly CounterState[]): LeaseRefusal {
+    const pool = this.#pool(ask.pool);
+    pool.noteStates(states);
+    const { ruleId, counter: refused } = pool.counters[counter] as (typeof pool.counters)[number];
+    return {
+      ruleId,
+      className: pool.className,
+      dimension: pool.dimension,
+      limit: refused.limit ?? Infinity,
+      used: pool.reallyUsed(counter, 0),
+      windowMs: refused.windowMs,
+      nextFreeInMs: states[counter]?.nextFreeInMs,
+      counterKey: refused.key,
+    };
+  }
+
+  /** Drops what is void at `nowMs`. */
+  expire(nowMs: number): Refund[] {
+    if (!this.expired(nowMs)) return [];
+    this.#settle();
+    const refunds = this.pools.flatMap((pool) => pool.expire(nowMs));
+    this.#refresh();
+    return refunds;
+  }
+
+  /** Flags that what is spent, and the row that waits, have crossed since the last call. */
+  crossings(): FlagCrossing[] {
+    this.#settle();
+    const crossings: FlagCrossing[] = [];
+    for (const [p, pool] of this.pools.entries()) {
+      const { className, dimension } = pool;
+      pool.crossings(this.#spent[p] as number, this.#pending[p] as number, ({ ruleId, limit }, counter, used) => {
+        crossings.push({ ruleId, className, dimension, limit, used, windowMs: counter?.counter.windowMs ?? 'statement', counterKey: counter?.counter.key });
+      });
+    }
+    return crossings;
+  }
+
+  /** The row that waited goes, or never will. */
+  clearPending(): void {
+    this.#pending.fill(0);
+  }
+
+  /** Ends the lease: nothing can be spent any more. */
+  close(): { refunds: Refund[]; credits: LeaseCredit[] } {
+    this.#settle();
+    const refunds: Refund[] = [];
+    const credits: LeaseCredit[] = [];
+    for (const pool of this.pools) {
+      const end = pool.close();
+      refunds.push(...end.refunds);
+      if (end.credit > 0) credits.push({ className: pool.className, units: end.credit, deadlineMs: end.creditDeadlineMs });
+    }
+    this.#available.fill(-1);
+    return { refunds, credits };
+  }
+
+  #fall(costs: ArrayLike<number>, bytes: number): false {
+    for (let pool = 0; pool < this.#pending.length; pool += 2) {
+      this.#pending[pool] = costs[pool >> 1] as number;
+      this.#pending[pool + 1] = bytes;
+    }
+    return false;
+  }
+
+  #settle(): void {
+    for (const [p, pool] of this.pools.entries()) pool.settle(this.#spent[p] as number);
+  }
+
+  #refresh(): void {
+    this.#deadlineMs = Infinity;
+    for (const [p, pool] of this.pools.entries()) {
+      const spent = this.#spent[p] as number;
+      this.#available[p] = Math.min(pool.held, pool.statementRoom(spent));
+      this.#deadlineMs = Math.min(this.#deadlineMs, pool.deadlineMs);
+    }
+  }
+
+  #pool(index: number): LeasePool {
+    return this.pools[index] as LeasePool;
+  }
+}

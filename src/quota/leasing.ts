@@ -1,0 +1,132 @@
+import type { FlagCrossing, LeaseCredit, LeasePlan, LeaseRefusal } from './lease-plan.ts';
+import type { Refund } from './lease-pool.ts';
+import type { LeaseSizes } from './lease-size.ts';
+import { Lease, type Ask } from './lease.ts';
+import { StoreUnavailableError, type CounterState, type CounterStore, type LeaseStamp, type ReserveGroup } from './store.ts';
+
+export type LeaseOutcome =
+  /** Go on. `flags`: events that are due, for the caller to raise once a window (`CounterStore.once`). */
+  | { readonly kind: 'granted'; readonly flags: readonly FlagCrossing[] }
+  /** Deliver nothing more. What was spent stays spent. */
+  | { readonly kind: 'refused'; readonly refusal: LeaseRefusal; readonly flags: readonly FlagCrossing[] }
+  /** The store cannot say: protected rows stop (promise 6). */
+  | { readonly kind: 'unavailable'; readonly error: Error };
+
+export interface LeasingOptions {
+  /** A clock that never steps (`performance.now`): what a lease's life is measured by. */
+  readonly nowMs: () => number;
+  readonly sizes?: LeaseSizes;
+  /** A refund failed: its units stay counted. */
+  readonly onRefundError?: (error: Error) => void;
+}
+
+/** Brings a statement's lease its units. One reservation at a time; the session pauses its upstream while it waits. */
+export class Leasing {
+  readonly lease: Lease;
+  readonly #store: CounterStore;
+  readonly #options: LeasingOptions;
+  #inFlight: Promise<LeaseOutcome> | undefined;
+  #closed = false;
+
+  constructor(store: CounterStore, plan: LeasePlan, options: LeasingOptions) {
+    this.#store = store;
+    this.#options = options;
+    this.lease = new Lease(plan, options.sizes);
+  }
+
+  /** The first reservation, to be started when the statement is forwarded. No protected row may go before it is granted. */
+  begin(): Promise<LeaseOutcome> {
+    this.lease.expectFirstRow();
+    return this.#exclusive();
+  }
+
+  /** After `trySpend` said no, or once `lease.expired`. */
+  async renew(): Promise<LeaseOutcome> {
+    // The first reservation may still be under way: its grant may be enough, and if not the row's cost is known by now.
+    const before = await this.#inFlight;
+    if (before !== undefined && before.kind !== 'granted') return before;
+    return this.#exclusive();
+  }
+
+  /**
+   * Ends the lease and gives back what is left, without waiting. Returns what is paid for and unused: the credit that a DECLARE hands to its
+   * cursor. A reservation that is still under way is given back when its answer comes, save the minimum charge.
+   */
+  close(): { credits: readonly LeaseCredit[]; flags: readonly FlagCrossing[] } {
+    if (this.#closed) return { credits: [], flags: [] };
+    this.#closed = true;
+    this.lease.clearPending();
+    const flags = this.lease.crossings();
+    const { refunds, credits } = this.lease.close();
+    this.#giveBack(refunds);
+    return { credits, flags };
+  }
+
+  #exclusive(): Promise<LeaseOutcome> {
+    this.#inFlight ??= this.#obtain().finally(() => {
+      this.#inFlight = undefined;
+    });
+    return this.#inFlight;
+  }
+
+  async #obtain(): Promise<LeaseOutcome> {
+    const { lease } = this;
+    if (this.#closed) return { kind: 'unavailable', error: new Error('the lease is closed') };
+    if (!lease.pendingIsSound) return { kind: 'unavailable', error: new RangeError('a row whose cost is not a whole number') };
+    this.#giveBack(lease.expire(this.#options.nowMs()));
+    const local = lease.statementRefusal();
+    if (local !== undefined) return { kind: 'refused', refusal: local, flags: [] };
+    try {
+      const asks = lease.asks();
+      const refusal = await this.#reserve(asks);
+      if (this.#closed) return { kind: 'unavailable', error: new Error('the lease was closed') };
+      if (refusal !== undefined) lease.clearPending();
+      const flags = lease.crossings();
+      lease.clearPending();
+      return refusal === undefined ? { kind: 'granted', flags } : { kind: 'refused', refusal, flags };
+    } catch (error) {
+      return { kind: 'unavailable', error: error instanceof Error ? error : new Error(String(error)) };
+    }
+  }
+
+  async #reserve(asks: readonly Ask[]): Promise<LeaseRefusal | undefined> {
+    if (asks.length === 0) return undefined;
+    const groups = asks.map((ask) => this.#groupOf(ask));
+    // Before the request: however late the answer, the units' life is never taken to start after the store's own label.
+    const askedAtMs = this.#options.nowMs();
+    const answer = await this.#store.reserve(groups);
+    if (answer.kind === 'refused') {
+      const ask = asks[answer.group] as Ask;
+      const refusal = this.lease.refusal(ask, answer.counter, (answer.groups[answer.group] as { counters: readonly CounterState[] }).counters);
+      // Asks that the row needs come first, so that all of them were affordable: only a convenience was refused.
+      return ask.need === 0 ? this.#reserve(asks.filter(({ need }) => need > 0)) : refusal;
+    }
+    const deadlineMs = askedAtMs + answer.lease.validForMs;
+    for (const [g, ask] of asks.entries()) {
+      const { granted, counters } = answer.groups[g] as { granted: number; counters: readonly CounterState[] };
+      this.lease.accept(ask, answer.lease, deadlineMs, granted, counters);
+    }
+    if (this.#closed) this.#giveBack(this.lease.close().refunds);
+    const nowMs = this.#options.nowMs();
+    // What was left from earlier may have become void while this answer was under way; it would be spent first.
+    this.#giveBack(this.lease.expire(nowMs));
+    if (nowMs >= deadlineMs) throw new StoreUnavailableError('the answer came after its units were void');
+    return undefined;
+  }
+
+  #groupOf({ pool, want, need }: Ask): ReserveGroup {
+    const counters = (this.lease.pools[pool] as Lease['pools'][number]).counters.map(({ counter }) => counter);
+    return { want, min: Math.max(1, need), counters };
+  }
+
+  #giveBack(refunds: readonly Refund[]): void {
+    const byStamp = new Map<LeaseStamp, Refund[]>();
+    for (const refund of refunds) byStamp.set(refund.stamp, [...(byStamp.get(refund.stamp) ?? []), refund]);
+    for (const [stamp, parts] of byStamp) {
+      const groups = parts.map(({ pool, units }) => ({ units, counters: pool.counters.map(({ counter }) => counter) }));
+      this.#store.refund(stamp, groups).catch((error: unknown) => {
+        this.#options.onRefundError?.(error instanceof Error ? error : new Error(String(error)));
+      });
+    }
+  }
+}

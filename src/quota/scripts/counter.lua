@@ -1,0 +1,110 @@
+-- Shared by every script here: redis-scripts.ts puts this text in front of each of them.
+--
+-- KEYS[1]  clock  hash: now (the high-water mark of the store's time), ready (no grant before this time)
+-- KEYS[2]  mark   string "sequence:time" of the last grant to this process that Redis knows of
+-- KEYS[3+] counters, each a hash: t (total), o and n (oldest and newest filled slice), and the units of slice i under its index.
+--          72 slices at most, so Redis keeps it in one compact listpack.
+-- ARGV[1]  sequence of the last grant that this process was told of (0: none)
+-- ARGV[2]  latest store time that this process was told of
+--
+-- Numbers are whole and at most 2^52. They are written with '%.0f', for Lua's own conversion keeps 14 digits only.
+
+local GRANTED, REFUSED, LOST, SETTLING = 0, 1, 2, 3
+local MARK_TTL_MS = 604800000
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local wall
+do
+  local time = redis.call('TIME')
+  wall = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local clock = redis.call('HMGET', KEYS[1], 'now', 'ready')
+local now = math.max(wall, tonumber(clock[1] or 0), tonumber(ARGV[2]))
+
+local mark_sequence, mark_time = 0, 0
+do
+  local mark = redis.call('GET', KEYS[2])
+  if mark then
+    local sequence, time = string.match(mark, '^(%d+):(%d+)$')
+    mark_sequence, mark_time = tonumber(sequence), tonumber(time)
+  end
+end
+
+-- Nothing may be counted from a store that has forgotten: emptied, restored from an older snapshot, or a replica that was promoted too early.
+local function unfit()
+  if not clock[1] or mark_sequence < tonumber(ARGV[1]) then return { LOST, mark_time } end
+  if tonumber(clock[2] or 0) > now then return { SETTLING, tonumber(clock[2]) - now } end
+  return nil
+end
+
+local function first_live(counter)
+  return math.floor((now - counter.horizon) / counter.slice)
+end
+
+-- First filled slice from `from` on, in one read.
+local function next_filled(counter, from)
+  local names = {}
+  for slice = from, counter.newest do names[#names + 1] = text(slice) end
+  local units = redis.call('HMGET', counter.key, unpack(names))
+  for i = 1, #names do
+    if units[i] then return from + i - 1 end
+  end
+  return counter.newest
+end
+
+-- Reads a counter and leaves out what has expired, without writing: `dead` names the fields that a later store() deletes.
+local function read_counter(key, slice, horizon)
+  local head = redis.call('HMGET', key, 't', 'o', 'n')
+  local counter = { key = key, slice = slice, horizon = horizon, total = tonumber(head[1] or 0), oldest = tonumber(head[2] or 0), newest = tonumber(head[3] or 0) }
+  local first = first_live(counter)
+  if counter.total == 0 or counter.oldest >= first then return counter end
+  if counter.newest < first then
+    counter.total, counter.void = 0, true
+    return counter
+  end
+  local names, dead = {}, {}
+  for i = counter.oldest, first - 1 do names[#names + 1] = text(i) end
+  local units = redis.call('HMGET', key, unpack(names))
+  for i = 1, #names do
+    if units[i] then
+      counter.total = counter.total - tonumber(units[i])
+      dead[#dead + 1] = names[i]
+    end
+  end
+  counter.dead, counter.oldest = dead, next_filled(counter, first)
+  return counter
+end
+
+-- Expires a little after the newest slice stops counting. `now` is never behind Redis's own clock, so this is never too early.
+local function keep(counter)
+  redis.call('PEXPIREAT', counter.key, text((counter.newest + 1) * counter.slice + counter.horizon + 1000))
+end
+
+local function drop_dead(counter)
+  if counter.void then
+    redis.call('DEL', counter.key)
+  elseif counter.dead then
+    redis.call('HDEL', counter.key, unpack(counter.dead))
+  end
+end
+
+local function add(counter, units)
+  if units == 0 then return end
+  drop_dead(counter)
+  local slice = math.floor(now / counter.slice)
+  if counter.total == 0 then counter.oldest = slice end
+  local fresh = counter.total == 0 or counter.newest ~= slice
+  counter.total, counter.newest = counter.total + units, slice
+  redis.call('HINCRBY', counter.key, text(slice), text(units))
+  redis.call('HSET', counter.key, 't', text(counter.total), 'o', text(counter.oldest), 'n', text(slice))
+  if fresh then keep(counter) end
+end
+
+-- Milliseconds until the oldest units stop counting, -1 for none.
+local function next_free(counter)
+  if counter.total == 0 then return -1 end
+  return (counter.oldest + 1) * counter.slice + counter.horizon - wall
+end

@@ -1,0 +1,152 @@
+/** The catalogs of the databases that sessions use: a snapshot each, and what the policy's classes mean in it. */
+
+import { Catalog } from '../catalog/catalog.ts';
+import { reach } from '../catalog/reach.ts';
+import { ReachIndex, type ReachPolicy } from '../catalog/reach-index.ts';
+import type { ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
+import type { Snapshot } from '../catalog/snapshot.ts';
+import type { Analysis, StatementFacts } from '../sql/facts.ts';
+
+export interface CatalogLogin {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string | undefined;
+}
+
+export interface CatalogsOptions {
+  readonly login: CatalogLogin;
+  readonly refreshMs: number;
+  readonly analyse: (sql: string) => Analysis | Promise<Analysis>;
+  readonly onRefreshed: () => void;
+  readonly onError: (error: Error) => void;
+}
+
+interface Held {
+  readonly catalog: Catalog;
+  readonly opened: Promise<void>;
+  index: ReachIndex | undefined;
+  stale: boolean;
+  /** Reaches of facts under one search path: facts are cached by text, so this saves the resolving too. */
+  reaches: WeakMap<StatementFacts, { readonly path: SearchPath; readonly reach: ResolvedReach }>;
+}
+
+export class Catalogs {
+  #options: CatalogsOptions;
+  #policy: ReachPolicy;
+  readonly #held = new Map<string, Held>();
+
+  constructor(options: CatalogsOptions, policy: ReachPolicy) {
+    this.#options = options;
+    this.#policy = policy;
+  }
+
+  get(database: string): Held {
+    const held = this.#held.get(database);
+    if (held === undefined) throw new Error(`the catalog of "${database}" was not opened`);
+    return held;
+  }
+
+  has(database: string): boolean {
+    return this.#held.get(database)?.index !== undefined;
+  }
+
+  /** Resolves when there is a snapshot. A database whose catalog cannot be read is forgotten, and tried again by the next who asks. */
+  open(database: string): Promise<void> {
+    const known = this.#held.get(database);
+    if (known !== undefined) return known.opened;
+    const { login } = this.#options;
+    const catalog = new Catalog({
+      connection: { host: login.host, port: login.port, user: login.user, password: login.password, database, application_name: 'rowgate catalog' },
+      analyse: this.#options.analyse,
+      refreshMs: this.#options.refreshMs,
+      onChange: () => this.#reindex(database),
+      onError: this.#options.onError,
+    });
+    const opened = catalog.refresh().then(
+      () => {
+        this.#reindex(database);
+      },
+      (error: unknown) => {
+        this.#held.delete(database);
+        void catalog.close();
+        throw error;
+      },
+    );
+    opened.catch(() => undefined); // Whoever opened it gets the error.
+    this.#held.set(database, { catalog, opened, index: undefined, stale: false, reaches: new WeakMap() });
+    return opened;
+  }
+
+  index(database: string): ReachIndex {
+    const { index } = this.get(database);
+    if (index === undefined) throw new Error(`the catalog of "${database}" was not read yet`);
+    return index;
+  }
+
+  reach(database: string, facts: StatementFacts, path: SearchPath): ResolvedReach {
+    const held = this.get(database);
+    const known = held.reaches.get(facts);
+    if (known !== undefined && samePath(known.path, path)) return known.reach;
+    const found = reach(facts, { index: this.index(database), searchPath: path });
+    held.reaches.set(facts, { path, reach: found });
+    return found;
+  }
+
+  markStale(database: string): void {
+    const held = this.#held.get(database);
+    if (held !== undefined) held.stale = true;
+  }
+
+  async refresh(database: string): Promise<Snapshot> {
+    const held = this.get(database);
+    // Taken back before the question is asked: a change that comes meanwhile must be asked about again.
+    held.stale = false;
+    try {
+      const snapshot = await held.catalog.refresh();
+      this.#options.onRefreshed();
+      return snapshot;
+    } catch (error) {
+      held.stale = true;
+      throw error;
+    }
+  }
+
+  applyPolicy(policy: ReachPolicy): void {
+    this.#policy = policy;
+    for (const [database, held] of this.#held) if (held.index !== undefined) this.#reindex(database);
+  }
+
+  /** Age of the least recently confirmed snapshot in seconds. */
+  ageSeconds(nowMs: number): number | undefined {
+    const ages = [...this.#held.values()].flatMap(({ catalog }) => {
+      const { confirmedAt } = catalog.health;
+      return confirmedAt === undefined ? [] : [(nowMs - confirmedAt) / 1000];
+    });
+    return ages.length === 0 ? undefined : Math.max(...ages);
+  }
+
+  /** Why catalogs that sessions need cannot be read; empty if all is well. */
+  problems(): readonly string[] {
+    return [...this.#held.values()].flatMap(({ catalog, index }) => {
+      const { ready, lastError } = catalog.health;
+      return ready || index === undefined ? [] : [lastError?.message ?? 'not read yet'];
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#held.values()].map(({ catalog }) => catalog.close()));
+  }
+
+  #reindex(database: string): void {
+    const held = this.#held.get(database);
+    if (held === undefined) return;
+    held.index = new ReachIndex(held.catalog.current(), this.#policy);
+    held.reaches = new WeakMap();
+  }
+}
+
+function samePath(a: SearchPath, b: SearchPath): boolean {
+  if (a === b) return true;
+  return a !== undefined && b !== undefined && a.length === b.length && a.every((schema, i) => schema === b[i]);
+}

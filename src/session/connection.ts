@@ -1,0 +1,321 @@
+/** One client connection from its first byte to the session: startup packets, the connection to the server, the login. */
+
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { writeErrorResponse, type ErrorFields } from '../protocol/backend-messages.ts';
+import { ProtocolViolation } from '../protocol/message-stream.ts';
+import type { BackendType, FrontendType } from '../protocol/message-types.ts';
+import { readStartupPacket, type StartupMessage } from '../protocol/startup.ts';
+import { decideLogin } from '../policy/login-verdict.ts';
+import type { Refusal } from '../policy/types.ts';
+import { sendCancelRequest } from './cancel.ts';
+import { Direction } from './duplex.ts';
+import { HandshakeBackend, HandshakeFrontend, startupForServer } from './handshake.ts';
+import { lexerFault, lexerRefusal } from './lexer-settings.ts';
+import type { ServiceGate } from './service-gate.ts';
+import { Session } from './session.ts';
+import { textDecoderFor } from './text-encoding.ts';
+import { connectUpstream } from './upstream.ts';
+
+const UPSTREAM_TIMEOUT_MS = 10_000;
+/** How often a client may ask for encryption before its startup packet: once for TLS, once for GSS ("SSL Session Encryption"). */
+const MAX_ENCRYPTION_REQUESTS = 2;
+const NO = Buffer.from('N', 'latin1');
+
+export interface ConnectionHooks {
+  onClosed(connection: ClientConnection): void;
+}
+
+export class ClientConnection {
+  readonly id = randomUUID().slice(0, 8);
+  readonly #client: Socket;
+  readonly #gate: ServiceGate;
+  readonly #hooks: ConnectionHooks;
+  readonly #startedMs = Date.now();
+  readonly clientAddress: string;
+  #server: Socket | undefined;
+  #pending: Buffer = Buffer.alloc(0);
+  #encryptionRequests = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  #user = '';
+  #database = '';
+  session: Session | undefined;
+
+  constructor(client: Socket, gate: ServiceGate, hooks: ConnectionHooks) {
+    this.#client = client;
+    this.#gate = gate;
+    this.#hooks = hooks;
+    this.clientAddress = `${client.remoteAddress ?? '?'}:${client.remotePort ?? 0}`;
+    client.on('error', () => this.close('client connection failed'));
+    client.on('close', () => this.close('client disconnected'));
+    client.on('data', this.#onStartupData);
+    this.#timer = setTimeout(() => this.#refuse({ severity: 'FATAL', sqlstate: '57P01', message: 'canceling authentication due to timeout' }, 'authentication timed out'), gate.config.limits.authTimeoutMs);
+  }
+
+  get user(): string {
+    return this.#user;
+  }
+
+  /** Ends the connection at once, with a last message for a client that still listens. */
+  shutdown(error: ErrorFields): void {
+    if (this.session !== undefined) this.session.end(error, 'shutdown');
+    else this.#refuse(error, 'shutdown');
+  }
+
+  close(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.session?.end(undefined, reason);
+    this.#client.destroySoon();
+    this.#server?.destroySoon();
+    this.#hooks.onClosed(this);
+  }
+
+  readonly #onStartupData = (chunk: Buffer): void => {
+    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    for (;;) {
+      const packet = readStartupPacket(this.#pending, this.#gate.config.limits.startupPacketBytes);
+      switch (packet.kind) {
+        case 'incomplete':
+          return;
+        case 'ssl_request':
+        case 'gssenc_request':
+          if (++this.#encryptionRequests > MAX_ENCRYPTION_REQUESTS) {
+            this.close('too many encryption requests');
+            return;
+          }
+          this.#pending = this.#pending.subarray(packet.consumedBytes);
+          this.#client.write(NO);
+          break;
+        case 'cancel_request':
+          void this.#passCancelOn(packet.bytes);
+          return;
+        case 'invalid':
+          this.#refuse({ severity: 'FATAL', sqlstate: '08P01', message: packet.reason }, packet.reason);
+          return;
+        case 'startup':
+          this.#client.off('data', this.#onStartupData);
+          this.#client.pause();
+          this.#pending = this.#pending.subarray(packet.consumedBytes);
+          this.#start(packet).catch((error: unknown) => this.#fault(error));
+          return;
+      }
+    }
+  };
+
+  /** The key is the server's own and is not looked at: the server compares it. */
+  async #passCancelOn(bytes: Buffer): Promise<void> {
+    this.#client.off('data', this.#onStartupData);
+    this.#gate.countCancel();
+    await sendCancelRequest(this.#gate.upstream, bytes, UPSTREAM_TIMEOUT_MS);
+    this.close('cancel request passed on');
+  }
+
+  async #start(startup: StartupMessage): Promise<void> {
+    const gate = this.#gate;
+    this.#user = startup.parameters.get('user') ?? '';
+    this.#database = startup.parameters.get('database') || this.#user;
+    if (this.#user === '') {
+      this.#refuse({ severity: 'FATAL', sqlstate: '28000', message: 'no PostgreSQL user name specified in startup packet' }, 'no user name');
+      return;
+    }
+    const replication = isReplication(startup.parameters.get('replication'));
+    if (replication && !(await this.#replicationAllowed())) return;
+    const forServer = startupForServer(startup);
+    let server: Socket;
+    try {
+      server = await connectUpstream(gate.upstream, UPSTREAM_TIMEOUT_MS);
+    } catch (error) {
+      gate.upstreamFailed(error);
+      this.#refuse({ severity: 'FATAL', sqlstate: '08006', message: 'the database server cannot be reached through Rowgate', hint: 'The people who run the database know more.' }, 'upstream unreachable');
+      return;
+    }
+    if (this.#closed) {
+      server.destroy();
+      return;
+    }
+    this.#server = server;
+    server.on('error', () => this.close('server connection failed'));
+    server.on('close', () => this.#serverClosed());
+    if (replication) this.#pipe(server, forServer.bytes);
+    else this.#logIn(server, startup, forServer);
+  }
+
+  #logIn(server: Socket, startup: StartupMessage, forServer: ReturnType<typeof startupForServer>): void {
+    // Asked for once the server knows the client: nobody unknown makes Rowgate open connections to databases.
+    let catalog: Promise<void> | undefined;
+    const client = this.#client;
+    const parameters = new Map<string, string>();
+    let keyData: Buffer | undefined;
+    const onFault = (error: unknown): void => this.#fault(error);
+    const frontHandler = new HandshakeFrontend((bytes) => server.write(bytes), () => this.close('client terminated'));
+    const frontend = new Direction<FrontendType>(client, server, frontHandler, { onFault });
+    const backHandler = new HandshakeBackend(
+      {
+        toClient: (bytes) => client.write(bytes),
+        keyData: (body) => {
+          keyData = body;
+        },
+        parameter: (name, value) => parameters.set(name, value),
+        authenticated: () => {
+          frontHandler.authenticated = true;
+          catalog = this.#gate.openCatalog(this.#database);
+        },
+        loginFailed: (sqlstate) => this.#loginFailed(sqlstate, parameters),
+        ready: () => {
+          // After the message loop that says so has come to rest.
+          setImmediate(() => {
+            this.#beginSession(server, { frontend, backend, parameters, keyData, catalog }).catch(onFault);
+          });
+        },
+      },
+      forServer,
+      startup.minor,
+    );
+    const backend: Direction<BackendType> = new Direction<BackendType>(server, client, backHandler, { onFault });
+    backHandler.attach((bytes) => backend.stream.inject(bytes));
+    parameters.set('application_name', startup.parameters.get('application_name') ?? '');
+    server.write(forServer.bytes);
+    if (this.#pending.length > 0) frontend.push(this.#pending);
+    this.#pending = Buffer.alloc(0);
+    client.resume();
+  }
+
+  async #beginSession(
+    server: Socket,
+    login: { frontend: Direction<FrontendType>; backend: Direction<BackendType>; parameters: Map<string, string>; keyData: Buffer | undefined; catalog: Promise<void> | undefined },
+  ): Promise<void> {
+    const gate = this.#gate;
+    const { frontend, backend, parameters, keyData } = login;
+    try {
+      await login.catalog;
+    } catch (error) {
+      gate.catalogFailed(error);
+      this.#refuse(fatal(gate.outage('catalog', undefined)), 'catalog unavailable');
+      return;
+    }
+    if (this.#closed) return;
+    const principal = gate.principalPolicy(this.#user, this.#database);
+    const verdict = decideLogin({ database: this.#database, replication: false }, principal, gate.databaseRules);
+    if (verdict.kind === 'block') {
+      this.#refusedLogin(verdict.refusal);
+      return;
+    }
+    const fault = lexerFault(parameters.get('standard_conforming_strings') !== 'off', textDecoderFor(parameters.get('client_encoding') ?? 'UTF8') !== undefined);
+    if (fault !== undefined && principal.metered) {
+      this.#refusedLogin(lexerRefusal(fault, principal));
+      return;
+    }
+    clearTimeout(this.#timer);
+    frontend.detach();
+    backend.detach();
+    const identity = { id: this.id, principal: this.#user, database: this.#database, clientAddress: this.clientAddress };
+    this.session = new Session(identity, gate, { client: this.#client, server, upstream: gate.upstream, keyData }, {
+      onEnd: (reason) => this.#sessionEnded(reason),
+      onFault: (error) => gate.fault(error),
+    });
+    const { state } = this.session;
+    for (const [name, value] of parameters) state.noteParameter(name, value);
+    // The first ReadyForQuery answers the startup itself.
+    state.ledger.push('sync', { kind: 'sync' });
+    gate.sessionStarted(state);
+    this.session.begin(frontend.stream.takeUnread(), backend.stream.takeUnread());
+  }
+
+  #sessionEnded(reason: string): void {
+    const { session } = this;
+    if (session !== undefined) this.#gate.sessionEnded(session.state, reason, Date.now() - this.#startedMs);
+    this.close(reason);
+  }
+
+  #serverClosed(): void {
+    if (this.session !== undefined) this.session.end(undefined, 'server closed the connection');
+    this.close('server closed the connection');
+  }
+
+  async #replicationAllowed(): Promise<boolean> {
+    const gate = this.#gate;
+    // Physical replication names no database; whether a login may replicate is the same in all of them.
+    const database = gate.hasCatalog(this.#database) ? this.#database : 'postgres';
+    if (gate.policy.roles.some((role) => role.replication)) {
+      try {
+        await gate.openCatalog(database);
+      } catch (error) {
+        gate.catalogFailed(error);
+        this.#refuse(fatal(gate.outage('catalog', undefined)), 'catalog unavailable');
+        return false;
+      }
+      const principal = gate.principalPolicy(this.#user, database);
+      // In monitor mode too: what replication carries cannot be counted, so it is not let through on a flag.
+      if (principal.replication) return true;
+      const verdict = decideLogin({ database: this.#database, replication: true }, principal, gate.databaseRules);
+      if (verdict.kind === 'block') {
+        this.#refusedLogin(verdict.refusal);
+        return false;
+      }
+    }
+    this.#refuse({ severity: 'FATAL', sqlstate: '42501', message: 'replication connections are not allowed for this login (rule login/replication)' }, 'replication refused');
+    return false;
+  }
+
+  /** A replication connection of a role that is allowed it: bytes both ways, unmetered by decision of the policy. */
+  #pipe(server: Socket, startup: Buffer): void {
+    clearTimeout(this.#timer);
+    this.#gate.replicationStarted(this.#user, this.clientAddress);
+    server.write(startup);
+    if (this.#pending.length > 0) server.write(this.#pending);
+    this.#client.pipe(server);
+    server.pipe(this.#client);
+  }
+
+  #loginFailed(sqlstate: string, parameters: ReadonlyMap<string, string>): void {
+    this.#gate.loginFailed({
+      session_id: this.id,
+      principal: this.#user,
+      client_address: this.clientAddress,
+      application_name: parameters.get('application_name'),
+      database: this.#database,
+      reason: 'refused by the server',
+      sqlstate,
+    });
+  }
+
+  #refusedLogin(refusal: Refusal): void {
+    this.#gate.loginFailed({
+      session_id: this.id,
+      principal: this.#user,
+      client_address: this.clientAddress,
+      database: this.#database,
+      reason: refusal.message,
+      sqlstate: refusal.sqlstate,
+    });
+    this.#refuse(fatal(refusal), refusal.ruleId);
+  }
+
+  #refuse(error: ErrorFields, reason: string): void {
+    if (this.#client.writable) this.#client.end(writeErrorResponse(error));
+    this.close(reason);
+  }
+
+  #fault(error: unknown): void {
+    if (this.#closed) return;
+    if (error instanceof ProtocolViolation) {
+      this.#refuse({ severity: 'FATAL', sqlstate: '08P01', message: error.message }, error.message);
+      return;
+    }
+    this.#gate.fault(error);
+    this.#refuse({ severity: 'FATAL', sqlstate: 'XX000', message: 'internal error of the proxy' }, 'internal error');
+  }
+}
+
+function fatal(refusal: Refusal): ErrorFields {
+  return { severity: 'FATAL', sqlstate: refusal.sqlstate, message: refusal.message, detail: refusal.detail, hint: refusal.hint };
+}
+
+/** `replication` in the startup packet: a boolean as PostgreSQL reads one, or `database` (ProcessStartupPacket). Anything unclear counts as yes. */
+function isReplication(value: string | undefined): boolean {
+  if (value === undefined) return false;
+  return !/^(off|of|false|fals|fal|fa|f|no|n|0)$/i.test(value);
+}

@@ -1,0 +1,73 @@
+/**
+ * What a statement does to the things that later statements' meaning depends on: named statements and cursors,
+ * search_path, definitions. Two moments matter: when it is sent (from then on nothing is certain) and when the server
+ * confirms it.
+ */
+
+import { wireNameOf } from '../protocol/frontend-messages.ts';
+import type { LeaseCredit } from '../quota/lease-plan.ts';
+import type { StatementFacts } from '../sql/facts.ts';
+import type { Reach } from '../catalog/reach-types.ts';
+import type { SessionState } from './session-state.ts';
+import type { Statement } from './statement.ts';
+
+/** Kinds of definition that give no existing name another meaning: what is new is not in the catalog snapshot, hence charged as unknown. */
+const HARMLESS_DEFINITIONS: ReadonlySet<string> = new Set(['CreateStmt', 'IndexStmt', 'CommentStmt', 'CreateSeqStmt']);
+
+export function changesSearchPath(facts: StatementFacts): boolean {
+  return (
+    facts.named?.kind === 'discard' ||
+    facts.settings.some(({ name }) => name === 'search_path' || name === '*' || name === '*dynamic*' || name === 'role' || name === 'session_authorization')
+  );
+}
+
+export function changesDefinitions(facts: StatementFacts): boolean {
+  return facts.changesCatalog && !(HARMLESS_DEFINITIONS.has(facts.node) && facts.relations.every((use) => use.mode === 'define'));
+}
+
+/** The statement is about to reach the server. */
+export function sent(session: SessionState, statement: Statement, reach: Reach): void {
+  if (statement.kind === 'empty') return;
+  const opaque = statement.kind === 'opaque' || reach.opaque.length > 0;
+  if (opaque || changesSearchPath(statement.facts)) {
+    session.searchPath = undefined;
+    session.searchPathVersion = '';
+  }
+  if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
+  if (opaque || statement.facts.changesCatalog) session.catalogTouched = true;
+  if (statement.kind === 'known' && statement.facts.kind === 'begin') session.beginInFlight = true;
+  // DO, CALL and functions may PREPARE, DEALLOCATE and open cursors under any name. A name that is merely unknown may not.
+  if (statement.kind === 'opaque' || reach.categories.has('opaque')) session.tainted = true;
+}
+
+/** The server has done it. `credits`: what DECLARE paid for its cursor. */
+export function confirmed(session: SessionState, statement: Statement, credits: readonly LeaseCredit[]): void {
+  if (statement.kind !== 'known') return;
+  const { named } = statement.facts;
+  if (named === undefined) return;
+  const { names } = session;
+  switch (named.kind) {
+    case 'prepare':
+      names.setStatement(wireNameOf(named.name), { kind: 'known', facts: named.body, text: statement.text });
+      break;
+    case 'declare':
+      names.setPortal(wireNameOf(named.name), {
+        statement: { kind: 'known', facts: named.body, text: statement.text },
+        prepaid: credits,
+        holdable: named.hold,
+      });
+      break;
+    case 'deallocate':
+      names.dropStatement(named.name === undefined ? undefined : wireNameOf(named.name));
+      break;
+    case 'close':
+      names.dropPortal(named.name === undefined ? undefined : wireNameOf(named.name));
+      break;
+    case 'discard':
+      if (named.what === 'all') names.discardAll();
+      break;
+    case 'execute':
+    case 'fetch':
+      break;
+  }
+}

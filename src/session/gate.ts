@@ -1,0 +1,55 @@
+import type { Snapshot } from '../catalog/snapshot.ts';
+import type { ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
+import type { AuditEvent, ClassUnits, Flag, StatementEnd } from '../audit/events.ts';
+import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
+import type { Outage } from '../policy/outage-refusal.ts';
+import type { LeasePlan } from '../quota/lease-plan.ts';
+import type { CounterStore } from '../quota/store.ts';
+import type { Analysis, StatementFacts } from '../sql/facts.ts';
+import type { Run } from './run.ts';
+import type { Statement } from './statement.ts';
+
+export type StatementDescription = Pick<StatementEnd, 'statement_kind' | 'sql' | 'fingerprint'>;
+
+/** What every session shares: the policy in force, the catalogs, the counters, the audit log, the numbers. */
+export interface Gate {
+  readonly store: CounterStore;
+  readonly maxStatementBytes: number;
+  analyse(text: string): Analysis | Promise<Analysis>;
+  /** Changes whenever the policy or the catalog of the database does. */
+  policyVersion(database: string): string;
+  principalPolicy(principal: string, database: string): PrincipalPolicy;
+  snapshot(database: string): Snapshot;
+  /** A snapshot that was begun after this call; rejects if the catalog cannot be read. */
+  refreshCatalog(database: string): Promise<Snapshot>;
+  /** Definitions were changed through Rowgate: the next statement of any session waits for a new snapshot. */
+  markCatalogStale(database: string): void;
+  catalogStale(database: string): boolean;
+  /** What a statement of a database reaches, by its facts. */
+  reach(database: string, facts: StatementFacts, searchPath: SearchPath): ResolvedReach;
+  /** Every class of the policy. */
+  readonly classNames: readonly string[];
+  /** Classes that the server's own word added to a statement (`widen`). */
+  widened(statement: Statement): readonly string[];
+  widen(statement: Statement, classes: readonly string[]): void;
+  /** Classes that the relation with this OID belongs to. */
+  classesOfOid(database: string, oid: number): readonly string[];
+  /** Resolves when the record is written; rejects if it cannot be. */
+  audit(event: AuditEvent): Promise<void>;
+  /** Protected rows go out even if no audit record can be written (`audit.on_failure: continue`). */
+  readonly auditMayFail: boolean;
+  /** A flag rule was passed: raised once in `windowMs` for this key. */
+  raiseFlag(event: Flag, windowMs: number, key: string): void;
+  /** What the audit record shows of a statement. */
+  describeStatement(statement: Statement): StatementDescription | Promise<StatementDescription>;
+  outage(kind: Outage, principal: PrincipalPolicy): Refusal;
+  fastpathRefusal(principal: PrincipalPolicy): Refusal;
+  /** The text is too large, or not valid in client_encoding. */
+  unreadableRefusal(principal: PrincipalPolicy, tooLarge: boolean): Refusal;
+  storeFailed(error: Error): void;
+  /** Moves the metrics at the end of a run. */
+  countRun(run: Run, units: readonly ClassUnits[]): void;
+  countRefusal(refusal: Refusal, principal: PrincipalPolicy): void;
+  /** Which rule each counter of a lease belongs to, for the gauge of used quotas. */
+  noteCounters(plan: LeasePlan, principal: string): void;
+}

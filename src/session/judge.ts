@@ -1,0 +1,131 @@
+/**
+ * What a session's statement reaches and whether policy lets it run: the analyser's facts, the catalog and what the
+ * session knows (search_path, named statements, cursors) brought together. Asks for a new catalog snapshot where the one
+ * at hand cannot tell.
+ */
+
+import type { Reach, ResolvedReach } from '../catalog/reach-types.ts';
+import { wireNameOf } from '../protocol/frontend-messages.ts';
+import { blockOrFlag, decide } from '../policy/decide.ts';
+import type { Verdict } from '../policy/types.ts';
+import type { StatementFacts } from '../sql/facts.ts';
+import type { Portal } from './names.ts';
+import { NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
+import { settingVerdict } from './lexer-settings.ts';
+import type { SessionState } from './session-state.ts';
+import type { Statement } from './statement.ts';
+
+export interface Judgement {
+  readonly reach: Reach;
+  readonly verdict: Verdict;
+}
+
+/** How session names are looked up: before a request is sent the newest requested ones, at its reply the confirmed ones. */
+export type NameView = 'likely' | 'confirmed';
+
+const ALLOWED: Judgement = { reach: NO_REACH, verdict: { kind: 'allow' } };
+/** EXECUTE of EXECUTE is not possible in PostgreSQL; a bound all the same. */
+const MAX_NAMED_DEPTH = 4;
+
+/** Judges a statement. A promise only where a new catalog snapshot must be waited for. */
+export function judge(session: SessionState, statement: Statement, later: LaterInBatch = NOT_LATER): Judgement | Promise<Judgement> {
+  const { gate, identity } = session;
+  if (statement.kind === 'empty') return ALLOWED;
+  if (gate.catalogStale(identity.database)) return refreshThenJudge(session, statement, later);
+  const first = judgeNow(session, statement, 'likely', later);
+  if (!first.missed) return first;
+  // Names that the snapshot lacks are worth one look at the catalog as it is now.
+  return refreshThenJudge(session, statement, later);
+}
+
+/** What earlier statements of the same Query text do to later ones before the server has run them. */
+export interface LaterInBatch {
+  readonly searchPathChanged: boolean;
+  readonly definitionsChanged: boolean;
+}
+
+const NOT_LATER: LaterInBatch = { searchPathChanged: false, definitionsChanged: false };
+
+async function refreshThenJudge(session: SessionState, statement: Statement, later: LaterInBatch): Promise<Judgement> {
+  try {
+    await session.gate.refreshCatalog(session.identity.database);
+  } catch {
+    // Without a catalog nothing is proven harmless.
+    const reach = opaqueReach(session.gate.classNames, 'the catalog cannot be read', false);
+    return { reach, verdict: { kind: 'block', refusal: session.gate.outage('catalog', session.principal) } };
+  }
+  return judgeNow(session, statement, 'likely', later);
+}
+
+/** With the snapshot at hand, without waiting. */
+export function judgeNow(session: SessionState, statement: Statement, view: NameView, later: LaterInBatch = NOT_LATER): Judgement & { readonly missed: boolean } {
+  if (statement.kind === 'empty') return { ...ALLOWED, missed: false };
+  const resolved = resolve(session, statement, view, later, 0);
+  const { principal } = session;
+  let verdict = decide(resolved.reach, principal);
+  if (verdict.kind !== 'block' && principal.metered && statement.kind === 'known') {
+    const refused = settingVerdict(statement.facts, resolved.reach, principal);
+    if (refused !== undefined) verdict = blockOrFlag(refused, principal);
+  }
+  return { reach: resolved.reach, verdict, missed: resolved.missed };
+}
+
+interface Resolved {
+  readonly reach: Reach;
+  readonly missed: boolean;
+}
+
+function resolve(session: SessionState, statement: Statement, view: NameView, later: LaterInBatch, depth: number): Resolved {
+  const { gate } = session;
+  if (statement.kind === 'empty') return { reach: NO_REACH, missed: false };
+  if (statement.kind === 'opaque') return { reach: opaqueReach(gate.classNames, statement.reason, true), missed: false };
+  const { facts } = statement;
+  if (!session.readable) return { reach: opaqueReach(gate.classNames, 'the session reads SQL text differently than PostgreSQL does by default', true), missed: false };
+  const path = later.searchPathChanged ? undefined : session.currentSearchPath;
+  const own: ResolvedReach = gate.reach(session.identity.database, facts, path);
+  let reach: Reach = own;
+  if ((session.definitionsChanged || later.definitionsChanged) && namesUserObjects(facts)) {
+    // What a name means now is known to this session's transaction alone.
+    reach = unionReach(reach, opaqueReach(gate.classNames, 'definitions were changed earlier in this transaction', false));
+  }
+  if (session.gate.widened(statement).length > 0) {
+    reach = unionReach(reach, opaqueReach(gate.widened(statement), 'the server named a protected table in the result', false));
+  }
+  const named = namedReach(session, facts, view, later, depth);
+  if (named === undefined) return { reach, missed: own.misses.length > 0 };
+  const whole = unionReach(reach, named.reach);
+  // CREATE TABLE AS EXECUTE copies what the statement that it names reads.
+  if (whole.classes.length > 0 && facts.kind === 'create_table_as') {
+    reach = { ...whole, categories: new Set([...whole.categories, 'derived_copy']) };
+  } else reach = whole;
+  return { reach, missed: own.misses.length > 0 || named.missed };
+}
+
+function namedReach(session: SessionState, facts: StatementFacts, view: NameView, later: LaterInBatch, depth: number): Resolved | undefined {
+  const { named } = facts;
+  if (named === undefined || (named.kind !== 'execute' && named.kind !== 'fetch')) return undefined;
+  const name = wireNameOf(named.name);
+  const target = named.kind === 'execute' ? lookUpStatement(session, name, view) : lookUpPortal(session, name, view)?.statement;
+  if (target === undefined || session.tainted || depth >= MAX_NAMED_DEPTH) {
+    // Made by code that Rowgate did not see, or not there at all (then the server says so, for one unit).
+    return { reach: opaqueReach(session.gate.classNames, `${named.kind === 'execute' ? 'prepared statement' : 'cursor'} "${named.name}" is not known to Rowgate`, false), missed: false };
+  }
+  return resolve(session, target, view, later, depth + 1);
+}
+
+export function lookUpStatement(session: SessionState, name: string, view: NameView): Statement | undefined {
+  return view === 'likely' ? session.names.likelyStatement(name) : session.names.statement(name);
+}
+
+export function lookUpPortal(session: SessionState, name: string, view: NameView): Portal | undefined {
+  return view === 'likely' ? session.names.likelyPortal(name) : session.names.portal(name);
+}
+
+function namesUserObjects(facts: StatementFacts): boolean {
+  return facts.relations.some((use) => use.schema !== 'pg_catalog' && use.schema !== 'information_schema') || facts.functions.length > 0;
+}
+
+/** True if an execution costs units: everything that reaches a class, but PREPARE, which executes nothing. */
+export function costsUnits(statement: Statement, reach: Reach): boolean {
+  return reach.classes.length > 0 && !(statement.kind === 'known' && statement.facts.kind === 'prepare');
+}

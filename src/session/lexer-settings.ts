@@ -1,0 +1,50 @@
+/**
+ * Settings that would make the server read a statement's text otherwise than the analyser does. For metered logins they
+ * stay as they are: `standard_conforming_strings` on, and a `client_encoding` in which an ASCII byte is an ASCII character.
+ * ParameterStatus is watched besides, for ways to change them that no text shows.
+ */
+
+import type { Reach } from '../catalog/reach-types.ts';
+import { refuse } from '../policy/refusal-codes.ts';
+import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
+import type { StatementFacts } from '../sql/facts.ts';
+import { isSafeEncodingName } from './text-encoding.ts';
+
+const ON = /^(on|true|yes|1|t|tr|tru|y|ye)$/i;
+
+export function settingVerdict(facts: StatementFacts, reach: Reach, principal: PrincipalPolicy): Refusal | undefined {
+  for (const { name, value } of facts.settings) {
+    if (name === '*dynamic*') return refusal('set_config with a setting whose name is not written out', principal);
+    // SET ... TO DEFAULT and RESET give back what the login began with, which was looked at then.
+    const known = value !== undefined || facts.kind === 'set' || facts.kind === 'reset';
+    if (name === 'standard_conforming_strings' && !(known && ON.test(value ?? 'on'))) {
+      return refusal('standard_conforming_strings other than on', principal);
+    }
+    if (name === 'client_encoding' && !(known && isSafeEncodingName(value ?? 'utf8'))) {
+      return refusal('a client_encoding in which text could be read in two ways', principal);
+    }
+  }
+  // UPDATE pg_settings is a SET under another name.
+  if (facts.modifies && reach.relations.includes('pg_catalog.pg_settings')) return refusal('changing pg_settings', principal);
+  return undefined;
+}
+
+/** What a metered session must not have become, as ParameterStatus told. */
+export function lexerFault(standardConformingStrings: boolean, encodingIsReadable: boolean): string | undefined {
+  if (!standardConformingStrings) return 'standard_conforming_strings is off';
+  return encodingIsReadable ? undefined : 'client_encoding is one in which text could be read in two ways';
+}
+
+export function lexerRefusal(fault: string, principal: PrincipalPolicy): Refusal {
+  return { ...refusal(fault, principal), severity: 'FATAL' };
+}
+
+function refusal(what: string, principal: PrincipalPolicy): Refusal {
+  const ruleId = `${principal.roles[0] ?? 'unlisted'}/fixed_settings`;
+  return refuse('statement_denied', {
+    ruleId,
+    message: `${what} is not allowed (rule ${ruleId})`,
+    detail: 'Rowgate must read statements exactly as the database does.',
+    hint: 'Use client_encoding UTF8 (or a single-byte one such as WIN1250) and leave standard_conforming_strings on.',
+  });
+}

@@ -1,0 +1,48 @@
+import type { ClassReach, Reach } from '../catalog/reach-types.ts';
+
+/** What two parts of one statement reach together: an EXECUTE and the statement that it names, a FETCH and its cursor. */
+export function unionReach(a: Reach, b: Reach): Reach {
+  const classes = new Map<string, ClassReach>(a.classes.map((cls) => [cls.className, cls]));
+  for (const cls of b.classes) {
+    const other = classes.get(cls.className);
+    classes.set(cls.className, other === undefined ? cls : {
+      className: cls.className,
+      width: Math.max(1, cls.width + other.width),
+      packs: cls.packs || other.packs,
+      aggregated: cls.aggregated || other.aggregated,
+      relations: [...new Set([...cls.relations, ...other.relations])].sort(),
+    });
+  }
+  return {
+    classes: [...classes.values()].sort((x, y) => (x.className < y.className ? -1 : 1)),
+    opaque: [...a.opaque, ...b.opaque],
+    categories: new Set([...a.categories, ...b.categories]),
+    relations: [...new Set([...a.relations, ...b.relations])].sort(),
+    oids: new Set([...a.oids, ...b.oids]),
+    readOnly: a.readOnly && b.readOnly,
+    pure: a.pure && b.pure,
+  };
+}
+
+export const NO_REACH: Reach = {
+  classes: [],
+  opaque: [],
+  categories: new Set(),
+  relations: [],
+  oids: new Set(),
+  readOnly: true,
+  pure: true,
+};
+
+/** Every class in full, charged by bytes: for what Rowgate cannot read. `denied` says whether rules against opaque statements apply. */
+export function opaqueReach(classNames: readonly string[], reason: string, denied: boolean): Reach {
+  return {
+    classes: [...classNames].sort().map((className) => ({ className, width: 1, packs: true, aggregated: true, relations: [] })),
+    opaque: [reason],
+    categories: new Set(denied ? ['opaque'] : []),
+    relations: [],
+    oids: new Set(),
+    readOnly: false,
+    pure: false,
+  };
+}

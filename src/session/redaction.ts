@@ -1,0 +1,65 @@
+/**
+ * Errors and notices towards a login with quotas while a class is in reach: the SQLSTATE and fixed words, no values. A
+ * cast's error message quotes the value that it could not read, a constraint's DETAIL the row that broke it.
+ */
+
+import { readErrorFields, writeErrorResponse, writeNoticeResponse } from '../protocol/backend-messages.ts';
+import type { Reach } from '../catalog/reach-types.ts';
+import type { PrincipalPolicy } from '../policy/types.ts';
+
+/** SQLSTATE classes whose messages speak of names, states and limits only, never of stored values (appendix "PostgreSQL Error Codes"). */
+const VALUELESS_CLASSES: ReadonlySet<string> = new Set(['08', '0A', '25', '26', '28', '34', '3D', '3F', '40', '42', '53', '54', '55', '57']);
+
+/** Conditions that people meet when they work; all others are told by their class. */
+const CONDITIONS: Readonly<Record<string, string>> = {
+  '22001': 'string data right truncation',
+  '22003': 'numeric value out of range',
+  '22004': 'null value not allowed',
+  '22007': 'invalid datetime format',
+  '22008': 'datetime field overflow',
+  '22011': 'substring error',
+  '22012': 'division by zero',
+  '22021': 'character not in repertoire',
+  '22023': 'invalid parameter value',
+  '22P02': 'invalid text representation',
+  '22P03': 'invalid binary representation',
+  '21000': 'cardinality violation',
+  '23502': 'not null violation',
+  '23503': 'foreign key violation',
+  '23505': 'unique violation',
+  '23514': 'check violation',
+  '23P01': 'exclusion violation',
+  '44000': 'with check option violation',
+  P0001: 'raise exception',
+};
+
+const CLASSES: Readonly<Record<string, string>> = {
+  '21': 'cardinality violation',
+  '22': 'data exception',
+  '23': 'integrity constraint violation',
+  P0: 'PL/pgSQL error',
+  XX: 'internal error',
+};
+
+/** True if the message of this error can depend on nothing but the statement's own text and the session's state. */
+export function showsNoValues(sqlstate: string, reach: Reach): boolean {
+  return reach.pure && VALUELESS_CLASSES.has(sqlstate.slice(0, 2));
+}
+
+export function mustRedact(principal: PrincipalPolicy, reach: Reach): boolean {
+  return principal.redactErrors && reach.classes.length > 0;
+}
+
+export function redactedError(buffer: Buffer, start: number, end: number): Buffer {
+  return writeErrorResponse(redactedFields(readErrorFields(buffer, start, end)));
+}
+
+export function redactedNotice(buffer: Buffer, start: number, end: number): Buffer {
+  return writeNoticeResponse(redactedFields(readErrorFields(buffer, start, end)));
+}
+
+function redactedFields(fields: ReadonlyMap<string, string>): Parameters<typeof writeErrorResponse>[0] {
+  const sqlstate = fields.get('C') ?? 'XX000';
+  const words = CONDITIONS[sqlstate] ?? CLASSES[sqlstate.slice(0, 2)] ?? 'database message';
+  return { severity: fields.get('V') ?? fields.get('S') ?? 'ERROR', sqlstate, message: `${words} (details withheld: the statement reaches protected data)` };
+}

@@ -1,0 +1,22 @@
+import type { ConfiguredLabels } from '../metrics/bounded-labels.ts';
+import { UNLISTED_ROLE } from '../policy/principal.ts';
+import type { Policy } from '../policy/types.ts';
+
+/** Every label value that metrics may carry under a policy: its roles, classes and rules, those without a line in the file included. */
+export function ruleLabels(policy: Policy): ConfiguredLabels {
+  const roles = [...policy.roles.map((role) => role.name), UNLISTED_ROLE];
+  const rules = [
+    ...policy.roles.flatMap((role) => role.quotas.map((quota) => quota.ruleId)),
+    ...policy.roles.flatMap((role) => [...role.deny].map((category) => `${role.name}/deny/${category}`)),
+    ...roles.flatMap((role) => [`${role}/fixed_settings`, `${role}/unreadable`, `${role}/deny/fastpath`]),
+    `${UNLISTED_ROLE}/block`,
+    `${UNLISTED_ROLE}/flag`,
+    'login/name',
+    'login/replication',
+    'login/database',
+    'outage/store',
+    'outage/audit',
+    'outage/catalog',
+  ];
+  return { roles, classes: policy.classes.keys(), rules };
+}

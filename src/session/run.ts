@@ -1,0 +1,296 @@
+/**
+ * One execution of one statement: what it reaches, what it holds in reserve, what went out, and its records in the audit
+ * log. A run of a statement that reaches nothing protected counts rows for the metrics and is otherwise free.
+ */
+
+import { performance } from 'node:perf_hooks';
+import type { Reach } from '../catalog/reach-types.ts';
+import type { AuditDecision, ClassUnits } from '../audit/events.ts';
+import { quotaRefusal } from '../policy/quota-refusal.ts';
+import { rowCost } from '../policy/row-cost.ts';
+import type { CompiledClass, PrincipalPolicy, Refusal, Verdict } from '../policy/types.ts';
+import type { FlagCrossing, LeaseCredit, LeaseRefusal } from '../quota/lease-plan.ts';
+import { Leasing, type LeaseOutcome } from '../quota/leasing.ts';
+import { leasePlan, quotaOf } from './lease-plans.ts';
+import type { SessionState } from './session-state.ts';
+import type { Statement } from './statement.ts';
+
+const NO_COSTS = new Float64Array(0);
+
+export class Run {
+  readonly statement: Statement;
+  readonly id: string;
+  readonly principal: PrincipalPolicy;
+  #reach: Reach;
+  readonly #session: SessionState;
+  readonly #startedMs = performance.now();
+  #leasing: Leasing | undefined;
+  #classes: readonly CompiledClass[] = [];
+  #costs: Float64Array = NO_COSTS;
+  #auditStart: Promise<Refusal | undefined> | undefined;
+  /** Nothing protected may leave before this is true: the lease is granted and the start is on record. */
+  #open = false;
+  #finished = false;
+  /** Columns of the result, as RowDescription said; 1 where nothing said so. */
+  columns = 1;
+  rows = 0;
+  bytes = 0;
+  /** Why no more rows go out. Set once; the statement's end is then answered with it. */
+  refusal: Refusal | undefined;
+  /** It is on its way to the server and counts among the session's metered ones. */
+  forwarded = false;
+  /** What the verdict flagged. */
+  #flagged: { readonly ruleId: string; readonly reason: string } | undefined;
+
+  constructor(session: SessionState, statement: Statement, reach: Reach, verdict: Verdict) {
+    this.#session = session;
+    this.statement = statement;
+    this.#reach = reach;
+    this.principal = session.principal;
+    this.id = reach.classes.length > 0 || verdict.kind !== 'allow' ? session.nextStatementId() : '';
+    if (verdict.kind === 'flag') this.#flagged = verdict;
+  }
+
+  get reach(): Reach {
+    return this.#reach;
+  }
+
+  get metered(): boolean {
+    return this.#reach.classes.length > 0;
+  }
+
+  get cut(): boolean {
+    return this.refusal !== undefined;
+  }
+
+  get flagged(): boolean {
+    return this.#flagged !== undefined;
+  }
+
+  /** The least charge is reserved and the start on record. */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /**
+   * Reserves the least charge and puts the start on record. Resolves to a refusal if the statement must not run; otherwise
+   * it may be forwarded, while the record may still be under way (`ready` waits for it).
+   */
+  async begin(prepaid: readonly LeaseCredit[], rowBound: number | undefined): Promise<Refusal | undefined> {
+    this.#lease(prepaid, rowBound);
+    const refusal = await this.#settle(await (this.#leasing as Leasing).begin());
+    if (refusal !== undefined) return this.#fail(refusal);
+    this.#auditStart = this.#recordStart();
+    return undefined;
+  }
+
+  /** Waits until protected rows may leave; resolves to a refusal if they may not. */
+  async ready(): Promise<Refusal | undefined> {
+    if (this.#leasing === undefined) {
+      // The server's reply told of a class that the request's verdict lacked: everything is caught up with before the first row.
+      const refused = await this.begin([], undefined);
+      if (refused !== undefined) return refused;
+    }
+    const refusal = await this.#auditStart;
+    if (refusal !== undefined) return refusal;
+    this.#open = true;
+    return undefined;
+  }
+
+  /** The server's word: the statement gives rows of these classes too. */
+  widen(reach: Reach): void {
+    if (this.#leasing !== undefined) this.#leasing.close();
+    this.#leasing = undefined;
+    this.#open = false;
+    this.#reach = reach;
+  }
+
+  /** Spends what one row of `rowBytes` costs. False: nothing was spent; pause, and `renew`. */
+  spend(rowBytes: number, nowMs: number): boolean {
+    if (this.#reach.classes.length > 0) {
+      if (!this.#open) return false;
+      const { lease } = this.#leasing as Leasing;
+      for (let i = 0; i < this.#costs.length; i++) {
+        this.#costs[i] = rowCost(this.#reach.classes[i] as Reach['classes'][number], this.#classes[i] as CompiledClass, rowBytes, this.columns);
+      }
+      if (lease.expired(nowMs) || !lease.trySpend(this.#costs, rowBytes)) return false;
+    }
+    this.rows++;
+    this.bytes += rowBytes;
+    return true;
+  }
+
+  /** As `spend`, for a message that is no row. */
+  spendNotice(bytes: number, nowMs: number): boolean {
+    if (!this.spend(bytes, nowMs)) return false;
+    this.rows--;
+    return true;
+  }
+
+  /** More units, after `spend` said no. Resolves to a refusal if there are none. */
+  async renew(): Promise<Refusal | undefined> {
+    if (!this.#open) {
+      const refusal = await this.ready();
+      if (refusal !== undefined) return refusal;
+      // The row was not tried against the lease yet; the caller tries it again.
+      return undefined;
+    }
+    return this.#settle(await (this.#leasing as Leasing).renew());
+  }
+
+  /** Ends the run: unused units go back, the end is put on record. Returns what was paid and not used. */
+  finish(sqlstate: string | undefined): readonly LeaseCredit[] {
+    if (this.#finished) return [];
+    this.#finished = true;
+    const closed = this.#leasing?.close();
+    if (closed !== undefined) this.#raise(closed.flags);
+    const units = this.#unitsByClass();
+    this.#session.gate.countRun(this, units);
+    if (this.metered) this.#session.addTotals(this.rows, units.reduce((sum, each) => sum + each.units, 0), this.bytes);
+    if (this.id !== '') void this.#recordEnd(sqlstate);
+    return closed?.credits ?? [];
+  }
+
+  #lease(prepaid: readonly LeaseCredit[], rowBound: number | undefined): void {
+    const { gate } = this.#session;
+    this.#classes = this.#reach.classes.map((cls) => this.principal.classes.get(cls.className) as CompiledClass);
+    this.#costs = new Float64Array(this.#reach.classes.length);
+    const plan = leasePlan(this.#reach, this.principal, prepaid, rowBound);
+    gate.noteCounters(plan, this.principal.principal);
+    this.#leasing = new Leasing(gate.store, plan, {
+      nowMs: () => performance.now(),
+      onRefundError: (error) => gate.storeFailed(error),
+    });
+    if (this.#flagged !== undefined) this.#raiseVerdict(this.#flagged);
+  }
+
+  #fail(refusal: Refusal): Refusal {
+    this.refusal = refusal;
+    return refusal;
+  }
+
+  async #settle(outcome: LeaseOutcome): Promise<Refusal | undefined> {
+    const { gate } = this.#session;
+    switch (outcome.kind) {
+      case 'granted':
+        this.#raise(outcome.flags);
+        return undefined;
+      case 'refused':
+        this.#raise(outcome.flags);
+        return this.#quotaRefusal(outcome.refusal);
+      case 'unavailable':
+        gate.storeFailed(outcome.error);
+        return gate.outage('store', this.principal);
+    }
+  }
+
+  #quotaRefusal(refused: LeaseRefusal): Refusal {
+    const quota = quotaOf(this.principal, refused.className, refused.ruleId);
+    // A plan only names rules of this principal; a fault here must close the gate, not open it.
+    if (quota === undefined) return this.#session.gate.outage('store', this.principal);
+    const cls = this.#reach.classes.find((each) => each.className === refused.className);
+    return quotaRefusal({
+      quota,
+      used: refused.used,
+      unitsPerRow: cls?.width,
+      deliveredRows: this.rows,
+      nextFreeInMs: refused.nextFreeInMs,
+      nowMs: Date.now(),
+      contact: this.principal.contact,
+    });
+  }
+
+  async #recordStart(): Promise<Refusal | undefined> {
+    const { gate } = this.#session;
+    try {
+      await gate.audit({
+        event: 'statement_start',
+        ...(await this.#identity()),
+        classes: this.#reach.classes.map((cls) => ({ class: cls.className, units: 1 })),
+        decision: this.#flagged === undefined ? 'allow' : 'flag',
+        rule_id: this.#flagged?.ruleId,
+        reason: this.#flagged?.reason,
+      });
+      return undefined;
+    } catch {
+      return gate.auditMayFail ? undefined : gate.outage('audit', this.principal);
+    }
+  }
+
+  async #recordEnd(sqlstate: string | undefined): Promise<void> {
+    const units = this.#unitsByClass();
+    let decision: AuditDecision = this.#flagged === undefined ? 'allow' : 'flag';
+    if (this.refusal !== undefined) decision = this.refusal.severity === 'FATAL' ? 'terminate' : 'block';
+    try {
+      await this.#session.gate.audit({
+        event: 'statement_end',
+        ...(await this.#identity()),
+        classes: units,
+        decision,
+        rule_id: this.refusal?.ruleId ?? this.#flagged?.ruleId,
+        reason: this.refusal?.message ?? this.#flagged?.reason,
+        rows: this.rows,
+        units: units.reduce((sum, each) => sum + each.units, 0),
+        bytes: this.bytes,
+        sqlstate: this.refusal?.sqlstate ?? sqlstate,
+        duration_ms: Math.round((performance.now() - this.#startedMs) * 1000) / 1000,
+      });
+    } catch {
+      // The log counts what it could not take and tells of the gap itself; the rows are out by now.
+    }
+  }
+
+  #unitsByClass(): readonly ClassUnits[] {
+    return this.#reach.classes.map((cls, i) => ({
+      class: cls.className,
+      // A statement that ran costs at least 1; one that was refused at the start costs nothing.
+      units: this.#auditStart === undefined ? 0 : Math.max(1, this.#leasing?.lease.spentUnits(i) ?? 1),
+    }));
+  }
+
+  async #identity() {
+    return {
+      ...this.#session.auditIdentity(this.principal),
+      statement_id: this.id,
+      ...(await this.#session.gate.describeStatement(this.statement)),
+      relations: this.#reach.relations,
+      opaque: this.#reach.opaque,
+    };
+  }
+
+  #raiseVerdict({ ruleId, reason }: { readonly ruleId: string; readonly reason: string }): void {
+    const { gate } = this.#session;
+    gate.raiseFlag(
+      { event: 'flag', ...this.#session.auditIdentity(this.principal), statement_id: this.id, decision: 'flag', rule_id: ruleId, reason, classes: [] },
+      FLAG_EVERY_MS,
+      `${ruleId}:${this.principal.principal}`,
+    );
+  }
+
+  #raise(flags: readonly FlagCrossing[]): void {
+    for (const flag of flags) {
+      const window = flag.windowMs === 'statement' ? FLAG_EVERY_MS : flag.windowMs;
+      this.#flagged ??= { ruleId: flag.ruleId, reason: `${flag.used} of ${flag.limit}` };
+      this.#session.gate.raiseFlag(
+        {
+          event: 'flag',
+          ...this.#session.auditIdentity(this.principal),
+          statement_id: this.id,
+          decision: 'flag',
+          rule_id: flag.ruleId,
+          reason: `${flag.used} ${flag.dimension === 'bytes' ? 'bytes' : 'units'} of class "${flag.className}" used, the limit is ${flag.limit}`,
+          classes: [{ class: flag.className, units: flag.used }],
+        },
+        window,
+        flag.counterKey === undefined ? `${flag.ruleId}:${this.principal.principal}` : `${flag.ruleId}:${flag.counterKey}`,
+      );
+    }
+  }
+}
+
+/** Flags that no window belongs to are raised at most this often for one rule and principal. */
+const FLAG_EVERY_MS = 3_600_000;

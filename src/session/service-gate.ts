@@ -1,0 +1,325 @@
+/** What all sessions share, brought together: the policy in force, catalogs, counters, audit log, metrics. */
+
+import { auditSql } from '../audit/redact.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
+import type { AuditEvent, ClassUnits, Flag, LoginFailed } from '../audit/events.ts';
+import type { OpsLog } from '../audit/ops-log.ts';
+import { isMemberOf } from '../catalog/members.ts';
+import type { ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
+import type { Snapshot } from '../catalog/snapshot.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { compilePolicy } from '../policy/compile.ts';
+import type { Config } from '../policy/config.ts';
+import type { DatabaseRules } from '../policy/login-verdict.ts';
+import { outageRefusal, type Outage } from '../policy/outage-refusal.ts';
+import { policyFor } from '../policy/principal.ts';
+import { askContact, refuse, REFUSAL_KINDS } from '../policy/refusal-codes.ts';
+import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
+import type { LeasePlan } from '../quota/lease-plan.ts';
+import type { CounterStore } from '../quota/store.ts';
+import type { Analyser } from '../sql/analyser.ts';
+import type { Analysis, StatementFacts } from '../sql/facts.ts';
+import type { Catalogs } from './catalogs.ts';
+import type { Gate, StatementDescription } from './gate.ts';
+import { ruleLabels } from './rule-labels.ts';
+import type { Run } from './run.ts';
+import type { SessionState } from './session-state.ts';
+import type { Statement } from './statement.ts';
+import { TimedStore } from './timed-store.ts';
+import type { UpstreamAddress } from './upstream.ts';
+
+export interface GateParts {
+  readonly analyser: Analyser;
+  readonly catalogs: Catalogs;
+  readonly store: CounterStore;
+  readonly audit: AuditLog;
+  readonly log: OpsLog;
+  readonly metrics: Metrics;
+}
+
+interface QuotaLabel {
+  readonly ruleId: string;
+  readonly principal: string;
+}
+
+/** Counters whose rule is remembered for the gauge of used quotas. */
+const MAX_LABELLED_COUNTERS = 50_000;
+
+export class ServiceGate implements Gate {
+  readonly store: CounterStore;
+  readonly #parts: GateParts;
+  readonly #sessions = new Set<SessionState>();
+  readonly #widened = new WeakMap<StatementFacts, readonly string[]>();
+  readonly #counterLabels = new Map<string, QuotaLabel>();
+  #config: Config;
+  #policy: Policy;
+  #policyCount = 1;
+  #classNames: readonly string[] = [];
+
+  constructor(config: Config, parts: GateParts) {
+    this.#parts = parts;
+    this.#config = config;
+    this.#policy = compilePolicy(config);
+    this.#classNames = [...this.#policy.classes.keys()];
+    this.store = new TimedStore(parts.store, {
+      reserved: (seconds, groups, answer) => {
+        parts.metrics.leaseRoundTrip.observe(seconds);
+        for (const [g, group] of groups.entries()) {
+          for (const [c, counter] of group.counters.entries()) {
+            const label = this.#counterLabels.get(counter.key);
+            const state = answer.groups[g]?.counters[c];
+            if (label !== undefined && state !== undefined && counter.limit !== null) parts.metrics.quotas.record(label.ruleId, label.principal, state.used, counter.limit);
+          }
+        }
+      },
+    });
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  get policy(): Policy {
+    return this.#policy;
+  }
+
+  get upstream(): UpstreamAddress {
+    return this.#config.upstream;
+  }
+
+  get maxStatementBytes(): number {
+    return this.#config.limits.maxStatementBytes;
+  }
+
+  get sessions(): ReadonlySet<SessionState> {
+    return this.#sessions;
+  }
+
+  get classNames(): readonly string[] {
+    return this.#classNames;
+  }
+
+  get auditMayFail(): boolean {
+    return this.#config.audit.onFailure === 'continue';
+  }
+
+  get databaseRules(): DatabaseRules {
+    return {
+      patterns: this.#config.upstream.databases,
+      holdsClass: (database) => this.#policy.classes.size === 0 || this.#parts.catalogs.index(database).members.present.size > 0,
+    };
+  }
+
+  /** Takes a configuration into force: the next statement of every session is judged by it. */
+  apply(config: Config): void {
+    this.#config = config;
+    this.#policy = compilePolicy(config);
+    this.#policyCount++;
+    this.#classNames = [...this.#policy.classes.keys()];
+    this.#counterLabels.clear();
+    this.#parts.catalogs.applyPolicy({ classes: [...this.#policy.classes.values()], trustedFunctions: this.#policy.trustedFunctions });
+    this.#parts.metrics.allowLabels(ruleLabels(this.#policy));
+  }
+
+  // --- analysis and policy --------------------------------------------------------------------------------------------
+
+  analyse(text: string): Analysis | Promise<Analysis> {
+    const { analyser, metrics } = this.#parts;
+    const missesBefore = analyser.counters.misses;
+    const startNs = process.hrtime.bigint();
+    const analysis = analyser.analyse(text);
+    const observe = (): void => metrics.analysis.observe(Number(process.hrtime.bigint() - startNs) / 1e9);
+    if (analysis instanceof Promise) void analysis.then(observe);
+    else if (analyser.counters.misses !== missesBefore) observe();
+    return analysis;
+  }
+
+  policyVersion(database: string): string {
+    return `${this.#policyCount}:${this.#parts.catalogs.index(database).snapshot.version}`;
+  }
+
+  principalPolicy(principal: string, database: string): PrincipalPolicy {
+    const { snapshot } = this.#parts.catalogs.index(database);
+    return policyFor(principal, this.#policy, (role) => isMemberOf(snapshot, principal, role));
+  }
+
+  openCatalog(database: string): Promise<void> {
+    return this.#parts.catalogs.open(database);
+  }
+
+  hasCatalog(database: string): boolean {
+    return this.#parts.catalogs.has(database);
+  }
+
+  snapshot(database: string): Snapshot {
+    return this.#parts.catalogs.index(database).snapshot;
+  }
+
+  refreshCatalog(database: string): Promise<Snapshot> {
+    return this.#parts.catalogs.refresh(database);
+  }
+
+  markCatalogStale(database: string): void {
+    this.#parts.catalogs.markStale(database);
+  }
+
+  catalogStale(database: string): boolean {
+    return this.#parts.catalogs.get(database).stale;
+  }
+
+  reach(database: string, facts: StatementFacts, searchPath: SearchPath): ResolvedReach {
+    return this.#parts.catalogs.reach(database, facts, searchPath);
+  }
+
+  classesOfOid(database: string, oid: number): readonly string[] {
+    return this.#parts.catalogs.index(database).protectedOids.get(oid) ?? [];
+  }
+
+  widened(statement: Statement): readonly string[] {
+    return statement.kind === 'known' ? (this.#widened.get(statement.facts) ?? []) : [];
+  }
+
+  widen(statement: Statement, classes: readonly string[]): void {
+    if (statement.kind !== 'known') return;
+    this.#parts.log.warn({ classes, statement: statement.facts.node }, 'the server named a protected table that the analysis had missed');
+    this.#widened.set(statement.facts, [...new Set([...this.widened(statement), ...classes])]);
+  }
+
+  // --- audit ----------------------------------------------------------------------------------------------------------
+
+  audit(event: AuditEvent): Promise<void> {
+    return this.#parts.audit.write(event);
+  }
+
+  async describeStatement(statement: Statement): Promise<StatementDescription> {
+    if (statement.kind !== 'known') return { statement_kind: 'unparsed', sql: `<${statement.kind === 'opaque' ? statement.reason : 'empty'}>` };
+    const { facts } = statement;
+    const text = facts.length === 0 ? statement.text : sliceUtf8(statement.text, facts.offset, facts.length);
+    const { sql, fingerprint } = await this.#parts.analyser.normalise(text);
+    return { statement_kind: facts.kind, sql: auditSql(this.#config.audit.sql, text, sql), fingerprint };
+  }
+
+  raiseFlag(event: Flag, windowMs: number, key: string): void {
+    const { store, audit, metrics, log } = this.#parts;
+    store
+      .once(`flag:${key}`, windowMs)
+      .catch(() => true) // Better told twice than not at all.
+      .then((first) => {
+        if (!first) return undefined;
+        metrics.count('flags', { rule: event.rule_id });
+        log.warn({ rule: event.rule_id, principal: event.principal, session: event.session_id, reason: event.reason }, 'flag raised');
+        return audit.write(event);
+      })
+      .catch(() => undefined); // The audit log tells of its own gaps.
+  }
+
+  // --- refusals -------------------------------------------------------------------------------------------------------
+
+  outage(kind: Outage, principal: PrincipalPolicy | undefined): Refusal {
+    return outageRefusal(kind, principal?.contact);
+  }
+
+  fastpathRefusal(principal: PrincipalPolicy): Refusal {
+    const ruleId = `${principal.deny.get('fastpath') ?? principal.roles[0] ?? 'unlisted'}/deny/fastpath`;
+    return refuse('statement_denied', {
+      ruleId,
+      message: `a function call by the fast-path interface is not allowed (rule ${ruleId})`,
+      hint: 'Call the function with SELECT.',
+    });
+  }
+
+  unreadableRefusal(principal: PrincipalPolicy, tooLarge: boolean): Refusal {
+    const ruleId = `${principal.roles[0] ?? 'unlisted'}/unreadable`;
+    return refuse('statement_denied', {
+      ruleId,
+      message: tooLarge ? `the statement is larger than ${this.maxStatementBytes} bytes (rule ${ruleId})` : `the statement is not valid in the session's client_encoding (rule ${ruleId})`,
+      detail: 'Rowgate must be able to read a statement to let it through.',
+      hint: askContact(principal.contact, 'If your work needs it'),
+    });
+  }
+
+  // --- what happened --------------------------------------------------------------------------------------------------
+
+  noteCounters(plan: LeasePlan, principal: string): void {
+    for (const cls of plan.classes) {
+      for (const { counter, ruleId } of [...cls.rows.counters, ...cls.bytes.counters]) {
+        if (ruleId === '' || this.#counterLabels.has(counter.key) || this.#counterLabels.size >= MAX_LABELLED_COUNTERS) continue;
+        this.#counterLabels.set(counter.key, { ruleId, principal });
+      }
+    }
+  }
+
+  countRun(run: Run, units: readonly ClassUnits[]): void {
+    const { metrics } = this.#parts;
+    const { statement } = run;
+    const decision = run.refusal === undefined ? (run.flagged ? 'flag' : 'allow') : run.refusal.severity === 'FATAL' ? 'terminate' : 'block';
+    const role = run.principal.roles[0] ?? 'unlisted';
+    metrics.count('statements', { kind: statement.kind === 'known' ? statement.facts.kind : 'unparsed', decision });
+    if (units.length === 0) return;
+    metrics.count('decisions', { role, decision });
+    if (run.reach.opaque.length > 0) metrics.count('opaqueStatements');
+    for (const { class: className, units: spent } of units) {
+      const counters = metrics.roleClass(role, className);
+      counters.rows += run.rows;
+      counters.units += spent;
+      counters.bytes += run.bytes;
+    }
+  }
+
+  countRefusal(refusal: Refusal, principal: PrincipalPolicy): void {
+    const { metrics, log } = this.#parts;
+    metrics.count('refusals', { rule: refusal.ruleId });
+    const level = refusal.code === undefined ? 'warn' : REFUSAL_KINDS[refusal.code].logLevel;
+    log[level]({ rule: refusal.ruleId, principal: principal.principal, sqlstate: refusal.sqlstate }, refusal.message);
+  }
+
+  countCancel(): void {
+    this.#parts.metrics.count('cancelRequests');
+  }
+
+  storeFailed(error: Error): void {
+    this.#parts.metrics.count('storeErrors');
+    this.#parts.log.error({ err: error }, 'the counter store failed');
+  }
+
+  catalogFailed(error: unknown): void {
+    this.#parts.metrics.count('catalogErrors');
+    this.#parts.log.error({ err: error }, 'the catalog cannot be read');
+  }
+
+  upstreamFailed(error: unknown): void {
+    this.#parts.log.error({ err: error }, 'the database server cannot be reached');
+  }
+
+  fault(error: unknown): void {
+    this.#parts.log.error({ err: error }, 'a session ended by a fault of Rowgate');
+  }
+
+  loginFailed(event: Omit<LoginFailed, 'event'>): void {
+    this.#parts.metrics.count('authFailures');
+    this.#parts.log.warn({ session: event.session_id, principal: event.principal, client: event.client_address, sqlstate: event.sqlstate }, 'login failed');
+    this.audit({ event: 'login_failed', ...event }).catch(() => undefined);
+  }
+
+  replicationStarted(principal: string, clientAddress: string): void {
+    this.#parts.log.warn({ principal, client: clientAddress }, 'replication connection, unmetered by the policy');
+  }
+
+  sessionStarted(state: SessionState): void {
+    this.#sessions.add(state);
+    this.#parts.metrics.count('sessionsTotal');
+    this.audit({ event: 'session_start', ...state.auditIdentity(state.principal), tls: false }).catch(() => undefined);
+    this.#parts.log.debug({ session: state.identity.id, principal: state.identity.principal, client: state.identity.clientAddress }, 'session started');
+  }
+
+  sessionEnded(state: SessionState, reason: string, durationMs: number): void {
+    if (!this.#sessions.delete(state)) return;
+    const { rows, units, bytes } = state.totals;
+    this.audit({ event: 'session_end', ...state.auditIdentity(state.principal), reason, rows, units, bytes, duration_ms: durationMs }).catch(() => undefined);
+    this.#parts.log.debug({ session: state.identity.id, reason }, 'session ended');
+  }
+}
+
+function sliceUtf8(text: string, offset: number, length: number): string {
+  return Buffer.from(text, 'utf8').subarray(offset, offset + length).toString('utf8');
+}

@@ -1,0 +1,163 @@
+import { Ledger } from '../protocol/ledger.ts';
+import type { TransactionStatus } from '../protocol/message-types.ts';
+import type { SessionIdentity as AuditIdentity } from '../audit/events.ts';
+import type { ErrorFields } from '../protocol/backend-messages.ts';
+import type { Reach, SearchPath } from '../catalog/reach-types.ts';
+import type { PrincipalPolicy } from '../policy/types.ts';
+import type { Gate } from './gate.ts';
+import { SessionNames } from './names.ts';
+import type { Request } from './request.ts';
+import { textDecoderFor, type TextDecode } from './text-encoding.ts';
+
+/** Who is on the other end; fixed at login. */
+export interface SessionIdentity {
+  readonly id: string;
+  readonly principal: string;
+  readonly database: string;
+  readonly clientAddress: string;
+}
+
+/** What the two reducers of a session ask of the one place that owns the sockets. */
+export interface SessionPorts {
+  toClient(bytes: Buffer): void;
+  toServer(bytes: Buffer): void;
+  /** Goes on reading client messages after a pause. */
+  wakeClient(): void;
+  /** Goes on reading server messages after a pause. */
+  wakeServer(): void;
+  /** Sends a CancelRequest with the server's key; resolves when it has taken effect or failed. */
+  cancelUpstream(): Promise<void>;
+  /** Something that must not happen did: logged, and the session ends. */
+  fault(error: unknown): void;
+  /** Ends the session: the client gets a FATAL error if one is given, both sockets close. */
+  end(error: ErrorFields | undefined, reason: string): void;
+}
+
+/** All that one session knows; changed by the frontend and the backend reducer only. */
+export class SessionState {
+  readonly identity: SessionIdentity;
+  readonly gate: Gate;
+  readonly ports: SessionPorts;
+  readonly ledger = new Ledger<Request>();
+  readonly names = new SessionNames();
+  applicationName = '';
+  clientEncoding = 'UTF8';
+  standardConformingStrings = true;
+  /** As of the last ReadyForQuery. */
+  transaction: TransactionStatus = 'I';
+  /** A BEGIN was forwarded whose ReadyForQuery has not come. */
+  beginInFlight = false;
+  /** Messages were forwarded since the last Sync or Query. */
+  groupOpen = false;
+  /** The extended-query group that is being sent may have changed something. */
+  groupModifies = false;
+  /** What the last metered run reached: errors at Sync come from what ran before it. */
+  groupReach: Reach | undefined;
+  /** Runs forwarded and not finished that are metered. */
+  meteredInFlight = 0;
+  /** Schemas in which the server resolves unqualified names; undefined while not known. */
+  searchPath: SearchPath;
+  /** The catalog snapshot that `searchPath` was asked under. */
+  searchPathVersion = '';
+  /** Definitions were changed in a transaction that has not ended, so the catalog snapshot is not what the server sees. */
+  definitionsChanged = false;
+  /** The catalog is to be read again once this session's transaction is over. */
+  catalogTouched = false;
+  /** Code ran that may have made statements or cursors that Rowgate did not see. */
+  tainted = false;
+  /** COPY FROM STDIN is under way: CopyData is expected from the client. */
+  copyIn = false;
+  /** Client messages wait for COPY FROM STDIN to begin or fail: only then is it clear which Sync the server will answer. */
+  copyInAwaited = false;
+  /** A cut statement had already completed: the server's transaction is being brought to where the client believes it to be. */
+  settlingCut = false;
+  /** Nothing more of the current replies reaches the client until ReadyForQuery. */
+  muted = false;
+  ended = false;
+  #principal: PrincipalPolicy;
+  #policyVersion = '';
+  #decode: TextDecode | undefined;
+  #decodeFor = '';
+  #statementCount = 0;
+  readonly totals = { rows: 0, units: 0, bytes: 0 };
+  readonly startedAtMs = Date.now();
+
+  constructor(identity: SessionIdentity, gate: Gate, ports: SessionPorts) {
+    this.identity = identity;
+    this.gate = gate;
+    this.ports = ports;
+    this.#principal = gate.principalPolicy(identity.principal, identity.database);
+  }
+
+  /** The policy in force now: a reload or a change of role membership counts from the next statement on. */
+  get principal(): PrincipalPolicy {
+    const version = this.gate.policyVersion(this.identity.database);
+    if (version !== this.#policyVersion) {
+      this.#principal = this.gate.principalPolicy(this.identity.principal, this.identity.database);
+      this.#policyVersion = version;
+    }
+    return this.#principal;
+  }
+
+  /** Reads statement texts; undefined if the session's encoding does not allow to read them safely. */
+  get decode(): TextDecode | undefined {
+    if (this.#decodeFor !== this.clientEncoding) {
+      this.#decode = textDecoderFor(this.clientEncoding);
+      this.#decodeFor = this.clientEncoding;
+    }
+    return this.#decode;
+  }
+
+  /** True if the analyser can read what this session sends exactly as the server reads it. */
+  get readable(): boolean {
+    return this.standardConformingStrings && this.decode !== undefined;
+  }
+
+  /** The search path if it was asked for under the catalog snapshot in force: a new schema can change what it leads to. */
+  get currentSearchPath(): SearchPath {
+    return this.searchPathVersion === this.gate.snapshot(this.identity.database).version ? this.searchPath : undefined;
+  }
+
+  get inTransaction(): boolean {
+    return this.transaction !== 'I' || this.beginInFlight;
+  }
+
+  /** Nothing is under way: the server waits for a request. */
+  get quiet(): boolean {
+    return this.ledger.length === 0 && !this.ledger.skipping && !this.groupOpen;
+  }
+
+  /** ParameterStatus: settings that decide how texts are read, and the name that the client goes by. */
+  noteParameter(name: string, value: string): void {
+    if (name === 'client_encoding') this.clientEncoding = value;
+    else if (name === 'standard_conforming_strings') this.standardConformingStrings = value === 'on';
+    else if (name === 'application_name') this.applicationName = value;
+  }
+
+  /** The part of every audit record that says whose session it is. */
+  auditIdentity(principal: PrincipalPolicy): AuditIdentity {
+    return {
+      session_id: this.identity.id,
+      principal: this.identity.principal,
+      roles: principal.roles,
+      client_address: this.identity.clientAddress,
+      application_name: this.applicationName,
+      database: this.identity.database,
+    };
+  }
+
+  get statementCount(): number {
+    return this.#statementCount;
+  }
+
+  /** Protected rows, their units and bytes, over the whole session. */
+  addTotals(rows: number, units: number, bytes: number): void {
+    this.totals.rows += rows;
+    this.totals.units += units;
+    this.totals.bytes += bytes;
+  }
+
+  nextStatementId(): string {
+    return `${this.identity.id}.${++this.#statementCount}`;
+  }
+}

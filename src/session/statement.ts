@@ -1,0 +1,20 @@
+import type { StatementFacts } from '../sql/facts.ts';
+
+/** One statement that the server may run, at once or under a name. */
+export type Statement =
+  | {
+      readonly kind: 'known';
+      readonly facts: StatementFacts;
+      /** The text that it came in, for the audit record; `facts.offset` and `length` say where it lies in it. */
+      readonly text: string;
+    }
+  | {
+      /** The analyser cannot say what it does. */
+      readonly kind: 'opaque';
+      readonly reason: string;
+      readonly text: string;
+    }
+  /** The empty query, which drivers send as a ping. */
+  | { readonly kind: 'empty' };
+
+export const EMPTY_STATEMENT: Statement = { kind: 'empty' };

@@ -1,0 +1,28 @@
+import type { SqlParser } from './dialect.ts';
+import type { Analysis } from './facts.ts';
+import { statementFacts } from './statement-facts.ts';
+
+/** A script of more statements in one Query message is refused rather than handed over piece by piece. */
+const MAX_STATEMENTS = 10_000;
+
+/** Text to facts, on whichever thread. */
+export function analyseText(text: string, parser: SqlParser): Analysis {
+  const refused = refusedText(text);
+  if (refused !== undefined) return { kind: 'opaque', reason: refused };
+  const outcome = parser.parse(text);
+  switch (outcome.kind) {
+    case 'trap': return { kind: 'opaque', reason: outcome.reason };
+    case 'syntax_error': return { kind: 'syntax_error', message: outcome.message, position: outcome.position };
+    case 'tree':
+      return outcome.statements.length > MAX_STATEMENTS
+        ? { kind: 'opaque', reason: `the text holds more than ${MAX_STATEMENTS} statements` }
+        : { kind: 'statements', statements: outcome.statements.map(statementFacts) };
+  }
+}
+
+/** C strings end at NUL, so the parser would not see the rest; a lone surrogate has no UTF-8 form, so it would see other names than the server. */
+function refusedText(text: string): string | undefined {
+  if (text.includes('\0')) return 'the text holds a NUL character';
+  if (/\p{Surrogate}/u.test(text)) return 'the text holds a lone surrogate';
+  return undefined;
+}

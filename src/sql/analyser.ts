@@ -1,0 +1,204 @@
+import { analyseText } from './analyse-text.ts';
+import type { SqlParser, SqlParserFactory } from './dialect.ts';
+import { analysisBytes, FactsCache } from './facts-cache.ts';
+import type { Analysis } from './facts.ts';
+import { normalise } from './normalise.ts';
+import type { NormalisedSql } from './normalise.ts';
+import { createPostgresParser } from './postgres-parser.ts';
+import { WorkerClient } from './worker-client.ts';
+
+export interface AnalyserOptions {
+  /** Memory for cached facts. Default 16 MiB. */
+  readonly cacheBytes?: number;
+  /** Texts up to this size are parsed at once on the calling thread. Default 4 KiB: half of the length from which a chain of terms overflows the stack there, and 6 ms for the slowest text (nested comments). */
+  readonly inlineBytes?: number;
+  /** Larger texts are not analysed at all. Default 1 MiB. */
+  readonly maxBytes?: number;
+  /** Longest time in the worker thread. Default 5 s. */
+  readonly timeoutMs?: number;
+  /** Large texts that may wait at once. Default 64. */
+  readonly maxQueued?: number;
+  /** The compiled worker thread, for tests. */
+  readonly workerUrl?: URL;
+  /** For tests. */
+  readonly createParser?: SqlParserFactory;
+}
+
+/** Only ever grow, but for the cache's size. */
+export interface AnalyserCounters {
+  readonly hits: number;
+  readonly misses: number;
+  /** Spent on parsing and walking, on both threads. */
+  readonly parseNanoseconds: number;
+  readonly workerRuns: number;
+  /** Texts that came out opaque. */
+  readonly opaque: number;
+  readonly cacheBytes: number;
+  readonly cacheEntries: number;
+}
+
+const DEFAULT_CACHE_BYTES = 16 * 1024 * 1024;
+const DEFAULT_INLINE_BYTES = 4 * 1024;
+const DEFAULT_MAX_BYTES = 1024 * 1024;
+const DEFAULT_TIMEOUT_MS = 5_000;
+const DEFAULT_MAX_QUEUED = 64;
+
+/** Text to facts: cached, at once where that is cheap, in a watched thread where it is not. */
+export class Analyser {
+  readonly #inlineBytes: number;
+  readonly #maxBytes: number;
+  readonly #createParser: SqlParserFactory;
+  readonly #cache: FactsCache<Analysis>;
+  readonly #normalised: FactsCache<NormalisedSql>;
+  readonly #worker: WorkerClient;
+  #parser: SqlParser;
+  #replacement: Promise<SqlParser> | undefined;
+  #hits = 0;
+  #misses = 0;
+  #nanoseconds = 0;
+  #workerRuns = 0;
+  #opaque = 0;
+
+  /** Use `Analyser.create`. */
+  private constructor(parser: SqlParser, options: AnalyserOptions) {
+    this.#parser = parser;
+    this.#createParser = options.createParser ?? createPostgresParser;
+    this.#inlineBytes = options.inlineBytes ?? DEFAULT_INLINE_BYTES;
+    this.#maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
+    const cacheBytes = options.cacheBytes ?? DEFAULT_CACHE_BYTES;
+    this.#cache = new FactsCache(cacheBytes, analysisBytes);
+    this.#normalised = new FactsCache(cacheBytes / 4, (value) => value.sql.length * 2 + 200);
+    this.#worker = new WorkerClient({
+      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      maxQueued: options.maxQueued ?? DEFAULT_MAX_QUEUED,
+      url: options.workerUrl ?? compiledWorker(),
+    });
+  }
+
+  static async create(options: AnalyserOptions = {}): Promise<Analyser> {
+    return new Analyser(await (options.createParser ?? createPostgresParser)(), options);
+  }
+
+  get counters(): AnalyserCounters {
+    return {
+      hits: this.#hits,
+      misses: this.#misses,
+      parseNanoseconds: this.#nanoseconds,
+      workerRuns: this.#workerRuns,
+      opaque: this.#opaque,
+      cacheBytes: this.#cache.bytes,
+      cacheEntries: this.#cache.size,
+    };
+  }
+
+  /** Never throws and never rejects: whatever goes wrong is an opaque analysis. */
+  analyse(text: string): Analysis | Promise<Analysis> {
+    const known = this.#cache.get(text);
+    if (known !== undefined) {
+      this.#hits += 1;
+      return known;
+    }
+    this.#misses += 1;
+    const size = this.#sizeOf(text);
+    if (size === 'too large') return this.#finish(text, { kind: 'opaque', reason: `the text is larger than ${this.#maxBytes} bytes` });
+    if (size === 'large') return this.#analyseInWorker(text);
+    const parser = this.#usableParser();
+    return parser instanceof Promise
+      ? parser.then((fresh) => this.#analyseInline(text, fresh), (error: unknown) => this.#finish(text, noParser(error)))
+      : this.#analyseInline(text, parser);
+  }
+
+  /** The text without literals and comments, for the audit log. Only for texts that are audited: it costs another parse the first time. */
+  normalise(text: string): NormalisedSql | Promise<NormalisedSql> {
+    const known = this.#normalised.get(text);
+    if (known !== undefined) return known;
+    const size = this.#sizeOf(text);
+    if (size === 'too large') return unparsed(text);
+    if (size === 'large') return this.#normaliseInWorker(text);
+    const parser = this.#usableParser();
+    return parser instanceof Promise
+      ? parser.then((fresh) => this.#remember(text, normalise(text, fresh)), () => unparsed(text))
+      : this.#remember(text, normalise(text, parser));
+  }
+
+  /** Ends the thread; what still waits becomes opaque. */
+  async close(): Promise<void> {
+    await this.#worker.close();
+  }
+
+  #sizeOf(text: string): 'small' | 'large' | 'too large' {
+    if (text.length > this.#maxBytes) return 'too large';
+    const bytes = Buffer.byteLength(text, 'utf8');
+    if (bytes > this.#maxBytes) return 'too large';
+    return bytes > this.#inlineBytes ? 'large' : 'small';
+  }
+
+  /** A trapped instance may loop for ever when it is used again, so the next text waits the few milliseconds that a fresh one takes. */
+  #usableParser(): SqlParser | Promise<SqlParser> {
+    if (this.#parser.usable) return this.#parser;
+    this.#replacement ??= this.#createParser().then((fresh) => {
+      this.#parser = fresh;
+      return fresh;
+    }).finally(() => {
+      this.#replacement = undefined;
+    });
+    return this.#replacement;
+  }
+
+  #analyseInline(text: string, parser: SqlParser): Analysis {
+    const start = process.hrtime.bigint();
+    const analysis = guarded(() => analyseText(text, parser));
+    this.#nanoseconds += Number(process.hrtime.bigint() - start);
+    return this.#finish(text, analysis);
+  }
+
+  async #analyseInWorker(text: string): Promise<Analysis> {
+    this.#workerRuns += 1;
+    const answer = await this.#worker.run('analyse', text);
+    if (answer.kind === 'failed') return this.#finish(text, { kind: 'opaque', reason: answer.reason });
+    this.#nanoseconds += answer.nanoseconds;
+    return this.#finish(text, answer.result.task === 'analyse' ? answer.result.analysis : { kind: 'opaque', reason: 'wrong answer' });
+  }
+
+  async #normaliseInWorker(text: string): Promise<NormalisedSql> {
+    this.#workerRuns += 1;
+    const answer = await this.#worker.run('normalise', text);
+    if (answer.kind === 'failed' || answer.result.task !== 'normalise') return unparsed(text);
+    return this.#remember(text, answer.result.normalised);
+  }
+
+  /** Opaque texts are not cached: the next try may find the thread less busy. */
+  #finish(text: string, analysis: Analysis): Analysis {
+    if (analysis.kind === 'opaque') this.#opaque += 1;
+    else this.#cache.set(text, analysis);
+    return analysis;
+  }
+
+  #remember(text: string, normalised: NormalisedSql): NormalisedSql {
+    if (normalised.fingerprint !== undefined) this.#normalised.set(text, normalised);
+    return normalised;
+  }
+}
+
+function guarded(analyse: () => Analysis): Analysis {
+  try {
+    return analyse();
+  } catch (error) {
+    return { kind: 'opaque', reason: `the analysis failed: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+function noParser(error: unknown): Analysis {
+  return { kind: 'opaque', reason: `no parser: ${error instanceof Error ? error.message : String(error)}` };
+}
+
+function unparsed(text: string): NormalisedSql {
+  return { sql: `<unparsed, ${Buffer.byteLength(text, 'utf8')} bytes>`, fingerprint: undefined };
+}
+
+/** Node 20 cannot run TypeScript in a thread, so from the sources (under vitest) the compiled worker is used. */
+function compiledWorker(): URL {
+  return import.meta.url.endsWith('.ts')
+    ? new URL('../../dist/sql/analyse-worker.js', import.meta.url)
+    : new URL('./analyse-worker.js', import.meta.url);
+}

@@ -1,0 +1,61 @@
+import type { RawNode } from './dialect.ts';
+import type { SettingChange } from './facts.ts';
+import { constant, list, qualified, stringConstant, text, unwrap } from './tree.ts';
+
+/** Stands for "some setting that the text does not name". */
+export const DYNAMIC_SETTING: SettingChange = { name: '*dynamic*', value: undefined };
+
+/** Settings whose value is a list of identifiers (GUC_LIST_QUOTE): the server quotes each element before it joins them (guc_funcs.c). */
+const QUOTED_LISTS: ReadonlySet<string> = new Set([
+  'search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries', 'shared_preload_libraries', 'unix_socket_directories',
+]);
+
+/** The server compares names without regard to ASCII case only (guc_name_compare). */
+function settingName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
+export function settingChanges(node: RawNode): readonly SettingChange[] {
+  const name = settingName(text(node, 'name') ?? '');
+  switch (text(node, 'kind')) {
+    case 'VAR_SET_VALUE':
+      return [{ name, value: settingValue(name, list(node, 'args')) }];
+    case 'VAR_SET_MULTI':
+      // SET TRANSACTION ends with the transaction and changes no name or encoding. SESSION CHARACTERISTICS sets defaults that stay.
+      return name === 'session characteristics' ? list(node, 'args').flatMap(sessionCharacteristic) : [];
+    case 'VAR_RESET_ALL':
+      return [{ name: '*', value: undefined }];
+    case 'VAR_SET_DEFAULT':
+    case 'VAR_SET_CURRENT':
+    case 'VAR_RESET':
+      return [{ name, value: undefined }];
+    default:
+      return [DYNAMIC_SETTING];
+  }
+}
+
+function sessionCharacteristic(argument: unknown): SettingChange[] {
+  const option = unwrap(argument, 'DefElem');
+  return option === undefined ? [] : [{ name: `default_${text(option, 'defname') ?? ''}`, value: constant(option['arg']) }];
+}
+
+function settingValue(name: string, values: readonly unknown[]): string | undefined {
+  const parts = values.map(constant);
+  if (parts.length === 0 || parts.some((part) => part === undefined)) return undefined;
+  const quoted = QUOTED_LISTS.has(name) ? parts.map((part) => quoteIdentifier(part ?? '')) : parts;
+  return quoted.join(', ');
+}
+
+function quoteIdentifier(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}
+
+/** `set_config('name', 'value', is_local)`: listed if both are plain string literals. A cast could truncate the name, so it is not plain. */
+export function setConfigCall(call: RawNode): SettingChange | undefined {
+  if (qualified(list(call, 'funcname'))?.name !== 'set_config') return undefined;
+  const [nameArgument, valueArgument] = list(call, 'args');
+  const name = stringConstant(nameArgument);
+  if (name === undefined || call['func_variadic'] === true) return DYNAMIC_SETTING;
+  const value = stringConstant(valueArgument);
+  return value === undefined ? DYNAMIC_SETTING : { name: settingName(name), value };
+}

@@ -1,0 +1,40 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { rowCost } from '../../../src/policy/row-cost.ts';
+import type { CompiledClass } from '../../../src/policy/types.ts';
+import { classReach } from './fixtures.ts';
+
+const CLASS: CompiledClass = { name: 'customers', relations: [], functions: [], unitBytes: 1024, packedUnitBytes: 32 };
+
+describe('a row\'s cost', () => {
+  it.each([
+    ['a small row', {}, 100, 3, 1],
+    ['an empty row', {}, 0, 0, 1],
+    ['a full unit', {}, 1024, 3, 1],
+    ['a byte more', {}, 1025, 3, 2],
+    ['a join of three', { width: 3 }, 100, 3, 3],
+    ['a wide row of a join', { width: 3 }, 10_000, 3, 10],
+    ['a packed row', { packs: true }, 3200, 1, 100],
+    ['a small packed row of a join', { packs: true, width: 4 }, 10, 1, 4],
+    ['an aggregate\'s small values', { aggregated: true }, 60, 2, 1],
+    ['an aggregate\'s long value', { aggregated: true }, 3264, 2, 100],
+    ['a packed aggregate', { aggregated: true, packs: true }, 3200, 2, 100],
+    ['an aggregate over many columns', { aggregated: true }, 10_240, 400, 10],
+  ])('of %s', (_name, reach, bytes, columns, cost) => {
+    expect(rowCost(classReach(reach), CLASS, bytes, columns)).toBe(cost);
+  });
+
+  it('is a whole number, at least one, at least the width, and never less for more bytes or for packing', () => {
+    const reaches = fc.record({ width: fc.integer({ min: 1, max: 50 }), packs: fc.boolean(), aggregated: fc.boolean() });
+    fc.assert(
+      fc.property(reaches, fc.nat(5_000_000), fc.nat(1000), fc.nat(1600), (reach, bytes, more, columns) => {
+        const cost = rowCost(classReach(reach), CLASS, bytes, columns);
+        expect(Number.isSafeInteger(cost)).toBe(true);
+        expect(cost).toBeGreaterThanOrEqual(Math.max(1, reach.width));
+        expect(rowCost(classReach(reach), CLASS, bytes + more, columns)).toBeGreaterThanOrEqual(cost);
+        expect(rowCost(classReach({ ...reach, packs: true }), CLASS, bytes, columns)).toBeGreaterThanOrEqual(cost);
+        expect(cost).toBeGreaterThanOrEqual(rowCost(classReach({ width: reach.width }), CLASS, bytes, columns));
+      }),
+    );
+  });
+});
