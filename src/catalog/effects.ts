@@ -9,7 +9,7 @@ export function saturate(count: number): number {
 
 /** What one evaluation gives of a class. */
 export interface ClassEffect {
-  /** References to the class's relations. */
+  /** References to the class's relations. 0: the class decides what is seen or done, but its rows are not given (policies, triggers). */
   readonly width: number;
   /** Aggregate and window calls in views on the way. */
   readonly calls: number;
@@ -163,7 +163,7 @@ export class Tally {
     const classes = new Map<string, ClassEffect>();
     for (const [name, effect] of this.classes) {
       classes.set(name, {
-        width: Math.max(1, effect.width),
+        width: effect.width,
         calls: saturate(effect.calls + this.calls),
         packs: effect.packs || this.packs,
         aggregated: effect.aggregated || this.aggregated,

@@ -5,12 +5,13 @@ const NONE = /^$/;
 
 /**
  * Reviewed extensions: their functions compute from their arguments alone. The expression names exceptions.
+ * pg_trgm, isn: keep their argument as a setting.
  * pgcrypto: pgp_*_encrypt compress what they encrypt, so bytes no longer bound what a value holds.
  * postgis: what reads statistics or geometry_columns, builds SQL, or writes tables.
  */
 const TRUSTED: ReadonlyMap<string, RegExp> = new Map([
-  ['pg_trgm', NONE], ['citext', NONE], ['hstore', NONE], ['unaccent', NONE], ['uuid-ossp', NONE], ['btree_gin', NONE], ['btree_gist', NONE],
-  ['fuzzystrmatch', NONE], ['intarray', NONE], ['ltree', NONE], ['cube', NONE], ['earthdistance', NONE], ['isn', NONE], ['seg', NONE],
+  ['pg_trgm', /^set_limit$/], ['citext', NONE], ['hstore', NONE], ['unaccent', NONE], ['uuid-ossp', NONE], ['btree_gin', NONE], ['btree_gist', NONE],
+  ['fuzzystrmatch', NONE], ['intarray', NONE], ['ltree', NONE], ['cube', NONE], ['earthdistance', NONE], ['isn', /^isn_weak$/], ['seg', NONE],
   ['vector', NONE], ['dict_int', NONE], ['dict_xsyn', NONE], ['tsm_system_rows', NONE], ['tsm_system_time', NONE],
   ['pgcrypto', /^pgp_(sym|pub)_encrypt/],
   ['postgis', /^(?!_?st_|postgis_(lib_|full_|geos_|proj_|scripts_|libxml_)?version|geometry|geography|box|overlaps_|contains_|is_contained_|equals$|text$|bytea$|json|path$|point$|polygon$|gserialized|spheroid|gidx)|^_?st_(estimatedextent|findextent|fromflatgeobuf|asmvt|asgeobuf|asflatgeobuf)/],

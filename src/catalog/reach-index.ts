@@ -101,15 +101,16 @@ export class ReachIndex {
       case 'free':
         break;
     }
-    // A policy may name system relations itself.
+    // The policy may name system relations itself.
     tally.touch(this.#membership(relation), 1);
-    return this.#finish(tally, oids);
+    return this.#finish(tally, oids, this.members.classesOf.get(relation.oid));
   }
 
   #userRead(relation: RelationRow): Effects {
     const tally = new Tally();
     const oids = new Set<number>([relation.oid]);
-    tally.add(this.#membership(relation), 1);
+    const holds = new Set<string>(this.members.classesOf.get(relation.oid));
+    tally.touch(this.#membership(relation), 1);
 
     // Reading a parent reads its children, each row of them once. `FROM ONLY` is not told apart: that over-charges.
     for (const child of closure(relation.oid, this.snapshot.children)) {
@@ -117,6 +118,7 @@ export class ReachIndex {
       oids.add(child);
       const row = this.snapshot.relations.get(child);
       if (row === undefined) continue;
+      for (const name of this.members.classesOf.get(child) ?? []) holds.add(name);
       if (this.members.classesOf.has(child)) tally.touch(this.#membership(row, !this.members.classesOf.has(relation.oid)), 1);
       if (row.kind === 'f' && !this.members.classesOf.has(child)) tally.refuse(`foreign table ${qualifiedName(row)} is not in a class`, 'remote');
     }
@@ -129,15 +131,17 @@ export class ReachIndex {
     for (const dependency of this.snapshot.dependencies.read.get(relation.oid) ?? []) {
       tally.touch(dependency.target === 'relation' ? this.readEffects(dependency.oid) : this.types.dependencyEffects(dependency), 1);
     }
-    return this.#finish(tally, oids);
+    return this.#finish(tally, oids, holds);
   }
 
-  #finish(tally: Tally, oids: ReadonlySet<number>): Effects {
+  /** `holds`: classes whose rows the relation gives by itself. That is one reference, whatever a view's text adds. */
+  #finish(tally: Tally, oids: ReadonlySet<number>, holds: ReadonlySet<string> | undefined): Effects {
     const effects = tally.toEffects();
-    return { ...effects, oids: new Set([...effects.oids, ...oids]) };
+    const classes = new Map([...effects.classes].map(([name, effect]) => [name, holds?.has(name) === true ? { ...effect, width: Math.max(1, effect.width) } : effect]));
+    return { ...effects, classes, oids: new Set([...effects.oids, ...oids]) };
   }
 
-  /** The relation's own membership: width 0, since what it counts for depends on what it is. */
+  /** The relation's own membership: width 0, to be raised to 1 by #finish. */
   #membership(relation: RelationRow, named = true): Effects {
     const names = this.members.classesOf.get(relation.oid);
     if (names === undefined) return NO_EFFECTS;

@@ -43,6 +43,24 @@ const DEFAULT_MAX_BYTES = 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_MAX_QUEUED = 64;
 
+/** The largest tree of a text of 4 KiB stays far below; the instance starts with 128 MiB. */
+const INLINE_MEMORY_BYTES = 192 * 1024 * 1024;
+
+/** Below this no text costs more than a few milliseconds. */
+const SHORT_BYTES = 128;
+
+function createInlineParser(): Promise<SqlParser> {
+  return createPostgresParser(INLINE_MEMORY_BYTES);
+}
+
+/**
+ * The one construct whose tree is not proportional to its text: `SET (a, b, c ...) = (...)` repeats the right side for each column, 64 ms
+ * for 512 bytes and gigabytes for 4 KiB. Anything that could be one goes to the thread; a comment may stand before the `=`.
+ */
+function repeatsItself(text: string): boolean {
+  return /\bset\b/i.test(text) && /\)\s*(?:=|--|\/\*)/.test(text);
+}
+
 /** Text to facts: cached, at once where that is cheap, in a watched thread where it is not. */
 export class Analyser {
   readonly #inlineBytes: number;
@@ -62,7 +80,7 @@ export class Analyser {
   /** Use `Analyser.create`. */
   private constructor(parser: SqlParser, options: AnalyserOptions) {
     this.#parser = parser;
-    this.#createParser = options.createParser ?? createPostgresParser;
+    this.#createParser = options.createParser ?? createInlineParser;
     this.#inlineBytes = options.inlineBytes ?? DEFAULT_INLINE_BYTES;
     this.#maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
     const cacheBytes = options.cacheBytes ?? DEFAULT_CACHE_BYTES;
@@ -76,7 +94,7 @@ export class Analyser {
   }
 
   static async create(options: AnalyserOptions = {}): Promise<Analyser> {
-    return new Analyser(await (options.createParser ?? createPostgresParser)(), options);
+    return new Analyser(await (options.createParser ?? createInlineParser)(), options);
   }
 
   get counters(): AnalyserCounters {
@@ -130,7 +148,7 @@ export class Analyser {
     if (text.length > this.#maxBytes) return 'too large';
     const bytes = Buffer.byteLength(text, 'utf8');
     if (bytes > this.#maxBytes) return 'too large';
-    return bytes > this.#inlineBytes ? 'large' : 'small';
+    return bytes > this.#inlineBytes || (bytes > SHORT_BYTES && repeatsItself(text)) ? 'large' : 'small';
   }
 
   /** A trapped instance may loop for ever when it is used again, so the next text waits the few milliseconds that a fresh one takes. */

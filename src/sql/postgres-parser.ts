@@ -23,13 +23,18 @@ interface WasmModule {
   _wasm_free_string(address: number): void;
 }
 
+interface WasmMemory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+
 interface WasmInstance {
   readonly exports: Readonly<Record<string, unknown>>;
 }
 
 /** Node has this global; the type library without DOM does not. */
 const { WebAssembly } = globalThis as unknown as {
-  readonly WebAssembly: { readonly Module: new (code: Uint8Array) => object; readonly Instance: new (module: object, imports: object) => WasmInstance };
+  readonly WebAssembly: { readonly Module: new (code: Uint8Array) => object; readonly Instance: new (module: object, imports: object) => WasmInstance; readonly Memory: new () => WasmMemory };
 };
 
 type ModuleFactory = (options: {
@@ -46,13 +51,16 @@ const CANARY_BYTES = 64 * 1024;
 const CANARY_BYTE = 0xa5;
 /** Texts below this cannot get anywhere near the end of the C stack. */
 const CANARY_FROM_BYTES = 16 * 1024;
-/** WASM memory never shrinks: an instance that a huge statement has blown up is replaced. It starts with 128 MiB, mostly untouched. */
+/** WASM memory starts with 128 MiB, mostly untouched, and never shrinks: an instance that a statement has blown up is replaced. */
 const REPLACE_ABOVE_BYTES = 256 * 1024 * 1024;
 
 let compiled: object | undefined;
 
-/** Makes a fresh instance: about 5 ms, 20 ms for the first in a thread. */
-export async function createPostgresParser(): Promise<SqlParser> {
+/**
+ * Makes a fresh instance: about 5 ms, 20 ms for the first in a thread. `maxMemoryBytes` bounds what one text can make of itself: the
+ * grammar gives every column of `SET (a, b, ...) = (...)` the same sub-tree and the output repeats it, so 4 KB can become gigabytes.
+ */
+export async function createPostgresParser(maxMemoryBytes = 512 * 1024 * 1024): Promise<SqlParser> {
   const factory = require('libpg-query/wasm/libpg-query.js') as ModuleFactory;
   compiled ??= new WebAssembly.Module(readFileSync(require.resolve('libpg-query/wasm/libpg-query.wasm')));
   const code = compiled;
@@ -60,6 +68,7 @@ export async function createPostgresParser(): Promise<SqlParser> {
   const wasm = await factory({
     instantiateWasm: (imports, done) => {
       const instance = new WebAssembly.Instance(code, imports);
+      boundMemory(instance, maxMemoryBytes);
       done(instance);
       stackTop = stackTopOf(instance);
       return {};
@@ -68,6 +77,17 @@ export async function createPostgresParser(): Promise<SqlParser> {
     printErr: () => undefined,
   });
   return new PostgresParser(wasm, stackTop - C_STACK_BYTES + CANARY_BYTES);
+}
+
+/** Growing beyond the bound fails as if there were no more memory: PostgreSQL's allocator then reports an error. */
+function boundMemory(instance: WasmInstance, maxBytes: number): void {
+  const memory = Object.values(instance.exports).find((value) => value instanceof WebAssembly.Memory);
+  if (memory === undefined) throw new Error('libpg-query: the memory was not found; this version of the library is laid out differently');
+  const grow = memory.grow.bind(memory);
+  memory.grow = (pages) => {
+    if (memory.buffer.byteLength + pages * 65_536 > maxBytes) throw new RangeError('the parser may not take more memory');
+    return grow(pages);
+  };
 }
 
 /** Export names are minified. The stack pointer is the only export without parameters that returns a number: the other one is the constructor. */
@@ -176,9 +196,12 @@ class PostgresParser implements SqlParser {
   #syntaxError(address: number): ParseOutcome {
     const message = this.#word(address);
     const cursor = this.#word(address + 16);
+    const text = message === 0 ? 'syntax error' : this.#wasm.UTF8ToString(message);
+    // Not a verdict of the grammar. (`memory exhausted`, without `out of`, is: the server's parser has the same limit on nesting.)
+    if (text.startsWith('out of memory')) throw new Error(text);
     return {
       kind: 'syntax_error',
-      message: message === 0 ? 'syntax error' : this.#wasm.UTF8ToString(message),
+      message: text,
       position: cursor > 0 ? cursor : undefined,
     };
   }

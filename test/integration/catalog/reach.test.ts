@@ -165,6 +165,8 @@ describe('width', () => {
     expect(await summary(sql)).toBe(expected);
   });
 
+  it.todo('packs in SELECT c.json_agg FROM crm.customers c: reach does, once the facts tell the last names of qualified column references (`attributes`)');
+
   it('sees that a statement aggregates, in the statement or beneath', async () => {
     expect((await reachOf('SELECT sum(id) FROM crm.customers')).classes[0]?.aggregated).toBe(true);
     expect((await reachOf('SELECT * FROM public.packed')).classes[0]?.aggregated).toBe(true);
@@ -322,8 +324,8 @@ describe('the system catalogs', () => {
 
 describe('the index', () => {
   it('knows every relation that gives rows of a class', async () => {
-    const { rows } = await admin.query(`SELECT oid::int, oid::regclass::text AS name FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND oid >= 16384`);
-    const names = (className: string) => rows.filter((row) => index.protectedOids.get(row.oid)?.includes(className)).map((row) => row.name).sort();
+    const { rows } = await admin.query<{ oid: number; name: string }>(`SELECT oid::int, oid::regclass::text AS name FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND oid >= 16384`);
+    const names = (className: string): string[] => rows.filter((row) => index.protectedOids.get(row.oid)?.includes(className)).map((row) => row.name).sort();
     expect(names('customers')).toEqual([
       'calls_2025', 'crm.calls', 'crm.calls_2024', 'crm.contact_mail', 'crm.customer_view', 'crm.customers', 'crm.far_customers', 'crm.invoices', 'crm.vip',
       'customer_copy', 'far', 'guarded', 'mystery_view', 'packed', 'twice', 'view_over_view', 'xml_view',

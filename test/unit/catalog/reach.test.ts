@@ -101,6 +101,21 @@ describe('a view', () => {
   });
 });
 
+describe('a row security policy', () => {
+  const index = makeIndex({ dependencies: [{ via: 'read', owner: 30003, target: 'relation', oid: 30001 }] });
+
+  it('that looks into a class makes every read reach it', () => {
+    expect(reach(makeFacts({ relations: [reads('public', 'products')] }), { index, searchPath: PUBLIC }).classes).toMatchObject([{ className: 'customers', width: 1 }]);
+  });
+
+  it('does not make a write a copy of the class', () => {
+    const relations = [reads('public', 'products'), { ...reads('public', 'products'), mode: 'write' as const }];
+    const result = reach(makeFacts({ kind: 'update', modifies: true, relations }), { index, searchPath: PUBLIC });
+    expect(result.classes).toHaveLength(1);
+    expect(result.categories.has('derived_copy')).toBe(false);
+  });
+});
+
 describe('a function', () => {
   const call = (name: string, schema?: string) => reach(makeFacts({ functions: [{ schema, name, times: 1, window: false }] }), { index: makeIndex(), searchPath: PUBLIC });
 

