@@ -24,11 +24,6 @@ export interface StatementTally {
   readonly uses: readonly ResolvedUse[];
 }
 
-/** The last names of qualified column references (`c.json_agg`), where the analyser tells them. */
-interface RowAttributes {
-  readonly attributes?: readonly string[];
-}
-
 const NO_LOCAL: readonly LocalRelation[] = [];
 
 /** Names that CREATE TABLE takes for types and replaces (transformColumnDefinition, parser/parse_utilcmd.c). */
@@ -53,7 +48,7 @@ export function tallyStatement(facts: StatementFacts, index: ReachIndex, scope: 
   for (const resolved of uses) addUse(tally, resolved, facts, index);
   addReadWidths(tally, uses, facts.links, index);
   for (const use of facts.functions) addCall(tally, use, index, scope);
-  for (const name of (facts as RowAttributes).attributes ?? []) addAttribute(tally, name, facts, index, scope);
+  for (const name of facts.attributes) addAttribute(tally, name, facts, index, scope);
   addOperators(tally, facts, index, scope);
   addTypes(tally, facts, index, scope);
   if (index.types.hiddenOperators.length > 0 || index.types.hiddenCasts.length > 0) addHidden(tally, facts, uses, index, scope);

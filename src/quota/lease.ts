@@ -75,6 +75,14 @@ export class Lease {
     return this.#spent[2 * classIndex + 1] as number;
   }
 
+  /** Units of a counter that are reserved and not spent. */
+  heldUnits(counterKey: string): number {
+    this.#settle();
+    let units = 0;
+    for (const pool of this.pools) if (pool.counters.some(({ counter }) => counter.key === counterKey)) units += pool.held;
+    return units;
+  }
+
   /** Before a statement runs: a row of one unit must be affordable in each class, else the statement does not start. */
   expectFirstRow(): void {
     this.#pending.fill(1);

@@ -1,5 +1,6 @@
 import type { FlagCrossing, LeaseCredit, LeasePlan, LeaseRefusal } from './lease-plan.ts';
 import type { Refund } from './lease-pool.ts';
+import { PATIENCE_MS, type Holder, type Neighbours } from './neighbours.ts';
 import type { LeaseSizes } from './lease-size.ts';
 import { Lease, type Ask } from './lease.ts';
 import { StoreUnavailableError, type CounterState, type CounterStore, type LeaseStamp, type ReserveGroup } from './store.ts';
@@ -18,20 +19,31 @@ export interface LeasingOptions {
   readonly sizes?: LeaseSizes;
   /** A refund failed: its units stay counted. */
   readonly onRefundError?: (error: Error) => void;
+  /** The other leases of this process. */
+  readonly neighbours?: Neighbours;
 }
 
 /** Brings a statement's lease its units. One reservation at a time; the session pauses its upstream while it waits. */
-export class Leasing {
+export class Leasing implements Holder {
   readonly lease: Lease;
   readonly #store: CounterStore;
   readonly #options: LeasingOptions;
   #inFlight: Promise<LeaseOutcome> | undefined;
+  readonly #counterKeys: readonly string[];
   #closed = false;
+  /** Units that are on their way back to the store. */
+  #releasing = 0;
 
   constructor(store: CounterStore, plan: LeasePlan, options: LeasingOptions) {
     this.#store = store;
     this.#options = options;
     this.lease = new Lease(plan, options.sizes);
+    this.#counterKeys = plan.classes.flatMap((cls) => [...cls.rows.counters, ...cls.bytes.counters].map(({ counter }) => counter.key));
+    options.neighbours?.join(this, this.#counterKeys);
+  }
+
+  holds(counterKey: string): number {
+    return this.#closed ? this.#releasing : this.lease.heldUnits(counterKey);
   }
 
   /** The first reservation, to be started when the statement is forwarded. No protected row may go before it is granted. */
@@ -58,7 +70,11 @@ export class Leasing {
     this.lease.clearPending();
     const flags = this.lease.crossings();
     const { refunds, credits } = this.lease.close();
-    this.#giveBack(refunds);
+    const units = refunds.reduce((sum, refund) => sum + refund.units, 0);
+    this.#releasing = units;
+    void this.#giveBack(refunds).then(() => {
+      this.#options.neighbours?.leave(this, this.#counterKeys, units);
+    });
     return { credits, flags };
   }
 
@@ -73,12 +89,12 @@ export class Leasing {
     const { lease } = this;
     if (this.#closed) return { kind: 'unavailable', error: new Error('the lease is closed') };
     if (!lease.pendingIsSound) return { kind: 'unavailable', error: new RangeError('a row whose cost is not a whole number') };
-    this.#giveBack(lease.expire(this.#options.nowMs()));
+    void this.#giveBack(lease.expire(this.#options.nowMs()));
     const local = lease.statementRefusal();
     if (local !== undefined) return { kind: 'refused', refusal: local, flags: [] };
     try {
       const asks = lease.asks();
-      const refusal = await this.#reserve(asks);
+      const refusal = await this.#reservePatiently(asks);
       if (this.#closed) return { kind: 'unavailable', error: new Error('the lease was closed') };
       if (refusal !== undefined) lease.clearPending();
       const flags = lease.crossings();
@@ -86,6 +102,19 @@ export class Leasing {
       return refusal === undefined ? { kind: 'granted', flags } : { kind: 'refused', refusal, flags };
     } catch (error) {
       return { kind: 'unavailable', error: error instanceof Error ? error : new Error(String(error)) };
+    }
+  }
+
+  /** As `#reserve`, but a refusal by units that neighbours only hold is not taken for the last word. */
+  async #reservePatiently(asks: readonly Ask[]): Promise<LeaseRefusal | undefined> {
+    const { neighbours, nowMs } = this.#options;
+    const giveUpAtMs = nowMs() + PATIENCE_MS;
+    for (;;) {
+      const refusal = await this.#reserve(asks);
+      const key = refusal?.counterKey;
+      const leftMs = giveUpAtMs - nowMs();
+      if (refusal === undefined || key === undefined || this.#closed || leftMs <= 0 || neighbours?.mayRelease(this, key) !== true) return refusal;
+      await neighbours.released(key, leftMs);
     }
   }
 
@@ -106,10 +135,10 @@ export class Leasing {
       const { granted, counters } = answer.groups[g] as { granted: number; counters: readonly CounterState[] };
       this.lease.accept(ask, answer.lease, deadlineMs, granted, counters);
     }
-    if (this.#closed) this.#giveBack(this.lease.close().refunds);
+    if (this.#closed) void this.#giveBack(this.lease.close().refunds);
     const nowMs = this.#options.nowMs();
     // What was left from earlier may have become void while this answer was under way; it would be spent first.
-    this.#giveBack(this.lease.expire(nowMs));
+    void this.#giveBack(this.lease.expire(nowMs));
     if (nowMs >= deadlineMs) throw new StoreUnavailableError('the answer came after its units were void');
     return undefined;
   }
@@ -119,14 +148,17 @@ export class Leasing {
     return { want, min: Math.max(1, need), counters };
   }
 
-  #giveBack(refunds: readonly Refund[]): void {
+  /** Resolves when the store has answered. */
+  async #giveBack(refunds: readonly Refund[]): Promise<void> {
     const byStamp = new Map<LeaseStamp, Refund[]>();
     for (const refund of refunds) byStamp.set(refund.stamp, [...(byStamp.get(refund.stamp) ?? []), refund]);
-    for (const [stamp, parts] of byStamp) {
+    await Promise.all([...byStamp].map(async ([stamp, parts]) => {
       const groups = parts.map(({ pool, units }) => ({ units, counters: pool.counters.map(({ counter }) => counter) }));
-      this.#store.refund(stamp, groups).catch((error: unknown) => {
+      try {
+        await this.#store.refund(stamp, groups);
+      } catch (error) {
         this.#options.onRefundError?.(error instanceof Error ? error : new Error(String(error)));
-      });
-    }
+      }
+    }));
   }
 }

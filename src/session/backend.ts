@@ -314,6 +314,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
       session.names.transactionEnded();
       if (session.ledger.length === 0) {
         session.definitionsChanged = false;
+        session.localRelations = [];
         session.groupReach = undefined;
         if (session.catalogTouched) {
           session.catalogTouched = false;
@@ -393,7 +394,8 @@ export class BackendReducer implements MessageHandler<BackendType> {
     const { names } = this.#session;
     switch (payload.kind) {
       case 'parse':
-        return payload.reach;
+        // Parsing and name resolution read nothing that is stored: what they complain of stands in the text.
+        return NO_REACH;
       case 'bind':
       case 'describe': {
         const statement = payload.kind === 'bind' ? names.statement(payload.statementName) : payload.target === 'statement' ? names.statement(payload.name) : names.portal(payload.name)?.statement;

@@ -3,7 +3,7 @@
 import { Catalog } from '../catalog/catalog.ts';
 import { reach } from '../catalog/reach.ts';
 import { ReachIndex, type ReachPolicy } from '../catalog/reach-index.ts';
-import type { ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
+import type { LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 
@@ -84,8 +84,9 @@ export class Catalogs {
     return index;
   }
 
-  reach(database: string, facts: StatementFacts, path: SearchPath): ResolvedReach {
+  reach(database: string, facts: StatementFacts, path: SearchPath, local: readonly LocalRelation[]): ResolvedReach {
     const held = this.get(database);
+    if (local.length > 0) return reach(facts, { index: this.index(database), searchPath: path, local });
     const known = held.reaches.get(facts);
     if (known !== undefined && samePath(known.path, path)) return known.reach;
     const found = reach(facts, { index: this.index(database), searchPath: path });

@@ -25,6 +25,11 @@ export function changesDefinitions(facts: StatementFacts): boolean {
   return facts.changesCatalog && !(HARMLESS_DEFINITIONS.has(facts.node) && facts.relations.every((use) => use.mode === 'define'));
 }
 
+/** CREATE TABLE with columns of its own: no rows come with it. One that inherits or is a partition names other relations besides. */
+function isPlainTable(facts: StatementFacts): boolean {
+  return facts.node === 'CreateStmt' && !facts.derives && facts.relations.length <= facts.defines.length;
+}
+
 /** The statement is about to reach the server. */
 export function sent(session: SessionState, statement: Statement, reach: Reach): void {
   if (statement.kind === 'empty') return;
@@ -35,6 +40,9 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   }
   if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
   if (opaque || statement.facts.changesCatalog) session.catalogTouched = true;
+  if (statement.kind === 'known' && isPlainTable(statement.facts)) {
+    session.localRelations = [...session.localRelations, ...statement.facts.defines.map(({ schema, name }) => ({ schema, name, classes: reach.classes.map((cls) => cls.className) }))];
+  }
   if (statement.kind === 'known' && statement.facts.kind === 'begin') session.beginInFlight = true;
   // DO, CALL and functions may PREPARE, DEALLOCATE and open cursors under any name. A name that is merely unknown may not.
   if (statement.kind === 'opaque' || reach.categories.has('opaque')) session.tainted = true;

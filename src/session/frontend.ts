@@ -204,6 +204,10 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
       statements = [{ kind: 'opaque', reason: opaqueReason(analysis), text }];
     }
     const judged = await this.#judgeBatch(statements);
+    if (judged.length === 1 && session.principal.metered && this.#looksMistyped(judged[0] as Judged)) {
+      // The server parses it and says what is not there, or shows that it is.
+      if (await probeText(session, messages.readQuery(message, 0, message.length))) return;
+    }
     const refused = judged.find(({ judgement }) => judgement.verdict.kind === 'block');
     if (refused !== undefined && refused.judgement.verdict.kind === 'block') {
       this.#sendRefusedQuery(refused.judgement.verdict.refusal, this.#refusedRun(refused, refused.judgement.verdict.refusal));
@@ -295,7 +299,7 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
     const judgement = judge(session, statement);
     if (judgement instanceof Promise) return this.#later(() => this.#parseLater(message, name, text));
     if (this.#deniedAtParse(statement, judgement)) return this.#refuseExtended(blockOf(judgement), this.#refusedRun({ statement, judgement }, blockOf(judgement)));
-    this.#pushParse(name, statement, judgement);
+    this.#pushParse(name, statement);
     return AtMessage.Forward;
   }
 
@@ -308,20 +312,25 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
       this.#refuseExtended(blockOf(judgement), this.#refusedRun({ statement, judgement }, blockOf(judgement)));
       return;
     }
-    this.#pushParse(name, statement, judgement);
+    this.#pushParse(name, statement);
     session.ports.toServer(message);
   }
 
   /** Planning can run functions (Bind folds constants), so what is denied stops at Parse. A text that the grammar rejects goes on: the server most likely rejects it too, and Parse runs nothing. */
   #deniedAtParse(statement: Statement, judgement: Judgement): boolean {
-    return judgement.verdict.kind === 'block' && statement.kind === 'known';
+    return judgement.verdict.kind === 'block' && statement.kind === 'known' && !this.#looksMistyped({ statement, judgement });
   }
 
-  #pushParse(name: string, statement: Statement, judgement: Judgement): void {
+  /** Parse finds out about names in these kinds of statement, and runs nothing. */
+  #looksMistyped({ statement, judgement }: Judged): boolean {
+    return judgement.onlyMisses && statement.kind === 'known' && NAMES_FOUND_AT_PARSE.has(statement.facts.kind);
+  }
+
+  #pushParse(name: string, statement: Statement): void {
     const session = this.#session;
     session.groupOpen = true;
     session.names.statementAsked(name, statement);
-    session.ledger.push('parse', { kind: 'parse', name, statement, reach: judgement.reach });
+    session.ledger.push('parse', { kind: 'parse', name, statement });
   }
 
   #bind(buffer: Buffer, start: number, end: number): AtMessage {
@@ -463,6 +472,9 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
     return this.#session.gate.unreadableRefusal(this.#session.principal, tooLarge);
   }
 }
+
+/** Statements that `parse_analyze` looks into, inner queries of utility statements included (src/backend/parser/analyze.c). */
+const NAMES_FOUND_AT_PARSE: ReadonlySet<string> = new Set(['select', 'values', 'insert', 'update', 'delete', 'merge', 'explain', 'declare_cursor', 'create_table_as', 'select_into']);
 
 interface Judged {
   readonly statement: Statement;

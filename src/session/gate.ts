@@ -1,9 +1,10 @@
 import type { Snapshot } from '../catalog/snapshot.ts';
-import type { ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
+import type { LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { AuditEvent, ClassUnits, Flag, StatementEnd } from '../audit/events.ts';
 import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { Outage } from '../policy/outage-refusal.ts';
 import type { LeasePlan } from '../quota/lease-plan.ts';
+import type { Neighbours } from '../quota/neighbours.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 import type { Run } from './run.ts';
@@ -14,6 +15,8 @@ export type StatementDescription = Pick<StatementEnd, 'statement_kind' | 'sql' |
 /** What every session shares: the policy in force, the catalogs, the counters, the audit log, the numbers. */
 export interface Gate {
   readonly store: CounterStore;
+  /** The leases that are open in this process. */
+  readonly neighbours: Neighbours;
   readonly maxStatementBytes: number;
   analyse(text: string): Analysis | Promise<Analysis>;
   /** Changes whenever the policy or the catalog of the database does. */
@@ -26,7 +29,7 @@ export interface Gate {
   markCatalogStale(database: string): void;
   catalogStale(database: string): boolean;
   /** What a statement of a database reaches, by its facts. */
-  reach(database: string, facts: StatementFacts, searchPath: SearchPath): ResolvedReach;
+  reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach;
   /** Every class of the policy. */
   readonly classNames: readonly string[];
   /** Classes that the server's own word added to a statement (`widen`). */

@@ -18,12 +18,14 @@ import type { Statement } from './statement.ts';
 export interface Judgement {
   readonly reach: Reach;
   readonly verdict: Verdict;
+  /** All that speaks against the statement is that it names what the catalog does not have: most likely a typing error. */
+  readonly onlyMisses: boolean;
 }
 
 /** How session names are looked up: before a request is sent the newest requested ones, at its reply the confirmed ones. */
 export type NameView = 'likely' | 'confirmed';
 
-const ALLOWED: Judgement = { reach: NO_REACH, verdict: { kind: 'allow' } };
+const ALLOWED: Judgement = { reach: NO_REACH, verdict: { kind: 'allow' }, onlyMisses: false };
 /** EXECUTE of EXECUTE is not possible in PostgreSQL; a bound all the same. */
 const MAX_NAMED_DEPTH = 4;
 
@@ -52,7 +54,7 @@ async function refreshThenJudge(session: SessionState, statement: Statement, lat
   } catch {
     // Without a catalog nothing is proven harmless.
     const reach = opaqueReach(session.gate.classNames, 'the catalog cannot be read', false);
-    return { reach, verdict: { kind: 'block', refusal: session.gate.outage('catalog', session.principal) } };
+    return { reach, verdict: { kind: 'block', refusal: session.gate.outage('catalog', session.principal) }, onlyMisses: false };
   }
   return judgeNow(session, statement, 'likely', later);
 }
@@ -67,22 +69,23 @@ export function judgeNow(session: SessionState, statement: Statement, view: Name
     const refused = settingVerdict(statement.facts, resolved.reach, principal);
     if (refused !== undefined) verdict = blockOrFlag(refused, principal);
   }
-  return { reach: resolved.reach, verdict, missed: resolved.missed };
+  return { reach: resolved.reach, verdict, missed: resolved.missed, onlyMisses: resolved.onlyMisses };
 }
 
 interface Resolved {
   readonly reach: Reach;
   readonly missed: boolean;
+  readonly onlyMisses: boolean;
 }
 
 function resolve(session: SessionState, statement: Statement, view: NameView, later: LaterInBatch, depth: number): Resolved {
   const { gate } = session;
-  if (statement.kind === 'empty') return { reach: NO_REACH, missed: false };
-  if (statement.kind === 'opaque') return { reach: opaqueReach(gate.classNames, statement.reason, true), missed: false };
+  if (statement.kind === 'empty') return { reach: NO_REACH, missed: false, onlyMisses: false };
+  if (statement.kind === 'opaque') return { reach: opaqueReach(gate.classNames, statement.reason, true), missed: false, onlyMisses: false };
   const { facts } = statement;
-  if (!session.readable) return { reach: opaqueReach(gate.classNames, 'the session reads SQL text differently than PostgreSQL does by default', true), missed: false };
+  if (!session.readable) return { reach: opaqueReach(gate.classNames, 'the session reads SQL text differently than PostgreSQL does by default', true), missed: false, onlyMisses: false };
   const path = later.searchPathChanged ? undefined : session.currentSearchPath;
-  const own: ResolvedReach = gate.reach(session.identity.database, facts, path);
+  const own: ResolvedReach = gate.reach(session.identity.database, facts, path, session.localRelations);
   let reach: Reach = own;
   if ((session.definitionsChanged || later.definitionsChanged) && namesUserObjects(facts)) {
     // What a name means now is known to this session's transaction alone.
@@ -92,13 +95,14 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
     reach = unionReach(reach, opaqueReach(gate.widened(statement), 'the server named a protected table in the result', false));
   }
   const named = namedReach(session, facts, view, later, depth);
-  if (named === undefined) return { reach, missed: own.misses.length > 0 };
+  const missed = own.misses.length > 0;
+  if (named === undefined) return { reach, missed, onlyMisses: missed && reach.opaque.length === own.misses.length };
   const whole = unionReach(reach, named.reach);
   // CREATE TABLE AS EXECUTE copies what the statement that it names reads.
   if (whole.classes.length > 0 && facts.kind === 'create_table_as') {
     reach = { ...whole, categories: new Set([...whole.categories, 'derived_copy']) };
   } else reach = whole;
-  return { reach, missed: own.misses.length > 0 || named.missed };
+  return { reach, missed: missed || named.missed, onlyMisses: false };
 }
 
 function namedReach(session: SessionState, facts: StatementFacts, view: NameView, later: LaterInBatch, depth: number): Resolved | undefined {
@@ -108,7 +112,7 @@ function namedReach(session: SessionState, facts: StatementFacts, view: NameView
   const target = named.kind === 'execute' ? lookUpStatement(session, name, view) : lookUpPortal(session, name, view)?.statement;
   if (target === undefined || session.tainted || depth >= MAX_NAMED_DEPTH) {
     // Made by code that Rowgate did not see, or not there at all (then the server says so, for one unit).
-    return { reach: opaqueReach(session.gate.classNames, `${named.kind === 'execute' ? 'prepared statement' : 'cursor'} "${named.name}" is not known to Rowgate`, false), missed: false };
+    return { reach: opaqueReach(session.gate.classNames, `${named.kind === 'execute' ? 'prepared statement' : 'cursor'} "${named.name}" is not known to Rowgate`, false), missed: false, onlyMisses: false };
   }
   return resolve(session, target, view, later, depth + 1);
 }

@@ -1,5 +1,4 @@
 import type { WireName } from '../protocol/frontend-messages.ts';
-import type { Reach } from '../catalog/reach-types.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { Portal } from './names.ts';
 import type { Run } from './run.ts';
@@ -14,7 +13,7 @@ export type Request =
    * transaction state becomes what the client will believe. The client gets `refusal` for it.
    */
   | { readonly kind: 'refused'; readonly refusal: Refusal; readonly run: Run | undefined }
-  | { readonly kind: 'parse'; readonly name: WireName; readonly statement: Statement; readonly reach: Reach }
+  | { readonly kind: 'parse'; readonly name: WireName; readonly statement: Statement }
   | { readonly kind: 'bind'; readonly name: WireName; readonly statementName: WireName; readonly portal: Portal }
   | { readonly kind: 'describe'; readonly target: 'statement' | 'portal'; readonly name: WireName }
   | { readonly kind: 'execute'; readonly portalName: WireName; readonly run: Run }

@@ -163,6 +163,7 @@ export class Run {
     gate.noteCounters(plan, this.principal.principal);
     this.#leasing = new Leasing(gate.store, plan, {
       nowMs: () => performance.now(),
+      neighbours: gate.neighbours,
       onRefundError: (error) => gate.storeFailed(error),
     });
     if (this.#flagged !== undefined) this.#raiseVerdict(this.#flagged);

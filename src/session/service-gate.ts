@@ -4,8 +4,9 @@ import { auditSql } from '../audit/redact.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { AuditEvent, ClassUnits, Flag, LoginFailed } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
+import { FIRST_USER_OID } from '../catalog/catalog-rows.ts';
 import { isMemberOf } from '../catalog/members.ts';
-import type { ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
+import type { LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { compilePolicy } from '../policy/compile.ts';
@@ -16,6 +17,7 @@ import { policyFor } from '../policy/principal.ts';
 import { askContact, refuse, REFUSAL_KINDS } from '../policy/refusal-codes.ts';
 import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { LeasePlan } from '../quota/lease-plan.ts';
+import { Neighbours } from '../quota/neighbours.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { Analyser } from '../sql/analyser.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
@@ -47,6 +49,7 @@ const MAX_LABELLED_COUNTERS = 50_000;
 
 export class ServiceGate implements Gate {
   readonly store: CounterStore;
+  readonly neighbours = new Neighbours();
   readonly #parts: GateParts;
   readonly #sessions = new Set<SessionState>();
   readonly #widened = new WeakMap<StatementFacts, readonly string[]>();
@@ -167,12 +170,16 @@ export class ServiceGate implements Gate {
     return this.#parts.catalogs.get(database).stale;
   }
 
-  reach(database: string, facts: StatementFacts, searchPath: SearchPath): ResolvedReach {
-    return this.#parts.catalogs.reach(database, facts, searchPath);
+  reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach {
+    return this.#parts.catalogs.reach(database, facts, searchPath, local);
   }
 
   classesOfOid(database: string, oid: number): readonly string[] {
-    return this.#parts.catalogs.index(database).protectedOids.get(oid) ?? [];
+    const index = this.#parts.catalogs.index(database);
+    const known = index.protectedOids.get(oid);
+    if (known !== undefined) return known;
+    // A table that the snapshot does not know yet may be anything.
+    return oid >= FIRST_USER_OID && !index.snapshot.relations.has(oid) ? this.#classNames : [];
   }
 
   widened(statement: Statement): readonly string[] {

@@ -2,7 +2,7 @@ import { Ledger } from '../protocol/ledger.ts';
 import type { TransactionStatus } from '../protocol/message-types.ts';
 import type { SessionIdentity as AuditIdentity } from '../audit/events.ts';
 import type { ErrorFields } from '../protocol/backend-messages.ts';
-import type { Reach, SearchPath } from '../catalog/reach-types.ts';
+import type { LocalRelation, Reach, SearchPath } from '../catalog/reach-types.ts';
 import type { PrincipalPolicy } from '../policy/types.ts';
 import type { Gate } from './gate.ts';
 import { SessionNames } from './names.ts';
@@ -61,6 +61,8 @@ export class SessionState {
   searchPathVersion = '';
   /** Definitions were changed in a transaction that has not ended, so the catalog snapshot is not what the server sees. */
   definitionsChanged = false;
+  /** Plain tables that the open transaction made: empty when made, and not yet in the catalog that others see. */
+  localRelations: readonly LocalRelation[] = [];
   /** The catalog is to be read again once this session's transaction is over. */
   catalogTouched = false;
   /** Code ran that may have made statements or cursors that Rowgate did not see. */

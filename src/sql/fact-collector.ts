@@ -44,6 +44,7 @@ export interface Collected {
   readonly relations: readonly RelationUse[];
   readonly links: readonly KeyLink[];
   readonly functions: readonly FunctionUse[];
+  readonly attributes: readonly string[];
   readonly operators: readonly OperatorUse[];
   readonly types: readonly TypeUse[];
   readonly packs: boolean;
@@ -68,6 +69,7 @@ class FactCollector {
   readonly #cteContexts = new Map<RawNode, Context>();
   readonly #links = new LinkFinder();
   readonly #functions = new Map<string, PendingFunction>();
+  readonly #attributes = new Set<string>();
   readonly #operators = new Map<string, OperatorUse>();
   readonly #types = new Map<string, TypeUse>();
   readonly #defines: QualifiedName[] = [];
@@ -99,6 +101,7 @@ class FactCollector {
       relations,
       links: this.#finishedLinks(),
       functions,
+      attributes: [...this.#attributes],
       operators: [...this.#operators.values()],
       types: [...this.#types.values()],
       packs: this.#packs || recursive(),
@@ -156,6 +159,12 @@ class FactCollector {
         return undefined;
       case 'ReturningOption':
         nameItem(context.level, text(node, 'value') ?? '');
+        return undefined;
+      case 'ColumnRef':
+        if (list(node, 'fields').length > 1) this.#addAttribute(list(node, 'fields').at(-1));
+        return undefined;
+      case 'A_Indirection':
+        for (const step of list(node, 'indirection')) this.#addAttribute(step);
         return undefined;
       case 'FuncCall':
         this.#call(node, context);
@@ -215,6 +224,11 @@ class FactCollector {
     }
     // An INSERT's query does not see the target's columns.
     return kind === 'InsertStmt' ? { rest: inner, fields: { selectStmt: { ...inner, level: context.level } } } : { rest: inner };
+  }
+
+  #addAttribute(step: unknown): void {
+    const name = text(unwrap(step, 'String'), 'sval');
+    if (name !== undefined) this.#attributes.add(name);
   }
 
   #with(withClause: RawNode, context: Context): CteScope {

@@ -93,6 +93,11 @@ export interface StatementFacts {
   readonly relations: readonly RelationUse[];
   readonly links: readonly KeyLink[];
   readonly functions: readonly FunctionUse[];
+  /**
+   * Last names of qualified column references and field selections: `c.name`, `(c).name`. PostgreSQL reads one that is no column as a call of
+   * the function of that name on the row, aggregates included (`ParseFuncOrColumn`, src/backend/parser/parse_func.c).
+   */
+  readonly attributes: readonly string[];
   readonly operators: readonly OperatorUse[];
   readonly types: readonly TypeUse[];
   /** The statement's shape lets one value hold any number of rows: ARRAY(sub-select), recursive CTE, JSON_ARRAY(query), JSON_ARRAYAGG, JSON_OBJECTAGG, XMLAGG ... Aggregates by name are judged by the catalog. */

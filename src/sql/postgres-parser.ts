@@ -127,8 +127,9 @@ class PostgresParser implements SqlParser {
       if (this.#wasm.HEAPU8.length > REPLACE_ABOVE_BYTES) this.#usable = false;
       return result;
     } catch (error) {
+      // PostgreSQL's allocator gives up with a longjmp, which arrives here as an object without a message.
       this.#usable = false;
-      return { kind: 'trap', reason: `the parser failed: ${error instanceof Error ? error.message : String(error)}` };
+      return { kind: 'trap', reason: `the parser failed: ${error instanceof Error ? error.message : 'out of memory'}` };
     }
   }
 

@@ -40,7 +40,7 @@ function run(text: string, values?: unknown[]): Promise<Outcome> {
     let rows = 0;
     query.on('row', () => rows++);
     query.on('end', () => resolve({ rows, error: undefined }));
-    query.on('error', (error: DatabaseError) => resolve({ rows, error }));
+    query.on('error', (error) => resolve({ rows, error: error as DatabaseError }));
     client.query(query);
   });
 }

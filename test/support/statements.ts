@@ -24,5 +24,5 @@ const SHAPES: readonly ((i: number) => string)[] = [
 ];
 
 export function statements(count: number): readonly string[] {
-  return Array.from({ length: count }, (_, i) => (SHAPES[i % SHAPES.length] as (i: number) => string)(1 + Math.floor(i / SHAPES.length) * 3 + (i % 7)));
+  return Array.from({ length: count }, (_, i) => `${(SHAPES[i % SHAPES.length] as (i: number) => string)(1 + Math.floor(i / SHAPES.length) * 3 + (i % 7))} /* ${i} */`);
 }

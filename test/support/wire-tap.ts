@@ -23,9 +23,16 @@ export class WireTap {
       chunks = [];
       // Simple and extended protocol in turn.
       await client.query(i % 2 === 0 ? text : { text, queryMode: 'extended' } as never).catch(() => undefined);
+      // pg answers at the error; ReadyForQuery may come in a read of its own.
+      while (!endsReady(Buffer.concat(chunks))) await new Promise((resolve) => stream.once('data', resolve));
       answers.push(Buffer.concat(chunks));
     }
     await client.end();
     return answers;
   }
+}
+
+/** ReadyForQuery: 'Z', length 5, one status byte. */
+function endsReady(bytes: Buffer): boolean {
+  return bytes.length >= 6 && bytes.subarray(-6, -1).equals(Buffer.from([0x5a, 0, 0, 0, 5]));
 }

@@ -165,7 +165,9 @@ describe('width', () => {
     expect(await summary(sql)).toBe(expected);
   });
 
-  it.todo('packs in SELECT c.json_agg FROM crm.customers c: reach does, once the facts tell the last names of qualified column references (`attributes`)');
+  it.each(['SELECT c.json_agg FROM crm.customers c', 'SELECT (c).array_agg FROM crm.customers c'])('packs in attribute notation: %s', async (sql) => {
+    expect((await reachOf(sql)).classes[0]?.packs).toBe(true);
+  });
 
   it('sees that a statement aggregates, in the statement or beneath', async () => {
     expect((await reachOf('SELECT sum(id) FROM crm.customers')).classes[0]?.aggregated).toBe(true);
