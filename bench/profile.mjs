@@ -24,8 +24,8 @@ function place({ url, lineNumber, columnNumber }) {
   return `${library === -1 ? relative(process.cwd(), path) : path.slice(library + 14)}:${lineNumber + 1}`;
 }
 
-/** @param {string} path @returns {{ busyUs: number, own: Map<string, number>, total: Map<string, number> }} */
-function read(path) {
+/** @param {string} path @param {number} skipMs @returns {{ busyUs: number, own: Map<string, number>, total: Map<string, number> }} */
+function read(path, skipMs) {
   const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(path, 'utf8'));
   /** @type {Map<number, any>} */
   const byId = new Map(nodes.map((/** @type {any} */ node) => [node.id, node]));
@@ -37,9 +37,11 @@ function read(path) {
   const own = new Map();
   const total = new Map();
   let busyUs = 0;
+  let atUs = 0;
   for (const [i, id] of samples.entries()) {
-    if (IDLE.has(byId.get(id).callFrame.functionName)) continue;
     const us = timeDeltas[i];
+    atUs += us;
+    if (atUs < skipMs * 1000 || IDLE.has(byId.get(id).callFrame.functionName)) continue;
     busyUs += us;
     own.set(names.get(id), (own.get(names.get(id)) ?? 0) + us);
     const stack = new Set();
@@ -52,12 +54,13 @@ function read(path) {
 /**
  * The functions with most own time of the busiest thread, then those of src/ with most time in all they call.
  * @param {string} directory  where the .cpuprofile files are, one a thread
+ * @param {number} skipMs  of start and warm-up, left out
  */
-export function hottest(directory) {
-  const threads = readdirSync(directory).filter((name) => name.endsWith('.cpuprofile')).map((name) => ({ name: basename(name), ...read(join(directory, name)) }));
+export function hottest(directory, skipMs) {
+  const threads = readdirSync(directory).filter((name) => name.endsWith('.cpuprofile')).map((name) => ({ name: basename(name), ...read(join(directory, name), skipMs) }));
   const busiest = threads.sort((a, b) => b.busyUs - a.busyUs)[0];
   if (busiest === undefined) return 'no profile was written';
   const list = (/** @type {Map<string, number>} */ times, /** @type {(name: string) => boolean} */ keep) =>
     [...times].filter(([name]) => keep(name)).sort((a, b) => b[1] - a[1]).slice(0, LINES).map(([name, us]) => `${((us / busiest.busyUs) * 100).toFixed(1).padStart(6)} %  ${name}`).join('\n');
-  return `busy for ${(busiest.busyUs / 1e6).toFixed(2)} s\nown time\n${list(busiest.own, () => true)}\nwith all that they call\n${list(busiest.total, (name) => name.includes(' src/') || name.startsWith('(garbage'))}\n`;
+  return `busy  ${(busiest.busyUs / 1e6).toFixed(2)} s\nown time\n${list(busiest.own, () => true)}\nwith all that they call\n${list(busiest.total, (name) => name.includes(' src/') || name.startsWith('(garbage'))}\n`;
 }

@@ -10,7 +10,7 @@ import { WorkerClient } from './worker-client.ts';
 export interface AnalyserOptions {
   /** Memory for cached facts. Default 16 MiB. */
   readonly cacheBytes?: number;
-  /** Texts up to this size are parsed at once on the calling thread. Default 4 KiB: half of the length from which a chain of terms overflows the stack there, and 6 ms for the slowest text (nested comments). */
+  /** Texts up to this size are parsed at once on the calling thread. Default 4 KiB: a third of the length from which a chain of terms overflows the stack there, and a few milliseconds for the slowest text. */
   readonly inlineBytes?: number;
   /** Larger texts are not analysed at all. Default 1 MiB. */
   readonly maxBytes?: number;
@@ -53,12 +53,22 @@ function createInlineParser(): Promise<SqlParser> {
   return createPostgresParser(INLINE_MEMORY_BYTES);
 }
 
+/** The parser's time for nested comments is quadratic in their number. */
+const MANY_COMMENTS = 100;
+
 /**
- * The one construct whose tree is not proportional to its text: `SET (a, b, c ...) = (...)` repeats the right side for each column, 64 ms
- * for 512 bytes and gigabytes for 4 KiB. Anything that could be one goes to the thread; a comment may stand before the `=`.
+ * Small texts that cost much more than their size. `SET (a, b, c ...) = (...)` repeats the right side in the tree for each column: 64 ms
+ * for 512 bytes, gigabytes for 4 KiB. Anything that could be one goes to the thread; a comment may stand before the `=`. Nested
+ * comments of 4 KiB take 15 ms, and three times that to normalise.
  */
-function repeatsItself(text: string): boolean {
-  return /\bset\b/i.test(text) && /\)\s*(?:=|--|\/\*)/.test(text);
+function needsThread(text: string): boolean {
+  if (/\bset\b/i.test(text) && /\)\s*(?:=|--|\/\*)/.test(text)) return true;
+  let comments = 0;
+  for (let at = text.indexOf('/*'); at >= 0; at = text.indexOf('/*', at + 2)) {
+    comments += 1;
+    if (comments > MANY_COMMENTS) return true;
+  }
+  return false;
 }
 
 /** Text to facts: cached, at once where that is cheap, in a watched thread where it is not. */
@@ -148,7 +158,7 @@ export class Analyser {
     if (text.length > this.#maxBytes) return 'too large';
     const bytes = Buffer.byteLength(text, 'utf8');
     if (bytes > this.#maxBytes) return 'too large';
-    return bytes > this.#inlineBytes || (bytes > SHORT_BYTES && repeatsItself(text)) ? 'large' : 'small';
+    return bytes > this.#inlineBytes || (bytes > SHORT_BYTES && needsThread(text)) ? 'large' : 'small';
   }
 
   /** A trapped instance may loop for ever when it is used again, so the next text waits the few milliseconds that a fresh one takes. */

@@ -220,6 +220,6 @@ describe('settings', () => {
     ["UPDATE pg_catalog.pg_settings SET setting = 'x' WHERE name = 'y'", ['*dynamic*', undefined]],
     ['SELECT * FROM pg_settings'],
   ])('%s', (sql, ...settings) => {
-    expect(factsOf(sql).settings.map(({ name, value }) => [name, value])).toEqual(settings);
+    expect(factsOf(String(sql)).settings.map(({ name, value }) => [name, value])).toEqual(settings);
   });
 });
