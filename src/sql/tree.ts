@@ -63,13 +63,19 @@ export function rangeVarName(node: RawNode): QualifiedName {
   return { schema: text(node, 'schemaname'), name: text(node, 'relname') ?? '' };
 }
 
+/** Zeros are left out of the parser's output. */
+function integer(node: RawNode): string {
+  const value = node['ival'];
+  return typeof value === 'number' ? `${value}` : '0';
+}
+
 /** The value of a string, number, boolean or bit constant; undefined for NULL and anything that is not a constant. */
 export function constant(value: unknown): string | undefined {
   const node = unwrap(value, 'A_Const');
   if (node === undefined) return undefined;
   const { sval, ival, fval, boolval, bsval } = node;
   if (isNode(sval)) return text(sval, 'sval') ?? '';
-  if (isNode(ival)) return String(ival['ival'] ?? 0);
+  if (isNode(ival)) return integer(ival);
   if (isNode(fval)) return text(fval, 'fval') ?? '0';
   if (isNode(boolval)) return boolval['boolval'] === true ? 'true' : 'false';
   if (isNode(bsval)) return text(bsval, 'bsval') ?? '';
@@ -87,7 +93,7 @@ export function optionValue(option: RawNode): string | undefined {
   const node = open(argument);
   switch (node?.kind) {
     case 'String': return text(node.body, 'sval') ?? '';
-    case 'Integer': return String(node.body['ival'] ?? 0);
+    case 'Integer': return integer(node.body);
     case 'Float': return text(node.body, 'fval') ?? '0';
     case 'Boolean': return node.body['boolval'] === true ? 'true' : 'false';
     case 'TypeName': return qualified(list(node.body, 'names'))?.name;

@@ -12,7 +12,7 @@ import { WireClient, type WireTarget } from './wire-client.ts';
 
 export const QUOTA = 200;
 export const CUSTOMERS = 5_000;
-const LOGINS = 90;
+const LOGINS = 150;
 const TOKEN = /cnry-\d{6}-[0-9a-f]{8}/g;
 
 /** Who attacks: `agent` has the secure default, `lax` denies nothing. */

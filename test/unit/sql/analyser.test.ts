@@ -72,8 +72,8 @@ describe('the cache', () => {
   it('is bounded in bytes and forgets what was not asked for longest', async () => {
     const analyser = await create({ cacheBytes: 20_000 });
     for (let at = 0; at < 100; at += 1) {
-      analyser.analyse('SELECT 0');
-      analyser.analyse(`SELECT ${at + 1}`);
+      void analyser.analyse('SELECT 0');
+      void analyser.analyse(`SELECT ${at + 1}`);
       expect(analyser.counters.cacheBytes).toBeLessThanOrEqual(20_000);
     }
     expect(analyser.counters.cacheEntries).toBeGreaterThan(3);
@@ -173,7 +173,7 @@ describe('large texts', () => {
 
   it('are refused when too many wait', async () => {
     const analyser = await create({ maxQueued: 2 });
-    const answers = await Promise.all([1, 2, 3].map((at) => analyser.analyse(large(`SELECT ${at}`))));
+    const answers = await Promise.all([1, 2, 3].map(async (at) => analyser.analyse(large(`SELECT ${at}`))));
     expect(answers.map((answer) => answer.kind)).toEqual(['statements', 'statements', 'opaque']);
   });
 
@@ -195,7 +195,7 @@ describe('large texts', () => {
 
   it('become opaque when the analyser is closed', async () => {
     const analyser = await create();
-    const waiting = [analyser.analyse(slow()), analyser.analyse(large('SELECT 1'))];
+    const waiting = [slow(), large('SELECT 1')].map(async (sql) => analyser.analyse(sql));
     await analyser.close();
     expect((await Promise.all(waiting)).map((answer) => answer.kind)).toEqual(['opaque', 'opaque']);
     expect(await analyser.analyse(large('SELECT 1'))).toMatchObject({ kind: 'opaque' });
