@@ -27,6 +27,8 @@ const USAGE = `npm run bench -- [options]
 
 /** The servers' last writes and the ends of sessions belong to the workload that caused them. */
 const SETTLE_MS = 200;
+/** Open and closed before memory is measured. */
+const WARMING_SESSIONS = 20;
 
 const { values: options } = parseArgs({
   options: {
@@ -111,6 +113,27 @@ async function compare(list, { rounds, servers, targets }) {
   return measures;
 }
 
+/**
+ * In fresh processes: one that has worked hard keeps free memory that new sessions are then put in.
+ * @template {string} T
+ * @param {number} sessions
+ * @param {Record<T, () => Promise<import('./servers.mjs').Server>>} starts
+ * @returns {Promise<Record<T, number>>} bytes a session
+ */
+async function compareMemory(sessions, starts) {
+  const found = /** @type {Record<T, number>} */ ({});
+  for (const name of /** @type {T[]} */ (Object.keys(starts))) {
+    const server = await starts[name]();
+    try {
+      await memoryPerSession(server, WARMING_SESSIONS);
+      found[name] = await memoryPerSession(server, sessions);
+    } finally {
+      await server.stop();
+    }
+  }
+  return found;
+}
+
 async function main() {
   if (options.help) {
     console.log(USAGE);
@@ -161,11 +184,14 @@ async function main() {
       }
       return;
     }
-    const pgbouncer = keep(await startPgbouncer({ command: tools.pgbouncer, directory, postgresPort: postgres.port }));
+    const startBouncer = () => startPgbouncer({ command: tools.pgbouncer, directory, postgresPort: postgres.port });
+    const pgbouncer = keep(await startBouncer());
     const rowgate = keep(await startRowgate(rowgateOptions));
     const targets = { direct: { port: postgres.port }, pgbouncer, rowgate };
     const measures = await compare(list, { rounds, servers: { postgres, redis, rowgate }, targets });
-    const memory = sessions === 0 ? undefined : { sessions, pgbouncer: await memoryPerSession(pgbouncer, sessions), rowgate: await memoryPerSession(rowgate, sessions) };
+    await rowgate.stop();
+    await pgbouncer.stop();
+    const memory = sessions === 0 ? undefined : { sessions, ...(await compareMemory(sessions, { pgbouncer: startBouncer, rowgate: () => startRowgate(rowgateOptions) })) };
     const { node, ...versions } = toolVersions(tools);
     const result = {
       machine: { ...describeMachine(), Node: node, PostgreSQL: postgres.version, PgBouncer: versions.pgbouncer, pgbench: versions.pgbench, Redis: versions.redis },

@@ -50,7 +50,10 @@ async function startProgram({ name, command, args, port, lastPort = port, direct
   const child = spawn(command, args, { stdio: ['ignore', log, log] });
   const exited = once(child, 'exit');
   for (let tries = 0; !(await accepts(lastPort)); tries++) {
-    if (child.exitCode !== null || tries > 200) throw new Error(`${name} did not start: ${readFileSync(logPath, 'utf8')}`);
+    if (child.exitCode !== null || tries > 200) {
+      child.kill('SIGKILL');
+      throw new Error(`${name} did not start: ${readFileSync(logPath, 'utf8')}`);
+    }
     await sleep(50);
   }
   return {

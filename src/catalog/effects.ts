@@ -88,6 +88,8 @@ export class Tally {
   readonly #seen = new Set<Effects>();
   /** Aggregate and window calls of the statement itself. */
   calls = 0;
+  /** One of the calls stands for the row itself (an aggregate, a rank): it brings nothing of another row beside it. */
+  freeCall = false;
   packs = false;
   aggregated = false;
   sink = false;
@@ -164,7 +166,8 @@ export class Tally {
     for (const [name, effect] of this.classes) {
       classes.set(name, {
         width: effect.width,
-        calls: saturate(effect.calls + this.calls),
+        // One of them is taken for free above; calls that all bring another row's value leave none to be free.
+        calls: saturate(effect.calls + this.calls + (this.calls > 0 && !this.freeCall ? 1 : 0)),
         packs: effect.packs || this.packs,
         aggregated: effect.aggregated || this.aggregated,
         relations: effect.names.values,

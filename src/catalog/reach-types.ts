@@ -21,6 +21,8 @@ export interface ClassReach {
   readonly packs: boolean;
   /** The statement aggregates over the class: bytes beyond one packed unit a column cost as if packed. */
   readonly aggregated: boolean;
+  /** Aggregate and window calls over the class: that many values of a row may sum up others. */
+  readonly calls: number;
   /** Qualified protected relations that are read, sorted, for audit and messages. */
   readonly relations: readonly string[];
 }
@@ -35,6 +37,8 @@ export interface Reach {
   readonly relations: readonly string[];
   /** OIDs of relations that the verdict covers: those read, and every base relation behind views. A RowDescription that names a protected table outside of this set overrides the verdict. */
   readonly oids: ReadonlySet<number>;
+  /** The statement moves values to where they are read for free: set_config, pg_notify, setval, advisory locks. */
+  readonly sink: boolean;
   /** No volatile function, no write: running it twice or not at all changes nothing. */
   readonly readOnly: boolean;
   /** True if every function is of the reviewed safe list, so an SQLSTATE class 42 error can depend on nothing but the text. */

@@ -12,6 +12,15 @@ export interface ReachContext {
   readonly local?: readonly LocalRelation[];
 }
 
+/** How many references of the statement read rows of the class; unlike the width, linked ones count each: keys can be changed afterwards. */
+function readings(uses: readonly ResolvedUse[], index: ReachIndex, className: string): number {
+  let count = 0;
+  for (const { use, relations } of uses) {
+    if (use.mode === 'read' && relations.some((relation) => index.readEffects(relation.oid).classes.has(className))) count += use.times;
+  }
+  return count;
+}
+
 /** Statements that give rows or a setting back and change nothing. */
 const READING_KINDS: ReadonlySet<StatementFacts['kind']> = new Set(['select', 'values', 'show', 'copy_to', 'explain', 'declare_cursor', 'fetch', 'move', 'close_cursor']);
 
@@ -39,6 +48,7 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     categories,
     relations: namesOf(uses),
     oids: tally.oids,
+    sink: tally.sink,
     readOnly: opaque.length === 0 && READING_KINDS.has(facts.kind) && !facts.modifies && !facts.changesCatalog && !tally.volatile && !tally.sink,
     pure: opaque.length === 0 && !tally.impure,
     misses: [...tally.misses],
@@ -50,7 +60,8 @@ function classReach(className: string, tally: Tally, opaque: boolean): ClassReac
   const calls = saturate(tally.calls + (effect?.calls ?? 0));
   return {
     className,
-    width: Math.max(1, saturate((effect?.width ?? 0) + Math.max(0, calls - 1))),
+    width: Math.max(1, saturate((effect?.width ?? 0) + Math.max(0, calls - (tally.freeCall || (effect?.calls ?? 0) > 0 ? 1 : 0)))),
+    calls,
     packs: opaque || tally.packs || effect?.packs === true,
     aggregated: tally.aggregated || effect?.aggregated === true,
     relations: effect === undefined ? [] : [...effect.names.values].sort(),
@@ -75,7 +86,8 @@ function derivesCopy(facts: StatementFacts, tally: Tally, uses: readonly Resolve
   if (facts.kind === 'refresh_matview' || facts.kind === 'truncate') return false;
   const reshapes = (className: string, width: number): boolean => {
     const effect = tally.classes.get(className);
-    return tally.packs || tally.aggregated || effect?.packs === true || effect?.aggregated === true || width > 1;
+    if (tally.packs || tally.aggregated || tally.calls > 0 || facts.updatesOnConflict || width > 1) return true;
+    return effect !== undefined && (effect.packs || effect.aggregated || effect.calls > 0 || readings(uses, index, className) > 1);
   };
   if (facts.derives) {
     const inside = facts.defines.length > 0 && tally.opaque.size === 0 && [...tally.classes].every(([name, effect]) => {

@@ -86,6 +86,9 @@ export function localEffects(made: LocalRelation): Effects {
   return { ...NO_EFFECTS, classes: new Map(made.classes.map((name) => [name, effect])) };
 }
 
+/** With OVER these put a value of another row beside the row's own; the others only rank or sum up. */
+const VALUE_WINDOWS: ReadonlySet<string> = new Set(['lag', 'lead', 'first_value', 'last_value', 'nth_value', 'max', 'min', 'any_value']);
+
 function addCall(tally: Tally, use: FunctionUse, index: ReachIndex, scope: Scope): void {
   const candidates = resolveFunctions(index.snapshot, use, scope.searchPath);
   let counts = use.window;
@@ -94,7 +97,10 @@ function addCall(tally: Tally, use: FunctionUse, index: ReachIndex, scope: Scope
     tally.addFunction(effect, use.times);
     counts ||= effect.aggregate !== 'none' || effect.window;
   }
-  if (counts) tally.calls = saturate(tally.calls + use.times);
+  if (counts) {
+    tally.calls = saturate(tally.calls + use.times);
+    if (!(use.window && VALUE_WINDOWS.has(use.name))) tally.freeCall = true;
+  }
   if (candidates.length > 0) return;
   // `typename(x)` is a cast where no function has the name (func_get_detail, parser/parse_func.c).
   const { builtin, types } = resolveTypes(index.snapshot, use, scope.searchPath);
@@ -111,7 +117,10 @@ function addAttribute(tally: Tally, name: string, facts: StatementFacts, index: 
     if (argument === null || (!ROW_TAKING_TYPES.has(argument) && argument < FIRST_USER_OID)) continue;
     const effect = index.functions.of(candidate);
     tally.addFunction(effect, 1);
-    if (effect.aggregate !== 'none') tally.calls = saturate(tally.calls + 1);
+    if (effect.aggregate !== 'none') {
+      tally.calls = saturate(tally.calls + 1);
+      tally.freeCall = true;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { checkCommand } from './check.ts';
+import { demoCommand } from './demo/command.ts';
 import { serveCommand } from './serve.ts';
 import { VERSION } from './version.ts';
 
@@ -8,6 +9,7 @@ const program = new Command('rowgate')
   .description('Data-loss-prevention proxy for PostgreSQL: meters every protected row per person and stops mass extraction at the quota.')
   .version(VERSION)
   .addCommand(serveCommand())
-  .addCommand(checkCommand());
+  .addCommand(checkCommand())
+  .addCommand(demoCommand());
 
 await program.parseAsync();

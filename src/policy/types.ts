@@ -96,5 +96,5 @@ export type Verdict =
 /** Pure: (reach, principal) -> verdict. Quotas come after it, when units are reserved. */
 export type Decide = (reach: Reach, principal: PrincipalPolicy) => Verdict;
 
-/** Units that one delivered row costs in a class. Pure; called once a row, so it allocates nothing. */
-export type RowCost = (reach: ClassReach, cls: CompiledClass, rowBytes: number, columns: number) => number;
+/** Units that one delivered row costs in a class. `expressionBytes`: its part that is not a table's column as it stands. Pure; called once a row, so it allocates nothing. */
+export type RowCost = (reach: ClassReach, cls: CompiledClass, rowBytes: number, expressionBytes: number) => number;

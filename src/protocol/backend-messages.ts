@@ -72,6 +72,20 @@ export function readParameterStatus(buffer: Buffer, start: number, end: number):
   return { name: buffer.toString('utf8', nameStart, nameEnd), value: buffer.toString('utf8', nameEnd + 1, valueEnd) };
 }
 
+/** NotificationResponse: Int32 process id, String channel, String payload. */
+export function readNotification(buffer: Buffer, start: number, end: number): { readonly processId: number; readonly channel: string; readonly payloadBytes: number } {
+  const channelStart = start + HEADER_BYTES + 4;
+  const channelEnd = buffer.indexOf(0, channelStart);
+  if (channelEnd < 0 || channelEnd >= end) throw new ProtocolViolation('malformed NotificationResponse');
+  return { processId: buffer.readInt32BE(start + HEADER_BYTES), channel: buffer.toString('utf8', channelStart, channelEnd), payloadBytes: end - channelEnd - 2 };
+}
+
+export function writeNotification(processId: number, channel: string, payload: string): Buffer {
+  const head = Buffer.alloc(4);
+  head.writeInt32BE(processId, 0);
+  return message(Backend.NotificationResponse, Buffer.concat([head, Buffer.from(`${channel}\0${payload}\0`, 'utf8')]));
+}
+
 export interface ColumnOrigin {
   /** OID of the table that the column was taken from; 0 if it is an expression. */
   readonly tableOid: number;
@@ -96,6 +110,21 @@ export function readColumnOrigins(buffer: Buffer, start: number, end: number): r
     at = nul + 19;
   }
   return columns;
+}
+
+/** Bytes of a DataRow's columns that `counts` picks, their length fields included (Int16 count, then Int32 length and value each). */
+export function rowBytesWhere(buffer: Buffer, start: number, end: number, counts: (column: number) => boolean): number {
+  let at = start + HEADER_BYTES;
+  const count = buffer.readInt16BE(at);
+  at += 2;
+  let bytes = 0;
+  for (let column = 0; column < count; column++) {
+    if (at + 4 > end) throw new ProtocolViolation('malformed DataRow');
+    const length = Math.max(0, buffer.readInt32BE(at));
+    if (counts(column)) bytes += 4 + length;
+    at += 4 + length;
+  }
+  return bytes;
 }
 
 /** The values of one DataRow in text format; null for NULL. For Rowgate's own small queries only. */

@@ -4,17 +4,19 @@ import { HEADER_BYTES, ProtocolViolation } from './message-stream.ts';
 import { NAME_BYTES } from './limits.ts';
 import { Frontend, type FrontendType } from './message-types.ts';
 
-/** A name of a statement or portal as the server compares it: its first 63 bytes, as latin1 so that bytes map one to one. */
+/**
+ * A name of a statement or portal as the server compares it: converted from `client_encoding` to the database's encoding, the first 63 bytes
+ * of it, as latin1 so that bytes map one to one.
+ */
 export type WireName = string;
+
+/** Brings a name's bytes as the client sent them to what the server compares. Throws if it cannot tell. */
+export type NameOf = (bytes: Buffer) => WireName;
 
 function stringEnd(buffer: Buffer, start: number, end: number): number {
   const nul = buffer.indexOf(0, start);
   if (nul < 0 || nul >= end) throw new ProtocolViolation('invalid string in message');
   return nul;
-}
-
-function wireName(buffer: Buffer, start: number, nul: number): WireName {
-  return buffer.toString('latin1', start, Math.min(nul, start + NAME_BYTES));
 }
 
 /** The wire name of an SQL identifier (already folded and truncated by the grammar). */
@@ -36,11 +38,11 @@ export interface ParseMessage {
 }
 
 /** Parse: String name, String query, Int16 count, Int32[count] parameter type OIDs. */
-export function readParse(buffer: Buffer, start: number, end: number): ParseMessage {
+export function readParse(buffer: Buffer, start: number, end: number, nameOf: NameOf): ParseMessage {
   const nameStart = start + HEADER_BYTES;
   const nameEnd = stringEnd(buffer, nameStart, end);
   const textEnd = stringEnd(buffer, nameEnd + 1, end);
-  return { name: wireName(buffer, nameStart, nameEnd), text: buffer.subarray(nameEnd + 1, textEnd) };
+  return { name: nameOf(buffer.subarray(nameStart, nameEnd)), text: buffer.subarray(nameEnd + 1, textEnd) };
 }
 
 export interface BindMessage {
@@ -49,11 +51,11 @@ export interface BindMessage {
 }
 
 /** Bind: String portal, String statement, then formats and parameter values, which are not looked at. */
-export function readBind(buffer: Buffer, start: number, end: number): BindMessage {
+export function readBind(buffer: Buffer, start: number, end: number, nameOf: NameOf): BindMessage {
   const portalStart = start + HEADER_BYTES;
   const portalEnd = stringEnd(buffer, portalStart, end);
   const statementEnd = stringEnd(buffer, portalEnd + 1, end);
-  return { portal: wireName(buffer, portalStart, portalEnd), statement: wireName(buffer, portalEnd + 1, statementEnd) };
+  return { portal: nameOf(buffer.subarray(portalStart, portalEnd)), statement: nameOf(buffer.subarray(portalEnd + 1, statementEnd)) };
 }
 
 export interface TargetMessage {
@@ -62,21 +64,21 @@ export interface TargetMessage {
 }
 
 /** Describe and Close: Byte1 ('S' statement, 'P' portal), String name. */
-export function readTarget(buffer: Buffer, start: number, end: number): TargetMessage {
+export function readTarget(buffer: Buffer, start: number, end: number, nameOf: NameOf): TargetMessage {
   const body = start + HEADER_BYTES;
   if (body >= end) throw new ProtocolViolation('invalid message format');
   const letter = buffer[body];
   if (letter !== 0x53 && letter !== 0x50) throw new ProtocolViolation('invalid target of Describe or Close');
   const nul = stringEnd(buffer, body + 1, end);
-  return { kind: letter === 0x53 ? 'statement' : 'portal', name: wireName(buffer, body + 1, nul) };
+  return { kind: letter === 0x53 ? 'statement' : 'portal', name: nameOf(buffer.subarray(body + 1, nul)) };
 }
 
 /** Execute: String portal, Int32 maximum number of rows (0: no limit). */
-export function readExecute(buffer: Buffer, start: number, end: number): { readonly portal: WireName; readonly maxRows: number } {
+export function readExecute(buffer: Buffer, start: number, end: number, nameOf: NameOf): { readonly portal: WireName; readonly maxRows: number } {
   const body = start + HEADER_BYTES;
   const nul = stringEnd(buffer, body, end);
   if (nul + 5 !== end) throw new ProtocolViolation('invalid message format');
-  return { portal: wireName(buffer, body, nul), maxRows: Math.max(0, buffer.readInt32BE(nul + 1)) };
+  return { portal: nameOf(buffer.subarray(body, nul)), maxRows: Math.max(0, buffer.readInt32BE(nul + 1)) };
 }
 
 function message(type: FrontendType, body: Buffer): Buffer {

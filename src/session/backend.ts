@@ -10,7 +10,8 @@ import { COLLECTED_MESSAGE_BYTES } from '../protocol/limits.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type MessageHandler, type MessageStream } from '../protocol/message-stream.ts';
 import { Backend, type BackendType } from '../protocol/message-types.ts';
 import type { Reach } from '../catalog/reach-types.ts';
-import type { Refusal } from '../policy/types.ts';
+import type { Refusal, Verdict } from '../policy/types.ts';
+import { decide } from '../policy/decide.ts';
 import { confirmed } from './effects.ts';
 import { REFUSED_TEXT } from './frontend.ts';
 import { costsUnits, judgeNow } from './judge.ts';
@@ -18,12 +19,14 @@ import { lexerFault, lexerRefusal } from './lexer-settings.ts';
 import { NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
 import { mustRedact, redactedError, redactedNotice, showsNoValues } from './redaction.ts';
 import { runOf, runsOf, type Request } from './request.ts';
-import type { Run } from './run.ts';
+import { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 
 /** CopyData that ends COPY in binary format: a field count of -1 ("COPY", File Trailer). */
 const BINARY_TRAILER_BYTES = 2;
+/** Larger rows of an aggregating statement count as expressions in full. */
+const LARGEST_ROW_LOOKED_INTO = 64 * 1024;
 
 export class BackendReducer implements MessageHandler<BackendType> {
   readonly #session: SessionState;
@@ -34,6 +37,8 @@ export class BackendReducer implements MessageHandler<BackendType> {
   #arrived: Run | undefined;
   /** The next CopyData is a line of column names. */
   #copyHeader = false;
+  /** The units of the notification that is being looked at. */
+  #notified: Run | undefined;
   /** A CancelRequest is under way; nothing that it could hit may be sent before it has taken effect. */
   #cancelling: Promise<void> | undefined;
 
@@ -59,7 +64,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
     if (type === Backend.CopyData) {
       this.#expect(type);
       if (this.#copyHeader || bodyBytes === BINARY_TRAILER_BYTES) return AtHeader.Whole;
-      return this.#row(bodyBytes);
+      return this.#row(bodyBytes, true);
     }
     if (bodyBytes > COLLECTED_MESSAGE_BYTES) throw new ProtocolViolation(`server message of ${bodyBytes} bytes`);
     return AtHeader.Whole;
@@ -72,7 +77,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
       case Backend.NoticeResponse:
         return this.#notice(buffer, start, end);
       case Backend.NotificationResponse:
-        return AtMessage.Forward;
+        return this.#notification(buffer, start, end);
       case Backend.ErrorResponse:
         return this.#error(buffer, start, end);
       default:
@@ -81,6 +86,8 @@ export class BackendReducer implements MessageHandler<BackendType> {
     const entry = this.#head();
     if (entry.payload.kind === 'internal') return this.#internal(entry, type, buffer, start, end);
     switch (type) {
+      case Backend.DataRow:
+        return this.#rowWhole(buffer, start, end);
       case Backend.CopyData:
         return this.#copyDataWhole(buffer, start, end);
       case Backend.RowDescription:
@@ -131,14 +138,25 @@ export class BackendReducer implements MessageHandler<BackendType> {
 
   // --- rows -----------------------------------------------------------------------------------------------------------
 
-  #row(rowBytes: number): AtHeader {
+  #row(rowBytes: number, copy = false): AtHeader {
     const session = this.#session;
     if (this.#head().payload.kind === 'internal') return AtHeader.Whole;
     const run = this.#arrivedRun();
     if (session.muted || run === undefined || run.cut) return AtHeader.Drop;
+    if (run.looksIntoRows && rowBytes <= LARGEST_ROW_LOOKED_INTO && !copy) return AtHeader.Whole;
     if (run.spend(rowBytes, this.nowMs)) return AtHeader.Forward;
     this.#moreUnits(run);
     return AtHeader.Pause;
+  }
+
+  /** A row of a statement that aggregates: what its expressions hold is measured apart from plain columns. */
+  #rowWhole(buffer: Buffer, start: number, end: number): AtMessage {
+    const run = this.#arrivedRun();
+    if (this.#session.muted || run === undefined || run.cut) return AtMessage.Drop;
+    const expressionBytes = messages.rowBytesWhere(buffer, start, end, (column) => run.plainColumns?.[column] !== true);
+    if (run.spend(end - start - HEADER_BYTES, this.nowMs, expressionBytes)) return AtMessage.Forward;
+    this.#moreUnits(run);
+    return AtMessage.Pause;
   }
 
   #copyDataWhole(buffer: Buffer, start: number, end: number): AtMessage {
@@ -220,7 +238,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
     }
     const run = this.#arrivedRun();
     if (run !== undefined) {
-      run.columns = origins.length;
+      run.plainColumns = origins.map(({ tableOid }) => tableOid !== 0);
       if (classes.size > 0) {
         const missing = this.#heed(run.statement, run.reach, classes);
         if (missing.length > 0) this.#widen(run, unionReach(run.reach, opaqueReach(missing, 'the server named a protected table in the result', false)));
@@ -309,7 +327,11 @@ export class BackendReducer implements MessageHandler<BackendType> {
     session.muted = false;
     session.settlingCut = false;
     session.copyIn = false;
-    if (session.ledger.length === 0) session.beginInFlight = false;
+    if (session.ledger.length === 0) {
+      session.beginInFlight = false;
+      session.encodingUnsettled = false;
+      if (status === 'I') session.encodingTouched = false;
+    }
     if (status === 'I') {
       session.names.transactionEnded();
       if (session.ledger.length === 0) {
@@ -328,14 +350,15 @@ export class BackendReducer implements MessageHandler<BackendType> {
 
   #error(buffer: Buffer, start: number, end: number): AtMessage {
     const session = this.#session;
-    const sqlstate = messages.readErrorFields(buffer, start, end).get('C') ?? 'XX000';
+    const fields = messages.readErrorFields(buffer, start, end);
+    const sqlstate = fields.get('C') ?? 'XX000';
     const entry = session.ledger.head;
     if (entry === undefined) return AtMessage.Forward; // The server ends the session: idle time-outs, shutdown.
     const match = session.ledger.match(Backend.ErrorResponse);
     const skipped = match === 'error_skips_to_sync' ? session.ledger.skipToSync() : [entry];
     session.copyIn = false;
     this.#wakeAfterCopyIn();
-    const answer = this.#answerError(entry, sqlstate, buffer, start, end);
+    const answer = this.#answerError(entry, fields, buffer, start, end);
     for (const each of skipped) {
       this.#forget(each.payload);
       for (const run of runsOf(each.payload)) this.#finish(run, sqlstate);
@@ -344,7 +367,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
     return answer;
   }
 
-  #answerError({ payload }: Entry<Request>, sqlstate: string, buffer: Buffer, start: number, end: number): AtMessage {
+  #answerError({ payload }: Entry<Request>, fields: ReadonlyMap<string, string>, buffer: Buffer, start: number, end: number): AtMessage {
     const session = this.#session;
     if (payload.kind === 'internal') return payload.reply.onError?.() === true ? AtMessage.Forward : AtMessage.Drop;
     if (session.muted) return AtMessage.Drop;
@@ -355,12 +378,12 @@ export class BackendReducer implements MessageHandler<BackendType> {
     }
     const run = runOf(payload);
     if (run?.refusal !== undefined) {
-      this.#finish(run, sqlstate);
+      this.#finish(run, fields.get('C'));
       this.#inject(errorOf(run.refusal, false));
       return AtMessage.Drop;
     }
     const reach = this.#reachOf(payload);
-    if (!mustRedact(session.principal, reach) || showsNoValues(sqlstate, reach)) return AtMessage.Forward;
+    if (!mustRedact(session.principal, reach) || showsNoValues(fields, reach)) return AtMessage.Forward;
     this.#inject(redactedError(buffer, start, end));
     return AtMessage.Drop;
   }
@@ -480,6 +503,35 @@ export class BackendReducer implements MessageHandler<BackendType> {
     return AtMessage.Drop;
   }
 
+  /** A payload may be anybody's data, sent by a trigger: to a login with quotas it costs what it could carry, and goes without it when nothing is left. */
+  #notification(buffer: Buffer, start: number, end: number): AtMessage {
+    const session = this.#session;
+    const { principal } = session;
+    const { processId, channel, payloadBytes } = messages.readNotification(buffer, start, end);
+    if (!principal.metered || payloadBytes === 0 || principal.classes.size === 0) return AtMessage.Forward;
+    let run = this.#notified;
+    if (run === undefined) {
+      const reach = opaqueReach([...principal.classes.keys()], 'a notification may carry anything', false);
+      run = new Run(session, { kind: 'opaque', reason: 'notification', text: '' }, reach, ALLOWED);
+      const verdict = decide(reach, principal);
+      if (verdict.kind === 'block') run.refusal = verdict.refusal;
+      this.#notified = run;
+    }
+    if (!run.cut && !run.spendNotice(payloadBytes, this.nowMs)) {
+      const waiting = run;
+      this.#later(async () => {
+        const refusal = await waiting.renew();
+        if (refusal !== undefined) waiting.refusal = refusal;
+      });
+      return AtMessage.Pause;
+    }
+    this.#notified = undefined;
+    run.finish(undefined);
+    if (!run.cut) return AtMessage.Forward;
+    this.#inject(messages.writeNotification(processId, channel, ''));
+    return AtMessage.Drop;
+  }
+
   #internal(entry: Entry<Request>, type: BackendType, buffer: Buffer, start: number, end: number): AtMessage {
     const { payload } = entry;
     if (payload.kind !== 'internal') return AtMessage.Drop;
@@ -511,6 +563,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
   }
 }
 
+const ALLOWED: Verdict = { kind: 'allow' };
 const UNKNOWN_PORTAL: Statement = { kind: 'opaque', reason: 'the portal is not known to Rowgate', text: '' };
 
 function isNamed(statement: Statement): boolean {

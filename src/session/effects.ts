@@ -21,6 +21,13 @@ export function changesSearchPath(facts: StatementFacts): boolean {
   );
 }
 
+function changesEncoding(facts: StatementFacts): boolean {
+  return facts.named?.kind === 'discard' || facts.settings.some(({ name }) => name === 'client_encoding' || name === '*' || name === '*dynamic*');
+}
+
+/** Statements that can take back a setting that was made in the transaction. */
+const ENDS_SCOPE: ReadonlySet<StatementFacts['kind']> = new Set(['commit', 'rollback', 'rollback_to', 'prepare_transaction']);
+
 export function changesDefinitions(facts: StatementFacts): boolean {
   return facts.changesCatalog && !(HARMLESS_DEFINITIONS.has(facts.node) && facts.relations.every((use) => use.mode === 'define'));
 }
@@ -38,6 +45,8 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
     session.searchPath = undefined;
     session.searchPathVersion = '';
   }
+  if (opaque || changesEncoding(statement.facts)) session.encodingTouched = true;
+  if (session.encodingTouched && (opaque || changesEncoding(statement.facts) || ENDS_SCOPE.has(statement.facts.kind))) session.encodingUnsettled = true;
   if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
   if (opaque || statement.facts.changesCatalog) session.catalogTouched = true;
   if (statement.kind === 'known' && isPlainTable(statement.facts)) {

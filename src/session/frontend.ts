@@ -31,6 +31,7 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
   readonly #session: SessionState;
   /** An answer is waited for; client messages wait too. */
   #busy = false;
+  readonly #nameOf: messages.NameOf = (bytes) => this.#session.nameOf(bytes);
   /** Flush was sent for what is being waited for. */
   #flushed = false;
 
@@ -87,13 +88,13 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
       case Frontend.Execute:
         return this.#execute(buffer, start, end);
       case Frontend.Describe: {
-        const { kind, name } = messages.readTarget(buffer, start, end);
+        const { kind, name } = messages.readTarget(buffer, start, end, this.#nameOf);
         this.#session.groupOpen = true;
         ledger.push(kind === 'statement' ? 'describe_statement' : 'describe_portal', { kind: 'describe', target: kind, name });
         return AtMessage.Forward;
       }
       case Frontend.Close: {
-        const { kind, name } = messages.readTarget(buffer, start, end);
+        const { kind, name } = messages.readTarget(buffer, start, end, this.#nameOf);
         this.#session.groupOpen = true;
         ledger.push('close', { kind: 'close', target: kind, name });
         return AtMessage.Forward;
@@ -167,7 +168,7 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
     const session = this.#session;
     const message = buffer.subarray(start, end);
     const tooLarge = this.#tooLarge(buffer, start, end);
-    const text = tooLarge ? undefined : session.decode?.(messages.readQuery(buffer, start, end));
+    const text = tooLarge ? undefined : session.decodeText(messages.readQuery(buffer, start, end));
     this.#groupEnds();
     if (text === undefined) {
       if (tooLarge || session.principal.metered) return this.#refuseQuery(this.#unreadable(tooLarge));
@@ -283,8 +284,8 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
     const session = this.#session;
     const tooLarge = this.#tooLarge(buffer, start, end);
     if (tooLarge) return this.#refuseExtended(this.#unreadable(true), undefined);
-    const { name, text: bytes } = messages.readParse(buffer, start, end);
-    const text = session.decode?.(bytes);
+    const { name, text: bytes } = messages.readParse(buffer, start, end, this.#nameOf);
+    const text = session.decodeText(bytes);
     if (text === undefined && session.principal.metered) return this.#refuseExtended(this.#unreadable(false), undefined);
     const message = buffer.subarray(start, end);
     if (session.currentSearchPath === undefined && session.quiet && session.transaction === 'I') {
@@ -335,7 +336,7 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
 
   #bind(buffer: Buffer, start: number, end: number): AtMessage {
     const session = this.#session;
-    const { portal: name, statement: statementName } = messages.readBind(buffer, start, end);
+    const { portal: name, statement: statementName } = messages.readBind(buffer, start, end, this.#nameOf);
     const statement = lookUpStatement(session, statementName, 'likely');
     session.groupOpen = true;
     const portal = { statement, prepaid: [], holdable: false };
@@ -346,7 +347,7 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
 
   #execute(buffer: Buffer, start: number, end: number): AtMessage {
     const session = this.#session;
-    const { portal: portalName, maxRows } = messages.readExecute(buffer, start, end);
+    const { portal: portalName, maxRows } = messages.readExecute(buffer, start, end, this.#nameOf);
     const portal = lookUpPortal(session, portalName, 'likely');
     // An unknown portal is the server's error to tell; the reply is metered as unknown all the same.
     const statement: Statement = portal?.statement ?? { kind: 'opaque', reason: `portal "${portalName}" is not known to Rowgate`, text: '' };

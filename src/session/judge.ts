@@ -69,6 +69,11 @@ export function judgeNow(session: SessionState, statement: Statement, view: Name
     const refused = settingVerdict(statement.facts, resolved.reach, principal);
     if (refused !== undefined) verdict = blockOrFlag(refused, principal);
   }
+  if (verdict.kind !== 'block' && principal.metered && resolved.reach.sink && resolved.reach.classes.length > 0) {
+    // No unit can be put on what goes there, so no policy can let it through.
+    const copied = decide({ ...resolved.reach, categories: new Set(['derived_copy']) }, { ...principal, deny: new Map([['derived_copy', principal.roles[0] ?? 'unlisted']]) });
+    verdict = copied;
+  }
   return { reach: resolved.reach, verdict, missed: resolved.missed, onlyMisses: resolved.onlyMisses };
 }
 

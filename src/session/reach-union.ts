@@ -10,6 +10,7 @@ export function unionReach(a: Reach, b: Reach): Reach {
       width: Math.max(1, cls.width + other.width),
       packs: cls.packs || other.packs,
       aggregated: cls.aggregated || other.aggregated,
+      calls: cls.calls + other.calls,
       relations: [...new Set([...cls.relations, ...other.relations])].sort(),
     });
   }
@@ -19,6 +20,7 @@ export function unionReach(a: Reach, b: Reach): Reach {
     categories: new Set([...a.categories, ...b.categories]),
     relations: [...new Set([...a.relations, ...b.relations])].sort(),
     oids: new Set([...a.oids, ...b.oids]),
+    sink: a.sink || b.sink,
     readOnly: a.readOnly && b.readOnly,
     pure: a.pure && b.pure,
   };
@@ -30,6 +32,7 @@ export const NO_REACH: Reach = {
   categories: new Set(),
   relations: [],
   oids: new Set(),
+  sink: false,
   readOnly: true,
   pure: true,
 };
@@ -37,11 +40,12 @@ export const NO_REACH: Reach = {
 /** Every class in full, charged by bytes: for what Rowgate cannot read. `denied` says whether rules against opaque statements apply. */
 export function opaqueReach(classNames: readonly string[], reason: string, denied: boolean): Reach {
   return {
-    classes: [...classNames].sort().map((className) => ({ className, width: 1, packs: true, aggregated: true, relations: [] })),
+    classes: [...classNames].sort().map((className) => ({ className, width: 1, packs: true, aggregated: true, calls: 0, relations: [] })),
     opaque: [reason],
     categories: new Set(denied ? ['opaque'] : []),
     relations: [],
     oids: new Set(),
+    sink: false,
     readOnly: false,
     pure: false,
   };

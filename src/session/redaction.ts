@@ -8,7 +8,8 @@ import type { Reach } from '../catalog/reach-types.ts';
 import type { PrincipalPolicy } from '../policy/types.ts';
 
 /** SQLSTATE classes whose messages speak of names, states and limits only, never of stored values (appendix "PostgreSQL Error Codes"). */
-const VALUELESS_CLASSES: ReadonlySet<string> = new Set(['08', '0A', '25', '26', '28', '34', '3D', '3F', '40', '42', '53', '54', '55', '57']);
+const VALUELESS_CLASSES: ReadonlySet<string> = new Set(['08', '25', '26', '28', '34', '40', '53', '54', '55', '57']);
+const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Conditions that people meet when they work; all others are told by their class. */
 const CONDITIONS: Readonly<Record<string, string>> = {
@@ -42,8 +43,13 @@ const CLASSES: Readonly<Record<string, string>> = {
 };
 
 /** True if the message of this error can depend on nothing but the statement's own text and the session's state. */
-export function showsNoValues(sqlstate: string, reach: Reach): boolean {
-  return reach.pure && VALUELESS_CLASSES.has(sqlstate.slice(0, 2));
+export function showsNoValues(fields: ReadonlyMap<string, string>, reach: Reach): boolean {
+  if (!reach.pure) return false;
+  const sqlstate = fields.get('C') ?? '';
+  // Parse analysis points at the place in the text; input functions that run on stored values have no place to point at, and quote the value
+  // under the same SQLSTATEs (`syntax error in tsquery` is a 42601).
+  if (sqlstate.startsWith('42')) return fields.has('P') || sqlstate === INSUFFICIENT_PRIVILEGE;
+  return VALUELESS_CLASSES.has(sqlstate.slice(0, 2));
 }
 
 export function mustRedact(principal: PrincipalPolicy, reach: Reach): boolean {

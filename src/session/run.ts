@@ -31,8 +31,8 @@ export class Run {
   /** Nothing protected may leave before this is true: the lease is granted and the start is on record. */
   #open = false;
   #finished = false;
-  /** Columns of the result, as RowDescription said; 1 where nothing said so. */
-  columns = 1;
+  /** For each column of the result whether it is a table's column as it stands, as RowDescription said; undefined where nothing said so. */
+  plainColumns: readonly boolean[] | undefined;
   rows = 0;
   bytes = 0;
   /** Why no more rows go out. Set once; the statement's end is then answered with it. */
@@ -109,13 +109,18 @@ export class Run {
     this.#reach = reach;
   }
 
+  /** A row's cost depends on which columns its bytes stand in. */
+  get looksIntoRows(): boolean {
+    return this.plainColumns !== undefined && this.#reach.classes.some((cls) => cls.aggregated && !cls.packs);
+  }
+
   /** Spends what one row of `rowBytes` costs. False: nothing was spent; pause, and `renew`. */
-  spend(rowBytes: number, nowMs: number): boolean {
+  spend(rowBytes: number, nowMs: number, expressionBytes = rowBytes): boolean {
     if (this.#reach.classes.length > 0) {
       if (!this.#open) return false;
       const { lease } = this.#leasing as Leasing;
       for (let i = 0; i < this.#costs.length; i++) {
-        this.#costs[i] = rowCost(this.#reach.classes[i] as Reach['classes'][number], this.#classes[i] as CompiledClass, rowBytes, this.columns);
+        this.#costs[i] = rowCost(this.#reach.classes[i] as Reach['classes'][number], this.#classes[i] as CompiledClass, rowBytes, expressionBytes);
       }
       if (lease.expired(nowMs) || !lease.trySpend(this.#costs, rowBytes)) return false;
     }

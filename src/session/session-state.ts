@@ -1,4 +1,8 @@
+import { isAscii } from 'node:buffer';
 import { Ledger } from '../protocol/ledger.ts';
+import { wireNameOf, type WireName } from '../protocol/frontend-messages.ts';
+import { NAME_BYTES } from '../protocol/limits.ts';
+import { ProtocolViolation } from '../protocol/message-stream.ts';
 import type { TransactionStatus } from '../protocol/message-types.ts';
 import type { SessionIdentity as AuditIdentity } from '../audit/events.ts';
 import type { ErrorFields } from '../protocol/backend-messages.ts';
@@ -42,6 +46,11 @@ export class SessionState {
   readonly names = new SessionNames();
   applicationName = '';
   clientEncoding = 'UTF8';
+  serverEncoding = 'UTF8';
+  /** A change of client_encoding was sent, and ReadyForQuery has not told whether it holds. */
+  encodingUnsettled = false;
+  /** client_encoding was changed in the open transaction: its end may change it back. */
+  encodingTouched = false;
   standardConformingStrings = true;
   /** As of the last ReadyForQuery. */
   transaction: TransactionStatus = 'I';
@@ -110,6 +119,21 @@ export class SessionState {
     return this.#decode;
   }
 
+  /** Undefined if the bytes cannot be read for certain. */
+  decodeText(bytes: Buffer): string | undefined {
+    // ASCII is the same in all encodings that are let through.
+    if (isAscii(bytes)) return bytes.toString('latin1');
+    return this.encodingUnsettled ? undefined : this.decode?.(bytes);
+  }
+
+  /** A protocol-level name as the server compares it. */
+  nameOf(bytes: Buffer): WireName {
+    if (isAscii(bytes)) return bytes.toString('latin1', 0, NAME_BYTES);
+    const name = this.serverEncoding === 'UTF8' ? this.decodeText(bytes) : undefined;
+    if (name === undefined) throw new ProtocolViolation('a name of a statement or portal that is not ASCII cannot be read for certain');
+    return wireNameOf(name);
+  }
+
   /** True if the analyser can read what this session sends exactly as the server reads it. */
   get readable(): boolean {
     return this.standardConformingStrings && this.decode !== undefined;
@@ -132,6 +156,7 @@ export class SessionState {
   /** ParameterStatus: settings that decide how texts are read, and the name that the client goes by. */
   noteParameter(name: string, value: string): void {
     if (name === 'client_encoding') this.clientEncoding = value;
+    else if (name === 'server_encoding') this.serverEncoding = value;
     else if (name === 'standard_conforming_strings') this.standardConformingStrings = value === 'on';
     else if (name === 'application_name') this.applicationName = value;
   }

@@ -50,6 +50,7 @@ export interface Collected {
   readonly packs: boolean;
   readonly grouped: boolean;
   readonly modifies: boolean;
+  readonly updatesOnConflict: boolean;
   readonly derives: boolean;
   readonly changesCatalog: boolean;
   readonly defines: readonly QualifiedName[];
@@ -79,6 +80,7 @@ class FactCollector {
   #packs = false;
   #grouped = false;
   #modifies = false;
+  #updatesOnConflict = false;
   #derives = false;
   #changesCatalog = false;
 
@@ -107,6 +109,7 @@ class FactCollector {
       packs: this.#packs || recursive(),
       grouped: this.#grouped,
       modifies: this.#modifies,
+      updatesOnConflict: this.#updatesOnConflict,
       derives: this.#derives,
       changesCatalog: this.#changesCatalog,
       defines: this.#defines,
@@ -159,6 +162,9 @@ class FactCollector {
         return undefined;
       case 'ReturningOption':
         nameItem(context.level, text(node, 'value') ?? '');
+        return undefined;
+      case 'OnConflictClause':
+        if (text(node, 'action') !== 'ONCONFLICT_NOTHING') this.#updatesOnConflict = true;
         return undefined;
       case 'ColumnRef':
         if (list(node, 'fields').length > 1) this.#addAttribute(list(node, 'fields').at(-1));

@@ -106,6 +106,8 @@ export interface StatementFacts {
   readonly grouped: boolean;
   /** Contains INSERT/UPDATE/DELETE/MERGE at any depth (data-modifying CTEs too), COPY FROM, TRUNCATE, or row locks (FOR UPDATE ...). */
   readonly modifies: boolean;
+  /** INSERT ... ON CONFLICT DO UPDATE at any depth: a row that is there takes in values of one that comes. */
+  readonly updatesOnConflict: boolean;
   /** Rows or a query over them are put under a new name: CTAS, SELECT INTO, CREATE [MATERIALIZED] VIEW, REFRESH, CREATE RULE, at any depth (under EXPLAIN, in CREATE SCHEMA). */
   readonly derives: boolean;
   /** Relations or views that this statement makes (CTAS, SELECT INTO, CREATE VIEW ...), replaces, renames, attaches or alters, as {schema, name}. */

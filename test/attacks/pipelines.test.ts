@@ -139,7 +139,9 @@ describe('messages in unusual orders', () => {
     const client = await attacker.connect();
     await client.query('BEGIN');
     await client.ask([wire.parse('s', HIDDEN), wire.parse('o', ONE), wire.bind('p', 's'), wire.sync]);
+    await client.query('SAVEPOINT a');
     await client.ask([wire.bind('p', 'o'), wire.sync]);
+    await client.query('ROLLBACK TO a');
     await client.ask([wire.execute('p'), wire.sync]);
   });
   attack(bed, 'Close and Bind of one portal name in a pipeline that fails in between', async (attacker) => {

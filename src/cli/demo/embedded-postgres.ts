@@ -6,7 +6,7 @@
  */
 
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, parse } from 'node:path';
@@ -57,17 +57,11 @@ export class EmbeddedPostgres {
       chmodSync(directory, 0o711);
       chownSync(this.#dataDirectory, owner.uid, owner.gid);
     }
-    // `builtin`: the same sorting and letter case on every machine, whatever locales it has.
-    const initdb = this.#spawn(join(binaries, 'initdb'), [
-      '-D', this.#dataDirectory, '-U', superuser, '--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--auth=trust', '--no-sync',
-    ], owner);
-    const code = await exitOf(initdb);
-    if (code !== 0) throw new Error(`initdb ended with ${String(code)}: ${this.#log}`);
-    await this.#setPassword(join(binaries, 'postgres'), owner, superuser, password);
+    await this.#initialise(join(binaries, 'initdb'), owner, superuser, password);
     const all = { listen_addresses: '127.0.0.1', unix_socket_directories: '', fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', ...settings };
     const server = this.#spawn(
       join(binaries, 'postgres'),
-      ['-D', this.#dataDirectory, '-p', String(port), '-c', `hba_file=${join(this.#dataDirectory, 'hba.conf')}`, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+      ['-D', this.#dataDirectory, '-p', String(port), ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
       owner,
     );
     await new Promise<void>((resolve, reject) => {
@@ -91,16 +85,25 @@ export class EmbeddedPostgres {
     clearTimeout(impatience);
   }
 
-  /** In single-user mode, so that the password stands in no file, no argument list and no server log; from the first start on, every connection needs one. */
-  async #setPassword(postgres: string, owner: Owner | undefined, superuser: string, password: string): Promise<void> {
-    const child = this.#spawn(postgres, ['--single', '-D', this.#dataDirectory, '-c', 'fsync=off', 'postgres'], owner, 'pipe');
-    const hba = "host all all 127.0.0.1/32 scram-sha-256";
-    child.stdin?.end(`ALTER ROLE "${superuser}" PASSWORD '${password.replaceAll("'", "''")}'\nCOPY (SELECT '${hba}') TO '${join(this.#dataDirectory, 'hba.conf')}'\n`);
-    if ((await exitOf(child)) !== 0) throw new Error(`PostgreSQL could not be set up: ${this.#log}`);
+  async #initialise(initdb: string, owner: Owner | undefined, superuser: string, password: string): Promise<void> {
+    const passwordFile = join(this.#options.directory, 'password');
+    writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
+    if (owner !== undefined) chownSync(passwordFile, owner.uid, owner.gid);
+    try {
+      // `builtin`: the same sorting and letter case on every machine, whatever locales it has.
+      const child = this.#spawn(initdb, [
+        '-D', this.#dataDirectory, '-U', superuser, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C',
+        '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--no-sync',
+      ], owner);
+      const code = await exitOf(child);
+      if (code !== 0) throw new Error(`initdb ended with ${String(code)}: ${this.#log}`);
+    } finally {
+      rmSync(passwordFile, { force: true });
+    }
   }
 
   /** In a process group of its own: Ctrl-C reaches this process alone, which then stops the server in order. */
-  #spawn(command: string, args: readonly string[], owner: Owner | undefined, stdin: 'ignore' | 'pipe' = 'ignore'): ChildProcess {
+  #spawn(command: string, args: readonly string[], owner: Owner | undefined): ChildProcess {
     if (this.#stopped) throw new Error('PostgreSQL is being stopped');
     this.#log = '';
     const child = spawn(command, args, {
@@ -108,7 +111,7 @@ export class EmbeddedPostgres {
       cwd: this.#options.directory,
       detached: true,
       env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' },
-      stdio: [stdin, 'ignore', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe'],
     });
     child.stderr?.on('data', (chunk: Buffer) => {
       this.#log = (this.#log + chunk.toString('utf8')).slice(-LOG_TAIL_CHARS);

@@ -155,7 +155,7 @@ describe('width', () => {
     ['SELECT * FROM crm.customers c, crm.invoices i WHERE i.customer_id = c.id OR true', 'customers:2'],
     ['SELECT count(*) FROM crm.customers', 'customers:1'],
     ['SELECT count(*), sum(id), max(name) FROM crm.customers', 'customers:3'],
-    ['SELECT lag(name) OVER (), lead(name) OVER () FROM crm.customers', 'customers:2'],
+    ['SELECT lag(name) OVER (), lead(name) OVER () FROM crm.customers', 'customers:3'],
     ['SELECT max(name), other FROM public.twice GROUP BY 2', 'customers:2'],
     ['SELECT json_agg(c) FROM crm.customers c', 'customers:1+'],
     ['SELECT string_agg(name, $$,$$) OVER () FROM crm.customers c', 'customers:1+'],

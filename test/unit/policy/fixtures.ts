@@ -70,11 +70,12 @@ export function reachOf(partial: { classes?: readonly ClassReach[]; categories?:
     categories: new Set(partial.categories ?? []),
     relations: partial.relations ?? [],
     oids: new Set(),
+    sink: false,
     readOnly: true,
     pure: true,
   };
 }
 
 export function classReach(partial: Partial<ClassReach> = {}): ClassReach {
-  return { className: 'customers', width: 1, packs: false, aggregated: false, relations: ['crm.customers'], ...partial };
+  return { className: 'customers', width: 1, packs: false, aggregated: false, calls: 0, relations: ['crm.customers'], ...partial };
 }

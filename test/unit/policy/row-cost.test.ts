@@ -16,10 +16,11 @@ describe('a row\'s cost', () => {
     ['a wide row of a join', { width: 3 }, 10_000, 3, 10],
     ['a packed row', { packs: true }, 3200, 1, 100],
     ['a small packed row of a join', { packs: true, width: 4 }, 10, 1, 4],
-    ['an aggregate\'s small values', { aggregated: true }, 60, 2, 1],
-    ['an aggregate\'s long value', { aggregated: true }, 3264, 2, 100],
+    ['an aggregate\'s small values', { aggregated: true, calls: 2 }, 60, 40, 1],
+    ['an aggregate\'s long value', { aggregated: true, calls: 1 }, 3264, 3220, 100],
+    ['an aggregate\'s long value in slices', { aggregated: true, calls: 1 }, 3264, 3220, 100],
     ['a packed aggregate', { aggregated: true, packs: true }, 3200, 2, 100],
-    ['an aggregate over many columns', { aggregated: true }, 10_240, 400, 10],
+    ['an aggregate beside long keys', { aggregated: true, calls: 1 }, 600, 12, 1],
   ])('of %s', (_name, reach, bytes, columns, cost) => {
     expect(rowCost(classReach(reach), CLASS, bytes, columns)).toBe(cost);
   });
@@ -28,12 +29,13 @@ describe('a row\'s cost', () => {
     const reaches = fc.record({ width: fc.integer({ min: 1, max: 50 }), packs: fc.boolean(), aggregated: fc.boolean() });
     fc.assert(
       fc.property(reaches, fc.nat(5_000_000), fc.nat(1000), fc.nat(1600), (reach, bytes, more, columns) => {
-        const cost = rowCost(classReach(reach), CLASS, bytes, columns);
+        const expressions = Math.min(bytes, columns);
+        const cost = rowCost(classReach(reach), CLASS, bytes, expressions);
         expect(Number.isSafeInteger(cost)).toBe(true);
         expect(cost).toBeGreaterThanOrEqual(Math.max(1, reach.width));
-        expect(rowCost(classReach(reach), CLASS, bytes + more, columns)).toBeGreaterThanOrEqual(cost);
-        expect(rowCost(classReach({ ...reach, packs: true }), CLASS, bytes, columns)).toBeGreaterThanOrEqual(cost);
-        expect(cost).toBeGreaterThanOrEqual(rowCost(classReach({ width: reach.width }), CLASS, bytes, columns));
+        expect(rowCost(classReach(reach), CLASS, bytes + more, expressions)).toBeGreaterThanOrEqual(cost);
+        expect(rowCost(classReach({ ...reach, packs: true }), CLASS, bytes, expressions)).toBeGreaterThanOrEqual(cost);
+        expect(cost).toBeGreaterThanOrEqual(rowCost(classReach({ width: reach.width }), CLASS, bytes, expressions));
       }),
     );
   });

@@ -1,0 +1,131 @@
+/** Copies of the class under other names, and definitions that change while statements are on their way. */
+
+import { describe } from 'vitest';
+import { attack, statements, useTestBed, type Attacker, type Role } from '../support/attack.ts';
+import { wire, type WireClient } from '../support/wire-client.ts';
+
+const bed = useTestBed({
+  sql: `
+    CREATE TABLE public.inbox (id serial PRIMARY KEY, body text);
+    CREATE TABLE public.parted (id int, email text) PARTITION BY LIST (id);
+    CREATE TABLE public.parent (id int, email text);
+    GRANT ALL ON public.inbox, public.parted, public.parent TO staff;
+    GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO staff;
+  `,
+});
+const HIDDEN = `SELECT id, email || '' AS email FROM crm.customers`;
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+for (const role of ['agent', 'lax'] as const satisfies readonly Role[]) {
+  describe(`derived copies, ${role}`, () => {
+    attack(bed, 'CREATE TABLE AS, then read', statements(({ own }) => `CREATE TABLE ${own} AS ${HIDDEN}`, ({ own }) => `SELECT string_agg(email, ' ') FROM ${own}`), role);
+    attack(bed, 'CREATE TEMP TABLE AS, then read', statements(({ own }) => `CREATE TEMP TABLE ${own} AS ${HIDDEN}`, ({ own }) => `SELECT * FROM ${own}`), role);
+    attack(bed, 'SELECT INTO, then COPY', statements(({ own }) => `SELECT email || '' AS email INTO ${own} FROM crm.customers`, ({ own }) => `COPY ${own} TO STDOUT`), role);
+    attack(bed, 'INSERT SELECT into notes, then read', statements(`INSERT INTO public.notes (body) ${HIDDEN.replace('id, ', '')}`, 'SELECT body FROM public.notes', 'DELETE FROM public.notes'), role);
+    attack(bed, 'one aggregate into a note, then read', statements(`INSERT INTO public.inbox (body) SELECT string_agg(email, ' ') FROM crm.customers`, 'SELECT body FROM public.inbox', 'DELETE FROM public.inbox'), role);
+    attack(bed, 'UPDATE of a note from a sub-select', statements(`INSERT INTO public.inbox (body) VALUES ('x')`, `UPDATE public.inbox SET body = (SELECT string_agg(email, ' ') FROM crm.customers)`, 'SELECT body FROM public.inbox', 'DELETE FROM public.inbox'), role);
+    attack(bed, 'INSERT with a CTE that changes customers', statements('WITH u AS (UPDATE crm.customers SET tariff = tariff RETURNING email) INSERT INTO public.notes (body) SELECT email FROM u', 'SELECT body FROM public.notes', 'DELETE FROM public.notes'), role);
+    attack(bed, 'MERGE into notes', statements(`MERGE INTO public.notes n USING crm.customers c ON n.id = -c.id WHEN NOT MATCHED THEN INSERT (id, body) VALUES (-c.id, c.email)`, 'SELECT body FROM public.notes', 'DELETE FROM public.notes'), role);
+    attack(bed, 'CREATE VIEW, then read', statements(({ own }) => `CREATE VIEW ${own} AS ${HIDDEN}`, ({ own }) => `SELECT string_agg(email, ' ') FROM ${own}`), role);
+    attack(bed, 'CREATE VIEW and read in one transaction', statements('BEGIN', ({ own }) => `CREATE VIEW ${own} AS ${HIDDEN}`, ({ own }) => `SELECT email FROM ${own}`, 'ROLLBACK'), role);
+    attack(bed, 'CREATE TEMP VIEW in front of tariffs, read in the same Query', statements('SELECT * FROM tariffs', `CREATE TEMP VIEW tariffs AS ${HIDDEN}; SELECT * FROM tariffs`), role);
+    attack(bed, 'CREATE OR REPLACE VIEW in one pipeline with its reading', async (attacker) => {
+      const client = await attacker.connect();
+      await client.query(`CREATE VIEW ${attacker.own} AS SELECT 1 AS id, name AS email FROM tariffs`);
+      await client.query(`SELECT email FROM ${attacker.own}`);
+      await client.ask([wire.query(`CREATE OR REPLACE VIEW ${attacker.own} AS ${HIDDEN}`), wire.query(`SELECT email || '' FROM ${attacker.own}`)], 2);
+    }, role);
+    attack(bed, 'materialized view', statements(({ own }) => `CREATE MATERIALIZED VIEW ${own} AS ${HIDDEN}`, ({ own }) => `SELECT email FROM ${own}`), role);
+    attack(bed, 'empty materialized view, refreshed later', statements(({ own }) => `CREATE MATERIALIZED VIEW ${own} AS ${HIDDEN} WITH NO DATA`, ({ own }) => `REFRESH MATERIALIZED VIEW ${own}; SELECT email FROM ${own}`), role);
+    attack(bed, 'a rule that copies rows', statements(({ own }) => `CREATE TABLE ${own} (email text); CREATE TABLE ${own}_t (a int); CREATE RULE r AS ON INSERT TO ${own}_t DO ALSO INSERT INTO ${own} SELECT email FROM crm.customers`, ({ own }) => `INSERT INTO ${own}_t VALUES (1)`, ({ own }) => `SELECT email FROM ${own}`), role);
+    attack(bed, 'a trigger function that copies rows', statements(({ own }) => `CREATE TABLE ${own} (email text); CREATE FUNCTION ${own}_f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ${own} SELECT email FROM crm.customers; RETURN NULL; END $$; CREATE TABLE ${own}_t (a int); CREATE TRIGGER t AFTER INSERT ON ${own}_t EXECUTE FUNCTION ${own}_f()`, ({ own }) => `INSERT INTO ${own}_t VALUES (1)`, ({ own }) => `SELECT email FROM ${own}`), role);
+    attack(bed, 'DO that copies rows', statements(({ own }) => `DO $$ BEGIN CREATE TABLE ${own} AS SELECT email || '' AS email FROM crm.customers; END $$`, ({ own }) => `SELECT email FROM ${own}`), role);
+    attack(bed, 'a function made and called at once', statements(({ own }) => `CREATE FUNCTION ${own}() RETURNS SETOF text LANGUAGE sql AS 'SELECT email FROM crm.customers'; SELECT * FROM ${own}()`), role);
+    attack(bed, 'a copy renamed, then read', statements(({ own }) => `CREATE TABLE ${own} AS ${HIDDEN}`, ({ own }) => `ALTER TABLE ${own} RENAME TO ${own}_b; SELECT email FROM ${own}_b`), role);
+    attack(bed, 'a copy inherited by an own table', statements(({ own }) => `CREATE TABLE ${own}_p (id int, email text)`, ({ own }) => `SELECT * FROM ${own}_p`, ({ own }) => `CREATE TABLE ${own} AS ${HIDDEN}`, ({ own }) => `BEGIN; ALTER TABLE ${own} INHERIT ${own}_p; SELECT email || '' FROM ${own}_p; COMMIT`), role);
+    attack(bed, 'a domain whose check runs a function', statements(({ own }) => `CREATE DOMAIN ${own} AS text CHECK (VALUE <> query_to_xml('SELECT email FROM crm.customers', true, true, '')::text)`, ({ own }) => `SELECT 'x'::${own}, query_to_xml('SELECT email FROM crm.customers', true, true, '')`), role);
+    attack(bed, 'a column default that runs a function', statements(({ own }) => `CREATE TABLE ${own} (a int, x text DEFAULT query_to_xml('SELECT email FROM crm.customers', true, true, '')::text)`, ({ own }) => `INSERT INTO ${own} (a) VALUES (1) RETURNING x`), role);
+    attack(bed, 'a generated column and a check in one transaction', statements(({ own }) => `BEGIN; CREATE TABLE ${own} (a int, x text DEFAULT query_to_xml('SELECT email FROM crm.customers', true, true, '')::text)`, ({ own }) => `INSERT INTO ${own} (a) VALUES (1)`, ({ own }) => `SELECT x FROM ${own}; COMMIT`), role);
+  });
+}
+
+describe('definitions that change while a statement waits', () => {
+  /** A schema of one's own in front of `crm`, with an empty relation that hides a protected one. */
+  const hide = async (attacker: Attacker, definition: string): Promise<readonly [WireClient, WireClient]> => {
+    const { own } = attacker;
+    const [maker, reader] = [await attacker.connect(), await attacker.connect()];
+    await maker.query(`CREATE SCHEMA ${own}; GRANT USAGE ON SCHEMA ${own} TO public`);
+    await maker.query(definition);
+    await reader.query(`SET search_path = ${own}, crm`);
+    await reader.query('SELECT count(*) FROM active');
+    return [maker, reader];
+  };
+  const READ = `SELECT string_agg(email, ' ') FROM active`;
+  const changes = [
+    ['dropped', (own: string) => `DROP TABLE ${own}.active`],
+    ['renamed', (own: string) => `ALTER TABLE ${own}.active RENAME TO other`],
+    ['moved to another schema', (own: string) => `ALTER TABLE ${own}.active SET SCHEMA public; ALTER TABLE public.active RENAME TO ${own}_moved`],
+  ] as const;
+  for (const [name, change] of changes) {
+    attack(bed, `a hiding table is ${name} while a reader waits for its lock`, async (attacker) => {
+      const [maker, reader] = await hide(attacker, `CREATE TABLE ${attacker.own}.active (email text)`);
+      await maker.query(`BEGIN; ${change(attacker.own)}`);
+      const answer = reader.query(READ);
+      await wait(200);
+      await maker.query('COMMIT');
+      await answer;
+    });
+    attack(bed, `a hiding table is ${name} in a pipeline that goes on, another session reads`, async (attacker) => {
+      const [maker, reader] = await hide(attacker, `CREATE TABLE ${attacker.own}.active (email text)`);
+      maker.send(...change(attacker.own).split('; ').map((sql) => wire.query(sql)), wire.query('SELECT pg_sleep(1)'));
+      await wait(150);
+      await reader.query(READ);
+    });
+  }
+
+  attack(bed, 'the hiding schema loses its name while a session reads by its search_path', async (attacker) => {
+    const [maker, reader] = await hide(attacker, `CREATE TABLE ${attacker.own}.active (email text)`);
+    maker.send(wire.query(`ALTER SCHEMA ${attacker.own} RENAME TO ${attacker.own}_b`), wire.query('SELECT pg_sleep(1)'));
+    await wait(150);
+    await reader.query(READ);
+  });
+
+  attack(bed, 'USAGE of the hiding schema is revoked while a session reads by its search_path', async (attacker) => {
+    const [maker, reader] = await hide(attacker, `CREATE TABLE ${attacker.own}.active (email text)`);
+    await maker.query(`REVOKE ALL ON SCHEMA ${attacker.own} FROM public, ${attacker.user}`);
+    await reader.query(READ);
+  });
+
+  attack(bed, 'a temporary table hides, and is dropped by ROLLBACK', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query('SET search_path = crm');
+    await client.query('BEGIN; CREATE TEMP TABLE active (email text)');
+    await client.query('SELECT count(*) FROM active');
+    await client.ask([wire.query('ROLLBACK'), wire.query(READ)], 2);
+  });
+
+  attack(bed, 'a table that hides is made, then taken back by ROLLBACK TO in the same transaction', async (attacker) => {
+    const client = await attacker.connect();
+    const { own } = attacker;
+    await client.query(`CREATE SCHEMA ${own}; GRANT USAGE ON SCHEMA ${own} TO public`);
+    await client.query(`SET search_path = ${own}, crm`);
+    await client.query('SELECT 1');
+    await client.query(`BEGIN; SAVEPOINT s; CREATE TABLE ${own}.active (email text)`);
+    await client.query('SELECT count(*) FROM active');
+    await client.query('ROLLBACK TO s');
+    await client.query(READ);
+  });
+
+  attack(bed, 'a reader in an old snapshot of the catalog: DROP in a transaction of its own session', async (attacker) => {
+    const client = await attacker.connect();
+    const { own } = attacker;
+    await client.query(`CREATE SCHEMA ${own}; GRANT USAGE ON SCHEMA ${own} TO public`);
+    await client.query(`CREATE TABLE ${own}.active (email text)`);
+    await client.query(`SET search_path = ${own}, crm`);
+    await client.query('SELECT count(*) FROM active');
+    await client.query(`BEGIN; DROP TABLE ${own}.active`);
+    await client.query(READ);
+    await client.query('ROLLBACK');
+    await client.ask([wire.run(`DROP SCHEMA ${own} CASCADE`), wire.run(READ), wire.sync]);
+  });
+});
