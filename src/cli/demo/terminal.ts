@@ -59,9 +59,9 @@ export function createTerminal(screen: Screen = standardScreen()): Terminal {
       wrap(text, width - prompt.length).forEach((part, index) => line(`${index === 0 ? dim(prompt) : ' '.repeat(prompt.length)}${cyan(part)}`));
     },
     table(columns, rows, total) {
-      const cells = rows.map((row) => row.map((cell) => shorten(cell ?? '')));
+      const cells = rows.map((row) => row.map((cell) => cut(cell ?? '', MAX_CELL)));
       const widths = columns.map((name, column) => Math.max(name.length, ...cells.map((row) => lengthOf(row[column] ?? ''))));
-      const format = (row: readonly string[]): string => row.map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - lengthOf(cell)))).join(' │ ').trimEnd();
+      const format = (row: readonly string[]): string => cut(row.map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - lengthOf(cell)))).join(' │ ').trimEnd(), width - 3);
       line(`   ${dim(format(columns))}`);
       for (const row of cells) line(`   ${format(row)}`);
       if (total > rows.length) line(dim(`   … ${(total - rows.length).toLocaleString('en')} more`));
@@ -76,8 +76,8 @@ export function createTerminal(screen: Screen = standardScreen()): Terminal {
   };
 }
 
-function shorten(text: string): string {
-  return lengthOf(text) > MAX_CELL ? `${[...text].slice(0, MAX_CELL - 1).join('')}…` : text;
+function cut(text: string, width: number): string {
+  return lengthOf(text) > width ? `${[...text].slice(0, width - 1).join('')}…` : text;
 }
 
 /** Characters, not UTF-16 units; the demo's alphabets have no wide ones. */

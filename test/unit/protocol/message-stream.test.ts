@@ -1,0 +1,121 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { AtHeader, AtMessage, MessageStream, ProtocolViolation, PREFIX_BYTES, type MessageHandler } from '../../../src/protocol/message-stream.ts';
+
+function message(letter: string, body: Buffer | string): Buffer {
+  const bytes = Buffer.from(body);
+  const head = Buffer.alloc(5);
+  head.write(letter, 0, 'latin1');
+  head.writeInt32BE(bytes.length + 4, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+/** F forwards, D drops, W is read whole and forwarded, X whole and dropped, I injects in front, P by its prefix, U pauses once. */
+class Recorder implements MessageHandler<number> {
+  out = Buffer.alloc(0);
+  readonly whole: string[] = [];
+  stream: MessageStream<number> | undefined;
+  #pausedAt = false;
+
+  onHeader(type: number): AtHeader {
+    switch (String.fromCharCode(type)) {
+      case 'F':
+        return AtHeader.Forward;
+      case 'D':
+        return AtHeader.Drop;
+      case 'P':
+        return AtHeader.Prefix;
+      case 'U':
+        this.#pausedAt = !this.#pausedAt;
+        return this.#pausedAt ? AtHeader.Pause : AtHeader.Forward;
+      default:
+        return AtHeader.Whole;
+    }
+  }
+
+  onMessage(type: number, buffer: Buffer, start: number, end: number): AtMessage {
+    const letter = String.fromCharCode(type);
+    this.whole.push(buffer.toString('latin1', start, end));
+    if (letter === 'I') this.stream?.inject(Buffer.from('<injected>'));
+    return letter === 'X' ? AtMessage.Drop : AtMessage.Forward;
+  }
+
+  forward(bytes: Buffer): void {
+    this.out = Buffer.concat([this.out, bytes]);
+  }
+}
+
+function run(chunks: readonly Buffer[]): Recorder {
+  const recorder = new Recorder();
+  const stream = new MessageStream(recorder);
+  recorder.stream = stream;
+  for (const chunk of chunks) {
+    stream.push(chunk);
+    while (stream.paused) stream.resume();
+  }
+  return recorder;
+}
+
+const SAMPLE = [message('F', 'forward'), message('D', 'drop'), message('W', 'whole'), message('F', ''), message('X', 'gone'), message('I', 'x'), message('U', 'wait'), message('P', 'p'.repeat(10)), message('F', 'end')];
+const EXPECTED = Buffer.concat([SAMPLE[0] as Buffer, SAMPLE[2] as Buffer, SAMPLE[3] as Buffer, Buffer.from('<injected>'), SAMPLE[5] as Buffer, SAMPLE[6] as Buffer, SAMPLE[7] as Buffer, SAMPLE[8] as Buffer]);
+
+describe('a message stream', () => {
+  test('gives the same wherever it is split in two', () => {
+    const bytes = Buffer.concat(SAMPLE);
+    for (let at = 0; at <= bytes.length; at++) {
+      const recorder = run([bytes.subarray(0, at), bytes.subarray(at)].filter((chunk) => chunk.length > 0));
+      expect(recorder.out.toString('latin1')).toBe(EXPECTED.toString('latin1'));
+      expect(recorder.whole).toEqual([SAMPLE[2], SAMPLE[4], SAMPLE[5], SAMPLE[7]].map((each) => (each as Buffer).toString('latin1')));
+    }
+  });
+
+  test('gives the same byte by byte, and however it is cut', () => {
+    const letters = fc.constantFrom('F', 'D', 'W', 'X', 'I', 'U', 'P');
+    fc.assert(
+      fc.property(fc.array(fc.tuple(letters, fc.uint8Array({ maxLength: 40 })), { maxLength: 12 }), fc.array(fc.integer({ min: 1, max: 17 }), { minLength: 1 }), (list, sizes) => {
+        const bytes = Buffer.concat(list.map(([letter, body]) => message(letter, Buffer.from(body))));
+        const chunks: Buffer[] = [];
+        for (let at = 0, i = 0; at < bytes.length; i++) {
+          const size = sizes[i % sizes.length] as number;
+          chunks.push(bytes.subarray(at, at + size));
+          at += size;
+        }
+        expect(run(chunks).out.equals(run(bytes.length > 0 ? [bytes] : []).out)).toBe(true);
+      }),
+    );
+  });
+
+  test('forwards neighbours as one slice of the chunk, without a copy', () => {
+    const slices: Buffer[] = [];
+    const stream = new MessageStream<number>({ onHeader: () => AtHeader.Forward, onMessage: () => AtMessage.Forward, forward: (bytes) => slices.push(bytes) });
+    const chunk = Buffer.concat([message('F', 'a'), message('F', 'b'), message('F', 'c')]);
+    stream.push(chunk);
+    expect(slices).toHaveLength(1);
+    expect((slices[0] as Buffer).buffer).toBe(chunk.buffer);
+  });
+
+  test('streams a large body without gathering it', () => {
+    const recorder = new Recorder();
+    const stream = new MessageStream(recorder);
+    const large = message('P', Buffer.alloc(PREFIX_BYTES * 50, 'x'));
+    let mostHeld = 0;
+    for (let at = 0; at < large.length; at += 1000) {
+      stream.push(large.subarray(at, at + 1000));
+      mostHeld = Math.max(mostHeld, stream.heldBytes);
+    }
+    expect(recorder.out.length).toBe(large.length);
+    expect(recorder.whole[0]?.length).toBe(5 + PREFIX_BYTES);
+    expect(mostHeld).toBeLessThan(PREFIX_BYTES + 2000);
+  });
+
+  test('refuses a length that does not count itself', () => {
+    expect(() => run([Buffer.from([0x46, 0, 0, 0, 3])])).toThrow(ProtocolViolation);
+    expect(() => run([Buffer.from([0x46, 0xff, 0xff, 0xff, 0xff])])).toThrow(ProtocolViolation);
+  });
+
+  test('hands over what was not read', () => {
+    const stream = new MessageStream<number>({ onHeader: (type) => (type === 0x46 ? AtHeader.Forward : AtHeader.Pause), onMessage: () => AtMessage.Forward, forward: () => undefined });
+    stream.push(Buffer.concat([message('F', 'a'), message('Z', 'I'), message('Q', 'x')]));
+    expect(stream.takeUnread().equals(Buffer.concat([message('Z', 'I'), message('Q', 'x')]))).toBe(true);
+  });
+});
