@@ -161,7 +161,7 @@ listen: { host: ${HOST}, port: ${port} }
 upstream: { host: ${HOST}, port: ${postgresPort} }
 catalog: { user: rowgate }
 store: { redis: "redis://${HOST}:${redisPort}/0" }
-audit: { file: ${join(directory, 'audit.ndjson')} }
+audit: { file: ${join(directory, 'audit', 'rowgate.ndjson')} }
 admin: { host: ${HOST}, port: ${adminPort} }
 classes:
   ${CLASS}:

@@ -34,7 +34,9 @@ export function resolveRelations(snapshot: Snapshot, use: Pick<RelationUse, 'sch
     const relation = named.find((row) => row.schema === candidate);
     if (relation === undefined) continue;
     found.push(relation);
-    if (snapshot.publicSchemas.has(candidate)) break;
+    // What stands in front may be dropped or renamed by another session before the server resolves the name (it does so again after waiting for a
+    // lock), so every schema of the path counts. Only the system's own relations stay where they are.
+    if (candidate === 'pg_catalog') break;
   }
   return found;
 }

@@ -21,7 +21,7 @@ import { mustRedact, redactedError, redactedNotice, showsNoValues } from './reda
 import { runOf, runsOf, type Request } from './request.ts';
 import { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
-import type { Statement } from './statement.ts';
+import { copiesIn, type Statement } from './statement.ts';
 
 /** CopyData that ends COPY in binary format: a field count of -1 ("COPY", File Trailer). */
 const BINARY_TRAILER_BYTES = 2;
@@ -95,7 +95,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
       case Backend.CommandComplete:
       case Backend.EmptyQueryResponse:
       case Backend.PortalSuspended:
-        return this.#statementEnds(entry, type);
+        return this.#statementEnds(entry);
       case Backend.ReadyForQuery:
         return this.#ready(messages.readTransactionStatus(buffer, start));
       case Backend.CopyInResponse:
@@ -257,7 +257,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
 
   // --- ends -----------------------------------------------------------------------------------------------------------
 
-  #statementEnds(entry: Entry<Request>, type: BackendType): AtMessage {
+  #statementEnds(entry: Entry<Request>): AtMessage {
     const session = this.#session;
     const { payload } = entry;
     const run = this.#arrivedRun();
@@ -267,7 +267,6 @@ export class BackendReducer implements MessageHandler<BackendType> {
       return AtMessage.Pause;
     }
     session.copyIn = false;
-    this.#wakeAfterCopyIn();
     let answer = this.#passOn();
     if (run !== undefined) {
       const credits = this.#finish(run, undefined);
@@ -281,8 +280,14 @@ export class BackendReducer implements MessageHandler<BackendType> {
       }
     }
     if (payload.kind === 'query') {
-      if (type !== Backend.PortalSuspended) payload.next++;
+      payload.next++;
     } else session.ledger.shift();
+    if (run !== undefined && session.copyInRun === run) {
+      // The next COPY FROM STDIN of the same text begins by itself: what the client sends ahead for it waits.
+      session.copyInRun = payload.kind === 'query' ? payload.runs.slice(payload.next).find((later) => copiesIn(later.statement)) : undefined;
+    }
+    // Last, since client messages go on at once: those that undo a cut transaction must be on their way by now.
+    session.ports.wakeClient();
     return answer;
   }
 
@@ -328,6 +333,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
     session.settlingCut = false;
     session.copyIn = false;
     if (session.ledger.length === 0) {
+      session.copyInRun = undefined;
       session.beginInFlight = false;
       session.encodingUnsettled = false;
       if (status === 'I') session.encodingTouched = false;
@@ -344,7 +350,6 @@ export class BackendReducer implements MessageHandler<BackendType> {
         }
       }
     }
-    this.#wakeAfterCopyIn();
     session.ports.wakeClient();
   }
 
@@ -357,11 +362,14 @@ export class BackendReducer implements MessageHandler<BackendType> {
     const match = session.ledger.match(Backend.ErrorResponse);
     const skipped = match === 'error_skips_to_sync' ? session.ledger.skipToSync() : [entry];
     session.copyIn = false;
-    this.#wakeAfterCopyIn();
     const answer = this.#answerError(entry, fields, buffer, start, end);
     for (const each of skipped) {
       this.#forget(each.payload);
-      for (const run of runsOf(each.payload)) this.#finish(run, sqlstate);
+      if (each !== entry && each.payload.kind === 'internal') each.payload.reply.onSkipped?.();
+      for (const run of runsOf(each.payload)) {
+        this.#finish(run, sqlstate);
+        if (session.copyInRun === run) session.copyInRun = undefined;
+      }
     }
     session.ports.wakeClient();
     return answer;
@@ -408,7 +416,6 @@ export class BackendReducer implements MessageHandler<BackendType> {
       session.gate.countRefusal(run.refusal, run.principal);
       if (run.refusal.severity === 'FATAL') this.#endAfter(run.refusal);
     }
-    session.ports.wakeClient();
     return credits;
   }
 
@@ -458,16 +465,11 @@ export class BackendReducer implements MessageHandler<BackendType> {
 
   #copyInBegins(): AtMessage {
     const session = this.#session;
-    if (!session.copyInAwaited && session.ledger.length > 1) throw new ProtocolViolation('COPY FROM STDIN that was not foreseen');
+    if (session.copyInRun === undefined && session.ledger.length > 1) throw new ProtocolViolation('COPY FROM STDIN that was not foreseen');
     session.copyIn = true;
-    this.#wakeAfterCopyIn();
+    session.copyInRun = undefined;
+    session.ports.wakeClient();
     return this.#passOn();
-  }
-
-  #wakeAfterCopyIn(): void {
-    if (!this.#session.copyInAwaited) return;
-    this.#session.copyInAwaited = false;
-    this.#session.ports.wakeClient();
   }
 
   // --- other channels -------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import { askSearchPath, probeText } from './internal-requests.ts';
 import { costsUnits, judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement, type LaterInBatch } from './judge.ts';
 import { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
-import { EMPTY_STATEMENT, type Statement } from './statement.ts';
+import { copiesIn, EMPTY_STATEMENT, type Statement } from './statement.ts';
 
 /** What the server is sent in the place of a refused statement: a syntax error, whatever the settings. */
 export const REFUSED_TEXT = 'ROWGATE REFUSED THIS STATEMENT';
@@ -52,7 +52,7 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
     if (type === Frontend.Terminate) return AtHeader.Whole;
     if (this.#busy) return AtHeader.Pause;
     // An error in front of CopyInResponse would otherwise wait for the Sync that waits here.
-    if (session.copyInAwaited) return this.#wait();
+    if (session.copyInRun !== undefined) return this.#wait();
     if (session.copyIn) return this.#duringCopyIn(type);
     // The server reads nothing else until Sync; what is dropped here it would have dropped.
     if (session.ledger.skipping && type !== Frontend.Sync) return AtHeader.Drop;
@@ -209,6 +209,11 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
       // The server parses it and says what is not there, or shows that it is.
       if (await probeText(session, messages.readQuery(message, 0, message.length))) return;
     }
+    const mixed = this.#mixedBatch(judged);
+    if (mixed !== undefined) {
+      this.#sendRefusedQuery(mixed, this.#refusedRun(judged[0] as Judged, mixed));
+      return;
+    }
     const refused = judged.find(({ judgement }) => judgement.verdict.kind === 'block');
     if (refused !== undefined && refused.judgement.verdict.kind === 'block') {
       this.#sendRefusedQuery(refused.judgement.verdict.refusal, this.#refusedRun(refused, refused.judgement.verdict.refusal));
@@ -228,6 +233,19 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
     if (session.ended) return;
     this.#pushQuery(judged, runs);
     session.ports.toServer(message);
+  }
+
+  /**
+   * A text of several statements is one transaction for the server, which may be through with all of it before a cut takes effect: what it
+   * changed would stay, though the client is told of an error. In a transaction block it can still be undone.
+   */
+  #mixedBatch(judged: readonly Judged[]): Refusal | undefined {
+    const session = this.#session;
+    if (judged.length < 2 || !session.principal.metered || session.principal.mode === 'monitor') return undefined;
+    const cuttable = judged.some(({ statement, judgement }) => costsUnits(statement, judgement.reach));
+    const settles = judged.some(({ statement }) => statement.kind === 'known' && (statement.facts.kind === 'commit' || statement.facts.kind === 'begin'));
+    const changes = judged.some(({ judgement, statement }) => !judgement.reach.readOnly && statement.kind === 'known' && statement.facts.modifies);
+    return cuttable && changes && (!session.inTransaction || settles) ? session.gate.mixedBatchRefusal(session.principal) : undefined;
   }
 
   #judgeBatch(statements: readonly Statement[]): readonly Judged[] | Promise<readonly Judged[]> {
@@ -253,11 +271,9 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
 
   #pushQuery(judged: readonly Judged[], runs: readonly Run[] = judged.map((each) => this.#run(each))): void {
     const session = this.#session;
-    for (const { statement, judgement } of judged) {
-      sent(session, statement, judgement.reach);
-      if (statement.kind === 'known' && statement.facts.copy?.endpoint === 'client' && statement.facts.kind === 'copy_from') session.copyInAwaited = true;
-    }
+    for (const { statement, judgement } of judged) sent(session, statement, judgement.reach);
     for (const run of runs) this.#markForwarded(run);
+    session.copyInRun = runs.find((run) => copiesIn(run.statement));
     session.ledger.push('query', { kind: 'query', runs, next: 0 });
   }
 
@@ -389,9 +405,7 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
     if (!judgement.reach.readOnly) session.groupModifies = true;
     this.#markForwarded(run);
     session.ledger.push('execute', { kind: 'execute', portalName, run });
-    if (statement.kind === 'known' && statement.facts.kind === 'copy_from' && statement.facts.copy?.endpoint === 'client') {
-      session.copyInAwaited = true;
-    }
+    if (copiesIn(statement)) session.copyInRun = run;
   }
 
   #refuseExtended(refusal: Refusal, run: Run | undefined): AtMessage {

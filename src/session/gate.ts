@@ -46,6 +46,7 @@ export interface Gate {
   /** What the audit record shows of a statement. */
   describeStatement(statement: Statement): StatementDescription | Promise<StatementDescription>;
   outage(kind: Outage, principal: PrincipalPolicy): Refusal;
+  mixedBatchRefusal(principal: PrincipalPolicy): Refusal;
   fastpathRefusal(principal: PrincipalPolicy): Refusal;
   /** The text is too large, or not valid in client_encoding. */
   unreadableRefusal(principal: PrincipalPolicy, tooLarge: boolean): Refusal;

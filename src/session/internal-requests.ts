@@ -49,6 +49,8 @@ export function probeText(session: SessionState, text: Buffer): Promise<boolean>
       kind: 'internal',
       reply: {
         onComplete: () => resolve(false),
+        // The server is on its way to Sync after an earlier error: it would have passed over the Query just the same.
+        onSkipped: () => resolve(true),
         onError: () => {
           session.ledger.push('sync', {
             kind: 'internal',

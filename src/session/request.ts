@@ -30,6 +30,8 @@ export interface InternalReply {
   onComplete?(): void;
   /** The whole ErrorResponse; returns true if the client is to get it. */
   onError?(): boolean;
+  /** The server skipped it on its way to Sync. */
+  onSkipped?(): void;
   /** ReadyForQuery, if this request ends with it; returns true if the client is to get it. */
   onReady?(): boolean;
 }

@@ -8,7 +8,7 @@ export function ruleLabels(policy: Policy): ConfiguredLabels {
   const rules = [
     ...policy.roles.flatMap((role) => role.quotas.map((quota) => quota.ruleId)),
     ...policy.roles.flatMap((role) => [...role.deny].map((category) => `${role.name}/deny/${category}`)),
-    ...roles.flatMap((role) => [`${role}/fixed_settings`, `${role}/unreadable`, `${role}/deny/fastpath`]),
+    ...roles.flatMap((role) => [`${role}/fixed_settings`, `${role}/mixed_batch`, `${role}/unreadable`, `${role}/deny/fastpath`]),
     `${UNLISTED_ROLE}/block`,
     `${UNLISTED_ROLE}/flag`,
     'login/name',

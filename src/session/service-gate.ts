@@ -14,7 +14,7 @@ import type { Config } from '../policy/config.ts';
 import type { DatabaseRules } from '../policy/login-verdict.ts';
 import { outageRefusal, type Outage } from '../policy/outage-refusal.ts';
 import { policyFor } from '../policy/principal.ts';
-import { askContact, refuse, REFUSAL_KINDS } from '../policy/refusal-codes.ts';
+import { askContact, refuse, REFUSAL_KINDS, sentences } from '../policy/refusal-codes.ts';
 import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { LeasePlan } from '../quota/lease-plan.ts';
 import { Neighbours } from '../quota/neighbours.ts';
@@ -232,6 +232,16 @@ export class ServiceGate implements Gate {
       ruleId,
       message: `a function call by the fast-path interface is not allowed (rule ${ruleId})`,
       hint: 'Call the function with SELECT.',
+    });
+  }
+
+  mixedBatchRefusal(principal: PrincipalPolicy): Refusal {
+    const ruleId = `${principal.roles[0] ?? 'unlisted'}/mixed_batch`;
+    return refuse('statement_denied', {
+      ruleId,
+      message: `a text of several statements that reads protected data and changes something is not allowed outside of a transaction (rule ${ruleId})`,
+      detail: 'If the quota ended in the middle of it, its changes could not be undone any more.',
+      hint: sentences('Send the statements one at a time, or send BEGIN first and COMMIT last, each by itself.', askContact(principal.contact, 'If your work needs it')),
     });
   }
 

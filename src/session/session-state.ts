@@ -11,6 +11,7 @@ import type { PrincipalPolicy } from '../policy/types.ts';
 import type { Gate } from './gate.ts';
 import { SessionNames } from './names.ts';
 import type { Request } from './request.ts';
+import type { Run } from './run.ts';
 import { textDecoderFor, type TextDecode } from './text-encoding.ts';
 
 /** Who is on the other end; fixed at login. */
@@ -78,8 +79,8 @@ export class SessionState {
   tainted = false;
   /** COPY FROM STDIN is under way: CopyData is expected from the client. */
   copyIn = false;
-  /** Client messages wait for COPY FROM STDIN to begin or fail: only then is it clear which Sync the server will answer. */
-  copyInAwaited = false;
+  /** The COPY FROM STDIN that has not begun: client messages wait for it, since only then is it clear which Sync the server will answer. */
+  copyInRun: Run | undefined;
   /** A cut statement had already completed: the server's transaction is being brought to where the client believes it to be. */
   settlingCut = false;
   /** Nothing more of the current replies reaches the client until ReadyForQuery. */

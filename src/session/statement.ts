@@ -17,4 +17,9 @@ export type Statement =
   /** The empty query, which drivers send as a ping. */
   | { readonly kind: 'empty' };
 
+/** COPY ... FROM STDIN. */
+export function copiesIn(statement: Statement): boolean {
+  return statement.kind === 'known' && statement.facts.kind === 'copy_from' && statement.facts.copy?.endpoint === 'client';
+}
+
 export const EMPTY_STATEMENT: Statement = { kind: 'empty' };

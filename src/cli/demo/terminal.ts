@@ -46,7 +46,7 @@ export function createTerminal(screen: Screen = standardScreen()): Terminal {
     title(text) {
       line();
       line(bold(text));
-      line(dim('═'.repeat(Math.min(width, [...text].length))));
+      line(dim('═'.repeat(Math.min(width, lengthOf(text)))));
     },
     step(title) {
       steps += 1;
@@ -77,12 +77,12 @@ export function createTerminal(screen: Screen = standardScreen()): Terminal {
 }
 
 function cut(text: string, width: number): string {
-  return lengthOf(text) > width ? `${[...text].slice(0, width - 1).join('')}…` : text;
+  return lengthOf(text) > width ? `${Array.from(text).slice(0, width - 1).join('')}…` : text;
 }
 
 /** Characters, not UTF-16 units; the demo's alphabets have no wide ones. */
 function lengthOf(text: string): number {
-  return [...text].length;
+  return Array.from(text).length;
 }
 
 /** At spaces; a word that is longer than a line is cut. */
