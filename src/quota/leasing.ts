@@ -1,7 +1,7 @@
 import type { FlagCrossing, LeaseCredit, LeasePlan, LeaseRefusal } from './lease-plan.ts';
 import type { Refund } from './lease-pool.ts';
 import { PATIENCE_MS, type Holder, type Neighbours } from './neighbours.ts';
-import type { LeaseSizes } from './lease-size.ts';
+import { DEFAULT_SIZES, type LeaseSizes } from './lease-size.ts';
 import { Lease, type Ask } from './lease.ts';
 import { StoreUnavailableError, type CounterState, type CounterStore, type LeaseStamp, type ReserveGroup } from './store.ts';
 
@@ -37,8 +37,10 @@ export class Leasing implements Holder {
   constructor(store: CounterStore, plan: LeasePlan, options: LeasingOptions) {
     this.#store = store;
     this.#options = options;
-    this.lease = new Lease(plan, options.sizes);
     this.#counterKeys = plan.classes.flatMap((cls) => [...cls.rows.counters, ...cls.bytes.counters].map(({ counter }) => counter.key));
+    const sizes = options.sizes ?? DEFAULT_SIZES;
+    // What one of many holds and does not need, the others are refused.
+    this.lease = new Lease(plan, options.neighbours?.crowded(this.#counterKeys) === true ? { ...sizes, firstRows: 1 } : sizes);
     options.neighbours?.join(this, this.#counterKeys);
   }
 

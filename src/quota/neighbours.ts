@@ -10,7 +10,9 @@ export interface Holder {
 }
 
 /** How long a statement waits for neighbours at most. */
-export const PATIENCE_MS = 1_000;
+export const PATIENCE_MS = 3_000;
+/** Where more leases than this are open on a counter, each begins with its least need. */
+const CROWD = 2;
 
 export class Neighbours {
   readonly #holders = new Map<string, Set<Holder>>();
@@ -22,6 +24,12 @@ export class Neighbours {
       if (holders === undefined) this.#holders.set(key, new Set([holder]));
       else holders.add(holder);
     }
+  }
+
+  /** Several statements draw on one of these counters at this moment. */
+  crowded(counterKeys: Iterable<string>): boolean {
+    for (const key of counterKeys) if ((this.#holders.get(key)?.size ?? 0) > CROWD) return true;
+    return false;
   }
 
   /** `released`: units that went back to the store, as many waiters have reason to ask again. */

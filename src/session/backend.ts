@@ -21,7 +21,7 @@ import { mustRedact, redactedError, redactedNotice, showsNoValues } from './reda
 import { runOf, runsOf, type Request } from './request.ts';
 import { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
-import { copiesIn, type Statement } from './statement.ts';
+import type { Statement } from './statement.ts';
 
 /** CopyData that ends COPY in binary format: a field count of -1 ("COPY", File Trailer). */
 const BINARY_TRAILER_BYTES = 2;
@@ -282,10 +282,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
     if (payload.kind === 'query') {
       payload.next++;
     } else session.ledger.shift();
-    if (run !== undefined && session.copyInRun === run) {
-      // The next COPY FROM STDIN of the same text begins by itself: what the client sends ahead for it waits.
-      session.copyInRun = payload.kind === 'query' ? payload.runs.slice(payload.next).find((later) => copiesIn(later.statement)) : undefined;
-    }
+    if (session.copyInRun === run) session.copyInRun = undefined;
     // Last, since client messages go on at once: those that undo a cut transaction must be on their way by now.
     session.ports.wakeClient();
     return answer;

@@ -7,12 +7,12 @@
 import { wireNameOf } from '../protocol/frontend-messages.ts';
 import type { LeaseCredit } from '../quota/lease-plan.ts';
 import type { StatementFacts } from '../sql/facts.ts';
-import type { Reach } from '../catalog/reach-types.ts';
+import type { LocalRelation, Reach } from '../catalog/reach-types.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 
 /** Kinds of definition that give no existing name another meaning: what is new is not in the catalog snapshot, hence charged as unknown. */
-const HARMLESS_DEFINITIONS: ReadonlySet<string> = new Set(['CreateStmt', 'IndexStmt', 'CommentStmt', 'CreateSeqStmt']);
+const HARMLESS_DEFINITIONS: ReadonlySet<string> = new Set(['CreateStmt', 'CreateTableAsStmt', 'IndexStmt', 'CommentStmt', 'CreateSeqStmt']);
 
 export function changesSearchPath(facts: StatementFacts): boolean {
   return (
@@ -29,12 +29,17 @@ function changesEncoding(facts: StatementFacts): boolean {
 const ENDS_SCOPE: ReadonlySet<StatementFacts['kind']> = new Set(['commit', 'rollback', 'rollback_to', 'prepare_transaction']);
 
 export function changesDefinitions(facts: StatementFacts): boolean {
-  return facts.changesCatalog && !(HARMLESS_DEFINITIONS.has(facts.node) && facts.relations.every((use) => use.mode === 'define'));
+  return facts.changesCatalog && !(HARMLESS_DEFINITIONS.has(facts.node) && (facts.node === 'CreateTableAsStmt' || facts.relations.every((use) => use.mode === 'define')));
 }
 
-/** CREATE TABLE with columns of its own: no rows come with it. One that inherits or is a partition names other relations besides. */
+/** CREATE TABLE with columns of its own, or AS a query whose classes are known. One that inherits or is a partition names other relations besides. */
+export function tablesMade(facts: StatementFacts, reach: Reach): readonly LocalRelation[] {
+  if (!isPlainTable(facts)) return [];
+  return facts.defines.map(({ schema, name }) => ({ schema, name, classes: reach.classes.map((cls) => cls.className) }));
+}
+
 function isPlainTable(facts: StatementFacts): boolean {
-  return facts.node === 'CreateStmt' && !facts.derives && facts.relations.length <= facts.defines.length;
+  return facts.kind === 'create_table_as' || (facts.node === 'CreateStmt' && !facts.derives && facts.relations.length <= facts.defines.length);
 }
 
 /** The statement is about to reach the server. */
@@ -49,8 +54,9 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   if (session.encodingTouched && (opaque || changesEncoding(statement.facts) || ENDS_SCOPE.has(statement.facts.kind))) session.encodingUnsettled = true;
   if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
   if (opaque || statement.facts.changesCatalog) session.catalogTouched = true;
-  if (statement.kind === 'known' && isPlainTable(statement.facts)) {
-    session.localRelations = [...session.localRelations, ...statement.facts.defines.map(({ schema, name }) => ({ schema, name, classes: reach.classes.map((cls) => cls.className) }))];
+  if (statement.kind === 'known') {
+    const made = tablesMade(statement.facts, reach);
+    if (made.length > 0) session.localRelations = [...session.localRelations, ...made];
   }
   if (statement.kind === 'known' && statement.facts.kind === 'begin') session.beginInFlight = true;
   // DO, CALL and functions may PREPARE, DEALLOCATE and open cursors under any name. A name that is merely unknown may not.

@@ -12,9 +12,9 @@ import { AtHeader, AtMessage, ProtocolViolation, type MessageHandler } from '../
 import { Frontend, type FrontendType } from '../protocol/message-types.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { Analysis } from '../sql/facts.ts';
-import { changesSearchPath, changesDefinitions, sent } from './effects.ts';
+import { changesSearchPath, changesDefinitions, sent, tablesMade } from './effects.ts';
 import { askSearchPath, probeText } from './internal-requests.ts';
-import { costsUnits, judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement, type LaterInBatch } from './judge.ts';
+import { NOT_LATER, costsUnits, judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement, type LaterInBatch } from './judge.ts';
 import { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import { copiesIn, EMPTY_STATEMENT, type Statement } from './statement.ts';
@@ -110,6 +110,7 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
       case Frontend.CopyDone:
       case Frontend.CopyFail:
         this.#session.copyIn = false;
+        this.#session.copyInRun = this.#nextCopyIn();
         return AtMessage.Forward;
       case Frontend.Terminate:
         this.#session.ports.end(undefined, 'client terminated');
@@ -117,6 +118,12 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
       default:
         throw new ProtocolViolation(`unexpected frontend message type ${type}`);
     }
+  }
+
+  /** A further COPY FROM STDIN of the Query that is under way: what the client sends ahead for it waits. */
+  #nextCopyIn(): Run | undefined {
+    const payload = this.#session.ledger.head?.payload;
+    return payload?.kind === 'query' ? payload.runs.slice(payload.next + 1).find((run) => copiesIn(run.statement)) : undefined;
   }
 
   #duringCopyIn(type: FrontendType): AtHeader {
@@ -250,12 +257,12 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
 
   #judgeBatch(statements: readonly Statement[]): readonly Judged[] | Promise<readonly Judged[]> {
     const judged: Judged[] = [];
-    let later: LaterInBatch = { searchPathChanged: false, definitionsChanged: false };
+    let later: LaterInBatch = NOT_LATER;
     for (const [i, statement] of statements.entries()) {
       const judgement = judge(this.#session, statement, later);
       if (judgement instanceof Promise) return this.#judgeSlowly(statements, i, judged, later);
       judged.push({ statement, judgement });
-      later = after(later, statement);
+      later = after(later, statement, judgement);
     }
     return judged;
   }
@@ -263,8 +270,9 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
   async #judgeSlowly(statements: readonly Statement[], from: number, judged: Judged[], before: LaterInBatch): Promise<readonly Judged[]> {
     let later = before;
     for (const statement of statements.slice(from)) {
-      judged.push({ statement, judgement: await judge(this.#session, statement, later) });
-      later = after(later, statement);
+      const judgement = await judge(this.#session, statement, later);
+      judged.push({ statement, judgement });
+      later = after(later, statement, judgement);
     }
     return judged;
   }
@@ -501,9 +509,13 @@ function blockOf({ verdict }: Judgement): Refusal {
   return verdict.refusal;
 }
 
-function after(later: LaterInBatch, statement: Statement): LaterInBatch {
-  if (statement.kind !== 'known') return { searchPathChanged: true, definitionsChanged: true };
+function after(later: LaterInBatch, statement: Statement, { reach }: Judgement): LaterInBatch {
+  if (statement.kind !== 'known') return { ...later, searchPathChanged: true, definitionsChanged: true };
+  const { named } = statement.facts;
+  const made = named?.kind === 'prepare' || named?.kind === 'declare' ? named : undefined;
   return {
+    names: made === undefined ? later.names : new Map([...later.names, [messages.wireNameOf(made.name), { kind: 'known', facts: made.body, text: statement.text }]]),
+    local: [...later.local, ...tablesMade(statement.facts, reach)],
     searchPathChanged: later.searchPathChanged || changesSearchPath(statement.facts),
     definitionsChanged: later.definitionsChanged || changesDefinitions(statement.facts),
   };

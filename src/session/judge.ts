@@ -4,7 +4,7 @@
  * at hand cannot tell.
  */
 
-import type { Reach, ResolvedReach } from '../catalog/reach-types.ts';
+import type { LocalRelation, Reach, ResolvedReach } from '../catalog/reach-types.ts';
 import { wireNameOf } from '../protocol/frontend-messages.ts';
 import { blockOrFlag, decide } from '../policy/decide.ts';
 import type { Verdict } from '../policy/types.ts';
@@ -44,9 +44,13 @@ export function judge(session: SessionState, statement: Statement, later: LaterI
 export interface LaterInBatch {
   readonly searchPathChanged: boolean;
   readonly definitionsChanged: boolean;
+  /** Statements and cursors that the text makes, by name. */
+  readonly names: ReadonlyMap<string, Statement>;
+  /** Tables that the text makes. */
+  readonly local: readonly LocalRelation[];
 }
 
-const NOT_LATER: LaterInBatch = { searchPathChanged: false, definitionsChanged: false };
+export const NOT_LATER: LaterInBatch = { searchPathChanged: false, definitionsChanged: false, names: new Map(), local: [] };
 
 async function refreshThenJudge(session: SessionState, statement: Statement, later: LaterInBatch): Promise<Judgement> {
   try {
@@ -90,7 +94,7 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
   const { facts } = statement;
   if (!session.readable) return { reach: opaqueReach(gate.classNames, 'the session reads SQL text differently than PostgreSQL does by default', true), missed: false, onlyMisses: false };
   const path = later.searchPathChanged ? undefined : session.currentSearchPath;
-  const own: ResolvedReach = gate.reach(session.identity.database, facts, path, session.localRelations);
+  const own: ResolvedReach = gate.reach(session.identity.database, facts, path, later.local.length === 0 ? session.localRelations : [...session.localRelations, ...later.local]);
   let reach: Reach = own;
   if ((session.definitionsChanged || later.definitionsChanged) && namesUserObjects(facts)) {
     // What a name means now is known to this session's transaction alone.
@@ -114,7 +118,7 @@ function namedReach(session: SessionState, facts: StatementFacts, view: NameView
   const { named } = facts;
   if (named === undefined || (named.kind !== 'execute' && named.kind !== 'fetch')) return undefined;
   const name = wireNameOf(named.name);
-  const target = named.kind === 'execute' ? lookUpStatement(session, name, view) : lookUpPortal(session, name, view)?.statement;
+  const target = later.names.get(name) ?? (named.kind === 'execute' ? lookUpStatement(session, name, view) : lookUpPortal(session, name, view)?.statement);
   if (target === undefined || session.tainted || depth >= MAX_NAMED_DEPTH) {
     // Made by code that Rowgate did not see, or not there at all (then the server says so, for one unit).
     return { reach: opaqueReach(session.gate.classNames, `${named.kind === 'execute' ? 'prepared statement' : 'cursor'} "${named.name}" is not known to Rowgate`, false), missed: false, onlyMisses: false };

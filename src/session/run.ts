@@ -198,11 +198,12 @@ export class Run {
     const quota = quotaOf(this.principal, refused.className, refused.ruleId);
     // A plan only names rules of this principal; a fault here must close the gate, not open it.
     if (quota === undefined) return this.#session.gate.outage('store', this.principal);
-    const cls = this.#reach.classes.find((each) => each.className === refused.className);
+    const at = this.#reach.classes.findIndex((each) => each.className === refused.className);
     return quotaRefusal({
       quota,
       used: refused.used,
-      unitsPerRow: cls?.width,
+      // What the row that was tried costs; before the first one, what the least would.
+      unitsPerRow: refused.dimension === 'bytes' ? undefined : Math.max(this.#reach.classes[at]?.width ?? 1, this.#costs[at] ?? 1),
       deliveredRows: this.rows,
       nextFreeInMs: refused.nextFreeInMs,
       nowMs: Date.now(),

@@ -8,8 +8,8 @@ const PUBLIC = ['public'];
 describe('a name', () => {
   const named = (schema: string | undefined, name: string, searchPath: readonly string[] | undefined) => reach(makeFacts({ relations: [reads(schema, name)] }), { index: makeIndex(), searchPath });
 
-  it('stops at the first schema of the path that everybody may use', () => {
-    expect(named(undefined, 'products', ['public', 'closed']).relations).toEqual(['public.products']);
+  it('means what any schema of the path holds, since what stands in front may go', () => {
+    expect(named(undefined, 'products', ['public', 'closed']).relations).toEqual(['closed.products', 'public.products']);
   });
 
   it('goes on behind a schema that the user may have no right to use', () => {
