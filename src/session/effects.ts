@@ -12,7 +12,7 @@ import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 
 /** Kinds of definition that give no existing name another meaning: what is new is not in the catalog snapshot, hence charged as unknown. */
-const HARMLESS_DEFINITIONS: ReadonlySet<string> = new Set(['CreateStmt', 'CreateTableAsStmt', 'IndexStmt', 'CommentStmt', 'CreateSeqStmt']);
+const HARMLESS_DEFINITIONS: ReadonlySet<string> = new Set(['CreateStmt', 'CreateTableAsStmt', 'IndexStmt', 'CommentStmt', 'CreateSeqStmt', 'DiscardStmt']);
 
 export function changesSearchPath(facts: StatementFacts): boolean {
   return (

@@ -35,8 +35,6 @@ describe('errors that quote values', () => {
     ['set_config', (s: string) => `set_config('application_name', ${s}, false)`],
     ['set_config with the value as the name', (s: string) => `set_config(${s}, 'x', false)`],
     ['to_tsquery', (s: string) => `to_tsquery('simple', ${s})`],
-    ['ts_parse', (s: string) => `(SELECT count(*) FROM ts_parse(${s}, 'x'))`],
-    ['ts_token_type', (s: string) => `(SELECT count(*) FROM ts_token_type(${s}))`],
     ['pg_relation_size by an implicit cast', (s: string) => `pg_relation_size(${s})`],
     ['nextval by an implicit cast', (s: string) => `nextval(${s})`],
     ['pg_input_is_valid', (s: string) => `pg_input_is_valid('x', ${s})`],
@@ -66,12 +64,23 @@ describe('errors that quote values', () => {
     for (let from = 0; from < 450; from += 3) await client.query(`SELECT (translate(${SOME(from, 3)}, '- ', '__') || '=r/postgres')::aclitem`);
     attacker.decoded = client.received().toString('latin1').replaceAll(/cnry_(\d{6})_([0-9a-f]{8})/g, 'cnry-$1-$2 ');
   });
-  for (const call of ['pg_database_size', 'pg_tablespace_size']) {
-    attack(bed, `error of ${call}, three tokens at a time`, async ({ connect }) => {
+  const cut = [
+    ['pg_database_size', (s: string) => `pg_database_size(${s}::name)`],
+    ['pg_tablespace_size', (s: string) => `pg_tablespace_size(${s}::name)`],
+    ['to_ascii', (s: string) => `to_ascii('x', ${s}::name)`],
+    ['pg_extension_update_paths', (s: string) => `(SELECT count(*) FROM pg_extension_update_paths(${s}::name))`],
+    ['ts_parse', (s: string) => `(SELECT count(*) FROM ts_parse('"' || ${s} || '"', 'x'))`],
+    ['ts_token_type', (s: string) => `(SELECT count(*) FROM ts_token_type('"' || ${s} || '"'))`],
+    ['regclass as a function', (s: string) => `regclass('"' || ${s} || '"')`],
+  ] as const;
+  for (const [name, call] of cut) {
+    attack(bed, `error of ${name}, three tokens at a time`, async ({ connect }) => {
       const client = await connect();
-      for (let from = 0; from < 450; from += 3) await client.query(`SELECT ${call}(replace(${SOME(from, 3)}, ' ', '')::name)`);
+      for (let from = 0; from < 450; from += 3) await client.query(`SELECT ${call(`replace(${SOME(from, 3)}, ' ', '')`)}`);
     });
   }
+  attack(bed, 'cast to tsvector, whole value', sweep(150, (from) => `SELECT (${SOME(from, 150)} || ':abc')::tsvector`));
+  attack(bed, 'cast to tsquery, whole value', sweep(150, (from) => `SELECT ${SOME(from, 150)}::tsquery`));
   attack(bed, 'unique violation with the value in DETAIL', sweep(100, (from) => `WITH s AS (SELECT ${SOME(from, 100)} s) INSERT INTO unique_notes SELECT s FROM s, generate_series(1, 2)`), 'agent');
   attack(bed, 'unique violation with the value in DETAIL', sweep(100, (from) => `WITH s AS (SELECT ${SOME(from, 100)} s) INSERT INTO unique_notes SELECT s FROM s, generate_series(1, 2)`), 'lax');
   attack(bed, 'error of a cast in the WHERE of an extended query', async ({ connect }) => {
