@@ -107,6 +107,6 @@ export function table({ machine, settings, summary, memory }) {
     const kibibytes = (/** @type {number} */ bytes) => (bytes / 1024).toFixed(1);
     rows.push([`${memory.sessions} idle sessions`, 'KiB a session', '-', kibibytes(memory.pgbouncer), kibibytes(memory.rowgate), (memory.rowgate / memory.pgbouncer).toFixed(1), '-']);
   }
-  const facts = (/** @type {Record<string, unknown>} */ record) => Object.entries(record).map(([name, value]) => `${name} ${value}`).join(', ');
+  const facts = (/** @type {Record<string, unknown>} */ record) => Object.entries(record).map(([name, value]) => `${name} ${String(value)}`).join(', ');
   return `${facts(machine)}\n${facts(settings)}\nMedian (least to most) of the rounds; ratios are taken round by round.\n\n${markdown(rows)}\n`;
 }

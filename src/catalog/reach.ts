@@ -3,7 +3,8 @@ import { willBeMember } from './class-members.ts';
 import { saturate, type Tally } from './effects.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { ClassReach, DenyCategory, LocalRelation, ResolvedReach, SearchPath } from './reach-types.ts';
-import { namesOf, tallyStatement, type ResolvedUse } from './statement-tally.ts';
+import type { ResolvedUse } from './resolved-use.ts';
+import { namesOf, tallyStatement } from './statement-tally.ts';
 
 export interface ReachContext {
   readonly index: ReachIndex;

@@ -1,22 +1,16 @@
 import type { FunctionUse, RelationUse, StatementFacts } from '../sql/facts.ts';
-import { FIRST_USER_OID, type RelationRow } from './catalog-rows.ts';
-import { type Effects, NO_EFFECTS, saturate, Tally } from './effects.ts';
+import { FIRST_USER_OID } from './catalog-rows.ts';
+import { NO_EFFECTS, saturate, Tally } from './effects.ts';
 import { resolveFunctions, resolveOperators, resolveRelations, resolveTypes } from './names.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { LocalRelation, SearchPath } from './reach-types.ts';
+import { localEffects, type ResolvedUse } from './resolved-use.ts';
 import { qualifiedName } from './snapshot.ts';
 import { addReadWidths } from './width.ts';
 
 export interface Scope {
   readonly searchPath: SearchPath;
   readonly local: readonly LocalRelation[] | undefined;
-}
-
-/** A relation use and all that its name can mean. */
-export interface ResolvedUse {
-  readonly use: RelationUse;
-  readonly relations: readonly RelationRow[];
-  readonly local: readonly LocalRelation[];
 }
 
 export interface StatementTally {
@@ -78,12 +72,6 @@ function addUse(tally: Tally, { use, relations, local }: ResolvedUse, facts: Sta
     if (use.mode === 'write') tally.touch(index.writeEffects(relation.oid), use.times);
   }
   for (const made of local) tally.touch(localEffects(made), use.times);
-}
-
-/** What was copied into a relation of one's own stays what it was; how it was packed is not known any more. */
-export function localEffects(made: LocalRelation): Effects {
-  const effect = { width: 1, calls: 0, packs: true, aggregated: true, relations: new Set([made.name]) };
-  return { ...NO_EFFECTS, classes: new Map(made.classes.map((name) => [name, effect])) };
 }
 
 /** With OVER these put a value of another row beside the row's own; the others only rank or sum up. */

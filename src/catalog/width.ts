@@ -1,7 +1,7 @@
 import type { KeyLink } from '../sql/facts.ts';
 import { saturate, type Tally } from './effects.ts';
 import type { ReachIndex } from './reach-index.ts';
-import { localEffects, type ResolvedUse } from './statement-tally.ts';
+import { localEffects, type ResolvedUse } from './resolved-use.ts';
 
 /** Tables, partitions and foreign tables give one subject a row; a view's row may stand for several. */
 const LINKABLE_KINDS = new Set(['r', 'p', 'f']);

@@ -1,7 +1,7 @@
 /** What the admin server shows of a running Rowgate. */
 
 import type { SessionView, UsageView } from '../admin/providers.ts';
-import { countersFor } from '../policy/counters.ts';
+import { countersFor } from '../quota/counters.ts';
 import type { ServiceGate } from '../session/service-gate.ts';
 import type { SessionState } from '../session/session-state.ts';
 

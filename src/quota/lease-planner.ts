@@ -1,52 +1,52 @@
+/** From a principal's quotas on the classes that a statement reaches to the plan of its lease. Pure. */
+
 import type { ClassReach } from '../catalog/reach-types.ts';
-import type { CompiledQuota, QuotaDimension } from '../policy/types.ts';
-import type { FlagLimit, LeaseCounter, LeaseCredit, LeasePlan, PoolPlan } from './lease-plan.ts';
+import type { CompiledQuota, PrincipalPolicy } from '../policy/types.ts';
+import { countersFor, type DimensionCounters } from './counters.ts';
+import type { LeaseCounter, LeaseCredit, LeasePlan, PoolPlan } from './lease-plan.ts';
 
-/** The counter of one window length: everyone who shares it shares its key. Names come last and escaped, so that no login can spell another's key. */
-export function counterKey(quota: Pick<CompiledQuota, 'className' | 'dimension' | 'window' | 'scope' | 'role'>, principal: string): string {
-  const owner = quota.scope === 'role' ? `r:${encodeURIComponent(quota.role)}` : `p:${encodeURIComponent(principal)}`;
-  return `${encodeURIComponent(quota.className)}:${quota.dimension}:${quota.window}:${owner}`;
-}
-
-/** What a statement must lease, from the quotas of its principal and the classes that it reaches. `subjects` quotas are not leased by the row. */
 export function planLease(
-  principal: string,
-  quotas: ReadonlyMap<string, readonly CompiledQuota[]>,
+  principal: Pick<PrincipalPolicy, 'principal' | 'quotas'>,
   reach: readonly Pick<ClassReach, 'className' | 'width'>[],
   rowBound: number | undefined,
   credits: readonly LeaseCredit[] = [],
 ): LeasePlan {
-  const classes = reach.map(({ className, width }) => {
-    const own = quotas.get(className) ?? [];
-    const prepaid = credits.find((credit) => credit.className === className);
-    return { className, width, rows: planPool(principal, own, 'rows'), bytes: planPool(principal, own, 'bytes'), prepaid };
-  });
-  return { classes, rowBound };
+  return {
+    rowBound,
+    classes: reach.map(({ className, width }) => {
+      const counters = countersFor(principal, className);
+      return {
+        className,
+        width,
+        // Until subject keys are read from rows, each row counts as people not seen before: as many as it can describe.
+        rows: poolPlan([counters.rows, counters.subjects], counters.statement.filter((quota) => quota.dimension !== 'bytes')),
+        bytes: poolPlan([counters.bytes], counters.statement.filter((quota) => quota.dimension === 'bytes')),
+        prepaid: credits.find((credit) => credit.className === className),
+      };
+    }),
+  };
 }
 
-function planPool(principal: string, quotas: readonly CompiledQuota[], dimension: QuotaDimension): PoolPlan {
-  const byKey = new Map<string, { windowMs: number; limit: number | null; ruleId: string; flags: FlagLimit[] }>();
-  const statement: PoolPlan['statement'][number][] = [];
-  for (const quota of quotas) {
-    if (quota.dimension !== dimension) continue;
-    const { ruleId, limit, action } = quota;
-    if (quota.window === 'statement') {
-      statement.push({ ruleId, limit, enforced: action !== 'flag' });
-      continue;
-    }
-    const key = counterKey(quota, principal);
-    const entry = byKey.get(key) ?? { windowMs: quota.window, limit: null, ruleId, flags: [] };
-    byKey.set(key, entry);
-    // Rules on the same units share a counter: the tightest of those that block is its limit, the others can never bite before it.
-    if (action === 'flag') {
-      entry.flags.push({ ruleId, limit });
-    } else if (entry.limit === null || limit < entry.limit) {
-      entry.limit = limit;
-      entry.ruleId = ruleId;
-    }
-  }
-  const counters = [...byKey].map(
-    ([key, { windowMs, limit, ruleId, flags }]): LeaseCounter => ({ counter: { key, windowMs, limit }, ruleId, flags }),
-  );
-  return { counters, statement };
+/** The quota that a rule id names. */
+export function quotaOf(principal: PrincipalPolicy, className: string, ruleId: string): CompiledQuota | undefined {
+  return principal.quotas.get(className)?.find((quota) => quota.ruleId === ruleId);
+}
+
+function poolPlan(dimensions: readonly DimensionCounters[], statement: readonly CompiledQuota[]): PoolPlan {
+  return {
+    counters: dimensions.flatMap(leaseCounters),
+    statement: statement.map((quota) => ({ ruleId: quota.ruleId, limit: quota.limit, enforced: quota.action !== 'flag' })),
+  };
+}
+
+function leaseCounters({ counters, bindings }: DimensionCounters): readonly LeaseCounter[] {
+  return counters.map((counter, index) => {
+    const quotas = bindings.filter((binding) => binding.counter === index).map((binding) => binding.quota);
+    const enforced = quotas.find((quota) => quota.action !== 'flag' && quota.limit === counter.limit);
+    return {
+      counter,
+      ruleId: enforced?.ruleId ?? '',
+      flags: quotas.filter((quota) => quota.action === 'flag').map((quota) => ({ ruleId: quota.ruleId, limit: quota.limit })),
+    };
+  });
 }

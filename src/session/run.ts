@@ -11,7 +11,7 @@ import { rowCost } from '../policy/row-cost.ts';
 import type { CompiledClass, PrincipalPolicy, Refusal, Verdict } from '../policy/types.ts';
 import type { FlagCrossing, LeaseCredit, LeaseRefusal } from '../quota/lease-plan.ts';
 import { Leasing, type LeaseOutcome } from '../quota/leasing.ts';
-import { leasePlan, quotaOf } from './lease-plans.ts';
+import { planLease, quotaOf } from '../quota/lease-planner.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 
@@ -164,7 +164,7 @@ export class Run {
     const { gate } = this.#session;
     this.#classes = this.#reach.classes.map((cls) => this.principal.classes.get(cls.className) as CompiledClass);
     this.#costs = new Float64Array(this.#reach.classes.length);
-    const plan = leasePlan(this.#reach, this.principal, prepaid, rowBound);
+    const plan = planLease(this.principal, this.#reach.classes, rowBound, prepaid);
     gate.noteCounters(plan, this.principal.principal);
     this.#leasing = new Leasing(gate.store, plan, {
       nowMs: () => performance.now(),

@@ -1,7 +1,7 @@
 /** Copies of the class under other names, and definitions that change while statements are on their way. */
 
 import { describe } from 'vitest';
-import { attack, statements, useTestBed, type Attacker, type Role } from '../support/attack.ts';
+import { attack, statements, useTestBed, type Attacker, type Role, type Technique } from '../support/attack.ts';
 import { wire, type WireClient } from '../support/wire-client.ts';
 
 const bed = useTestBed({
@@ -128,5 +128,29 @@ describe('definitions that change while a statement waits', () => {
     await client.query(READ);
     await client.query('ROLLBACK');
     await client.ask([wire.run(`DROP SCHEMA ${own} CASCADE`), wire.run(READ), wire.sync]);
+  });
+});
+
+describe('relations and cursors made earlier in the same text', () => {
+  const AGG = `SELECT string_agg(email, ' ') FROM`;
+  const prepared = (sql: (own: string) => string): Technique => async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(`CREATE SCHEMA ${attacker.own}; GRANT USAGE ON SCHEMA ${attacker.own} TO public`);
+    await client.query(`SET search_path = ${attacker.own}, crm`);
+    await client.query('SELECT 1');
+    await client.query(sql(attacker.own));
+  };
+  attack(bed, 'made, and taken back by ROLLBACK TO, in one Query', prepared((own) => `BEGIN; SAVEPOINT s; CREATE TABLE ${own}.active (email text); ROLLBACK TO s; ${AGG} active; COMMIT`));
+  attack(bed, 'made IF NOT EXISTS over what is there', prepared(() => `CREATE TABLE IF NOT EXISTS crm.customers (email text); ${AGG} crm.customers`), 'agent', 0);
+  attack(bed, 'made IF NOT EXISTS AS over what is there', prepared(() => `BEGIN; CREATE TABLE IF NOT EXISTS crm.active AS SELECT 'x' AS email; ${AGG} crm.active; COMMIT`));
+  attack(bed, 'made temporary and dropped again in one Query', prepared(() => `BEGIN; CREATE TEMP TABLE active (email text); DROP TABLE pg_temp.active; ${AGG} active; COMMIT`));
+  attack(bed, 'made temporary ON COMMIT DROP, COMMIT in the same Query', prepared(() => `BEGIN; CREATE TEMP TABLE active (email text) ON COMMIT DROP; COMMIT; ${AGG} active`));
+  attack(bed, 'made in front, renamed away in the same Query', prepared((own) => `BEGIN; CREATE TABLE ${own}.active (email text); ALTER TABLE ${own}.active RENAME TO other; ${AGG} active; COMMIT`));
+  attack(bed, 'made as a child of nothing, then ROLLBACK and the name in one Query', prepared((own) => `BEGIN; CREATE TABLE ${own}.active (email text); ROLLBACK; ${AGG} active`));
+  attack(bed, 'a cursor of that name, made anew under a savepoint that is rolled back', prepared(() => `BEGIN; DECLARE c CURSOR FOR ${AGG} active; SAVEPOINT s; CLOSE c; DECLARE c CURSOR FOR SELECT 1; ROLLBACK TO s; FETCH ALL c; COMMIT`), 'agent', 0);
+  attack(bed, 'a held cursor under a savepoint that is rolled back to an older one', prepared(() => `BEGIN; DECLARE d CURSOR WITH HOLD FOR ${AGG} active; COMMIT; BEGIN; SAVEPOINT s; DECLARE e CURSOR FOR SELECT 1; ROLLBACK TO s; FETCH ALL d; COMMIT`));
+  attack(bed, 'PREPARE of one name twice, the second fails, in pipelines', async ({ connect }) => {
+    const client = await connect();
+    await client.ask([wire.query(`PREPARE q AS ${AGG} crm.active`), wire.query('PREPARE q AS SELECT 1'), wire.query('EXECUTE q'), wire.query('EXECUTE q')], 4);
   });
 });

@@ -118,13 +118,19 @@ describe('state after a refusal', () => {
   });
 
   test('200 times: the cancel of a cut never hits the next statement', async () => {
-    const client = await open();
-    await client.query(`${ALL} LIMIT 190`);
     const wrong: string[] = [];
     for (let i = 0; i < 200; i++) {
-      const answer = await client.ask([wire.query('SELECT c.*, repeat(email, 5) FROM crm.customers c'), wire.query('SELECT 7'), wire.run('SELECT count(*) FROM generate_series(1, 2000)'), wire.sync], 3);
+      // A login of its own each time: only a cut in the middle of a result sends a cancel, a spent quota refuses beforehand.
+      const client = await open(`agent_${100 + i}`);
+      const pipelined = i % 2 === 0;
+      const parts = [wire.query('SELECT email, repeat(email, 100) FROM crm.customers'), wire.query('SELECT 7'), Buffer.concat([wire.run('SELECT count(*) FROM generate_series(1, 2000)'), wire.sync])];
+      let answer: readonly WireMessage[] = [];
+      if (pipelined) answer = await client.ask(parts, 3);
+      else for (const part of parts) answer = [...answer, ...(await client.ask([part]))];
       const errors = errorsOf(answer);
-      if (errors.length !== 1 || errors[0] !== '53400' || !types(answer).endsWith('TDCZ12DCZ')) wrong.push(`${i}: ${errors.join()} ${types(answer).slice(-20)}`);
+      const rows = rowsOf(answer).length;
+      if (errors.join() !== '53400' || rows < 50 || !types(answer).endsWith('TDCZ12DCZ')) wrong.push(`${i}: ${errors.join()} ${rows} ${types(answer).slice(-20)}`);
+      client.destroy();
     }
     expect(wrong).toEqual([]);
   });
@@ -218,7 +224,7 @@ describe('broken messages', () => {
   test('broken client messages end at most their own session', async () => {
     const witness = await open();
     for (let seed = 1; seed <= 120; seed++) {
-      const client = await open(`agent_${100 + (seed % 40)}`);
+      const client = await open(`agent_${20 + (seed % 40)}`);
       const type = FRONT[seed % FRONT.length] as string;
       const body = junk(seed, seed % 60);
       const broken = message(type, body);

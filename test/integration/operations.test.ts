@@ -106,7 +106,7 @@ describe('flag and monitor', () => {
     const rowgate = await start({ extra: 'mode: monitor' });
     expect(await rowsOf(rowgate, 'SELECT * FROM crm.customers')).toBe(1000);
     expect(await rowsOf(rowgate, 'SELECT * FROM crm.customers LIMIT 1', 'temp')).toBe(1);
-    await expect.poll(() => rowgate.audit().filter((record) => record['event'] === 'flag').map((record) => record['rule_id']).sort()).toEqual(['support/customers/rows/1h', 'unlisted/block']);
+    await expect.poll(() => rowgate.audit().filter((record) => record['event'] === 'flag').map((record) => String(record['rule_id'])).toSorted()).toEqual(['support/customers/rows/1h', 'unlisted/block']);
   });
 });
 

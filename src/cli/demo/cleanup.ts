@@ -1,6 +1,7 @@
 /** What was started is stopped in reverse, once, however the demo ends: story told, step failed, or a signal at any moment. */
 
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+const PARENT_CHECK_MS = 250;
 type EndSignal = keyof typeof EXIT_CODES;
 
 export class Cleanup {
@@ -19,11 +20,12 @@ export class Cleanup {
 
   onSignals(): void {
     for (const signal of Object.keys(EXIT_CODES) as EndSignal[]) {
-      process.on(signal, () => {
-        const code = this.#waiting ? 0 : EXIT_CODES[signal];
-        void this.run().finally(() => process.exit(code));
-      });
+      process.on(signal, () => this.#end(EXIT_CODES[signal]));
     }
+    // `npm run` that gets SIGTERM passes it to the shell between it and this process, and the shell ends without a word.
+    if (process.env['npm_lifecycle_event'] === undefined) return;
+    const parent = process.ppid;
+    setInterval(() => process.ppid !== parent && this.#end(EXIT_CODES.SIGTERM), PARENT_CHECK_MS).unref();
   }
 
   /** Never comes back: a signal ends the process. */
@@ -32,6 +34,11 @@ export class Cleanup {
     // A promise alone does not keep the process alive; without Rowgate's and the server's pipes, nothing would.
     setInterval(() => undefined, 60_000);
     return new Promise<never>(() => undefined);
+  }
+
+  #end(code: number): void {
+    const exitCode = this.#waiting ? 0 : code;
+    void this.run().finally(() => process.exit(exitCode));
   }
 
   run(): Promise<void> {

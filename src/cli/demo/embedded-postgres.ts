@@ -19,6 +19,8 @@ export interface EmbeddedPostgresOptions {
   readonly password: string;
   /** Settings by name, as in postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** More arguments of the server's command line. */
+  readonly flags?: readonly string[];
 }
 
 interface Owner {
@@ -41,6 +43,8 @@ export class EmbeddedPostgres {
   #child: ChildProcess | undefined;
   #log = '';
   #stopped = false;
+  /** Nobody called `stop`: at once, as there is no waiting in this event. */
+  readonly #lastResort = (): void => void this.#child?.kill('SIGQUIT');
 
   constructor(options: EmbeddedPostgresOptions) {
     this.#options = options;
@@ -48,7 +52,8 @@ export class EmbeddedPostgres {
   }
 
   async start(): Promise<void> {
-    const { directory, port, superuser, password, settings = {} } = this.#options;
+    process.once('exit', this.#lastResort);
+    const { directory, port, superuser, password, settings = {}, flags = [] } = this.#options;
     const owner = serverOwner();
     const binaries = reachableBinaries(locateBinaries(), directory, owner);
     mkdirSync(this.#dataDirectory, { mode: 0o700 });
@@ -60,7 +65,7 @@ export class EmbeddedPostgres {
     const all = { listen_addresses: '127.0.0.1', unix_socket_directories: '', fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', ...settings };
     const server = this.#spawn(
       join(binaries, 'postgres'),
-      ['-D', this.#dataDirectory, '-p', String(port), ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+      ['-D', this.#dataDirectory, '-p', String(port), ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]), ...flags],
       owner,
     );
     await new Promise<void>((resolve, reject) => {
@@ -75,6 +80,7 @@ export class EmbeddedPostgres {
   /** Fast shutdown: sessions are ended. Harmless if nothing runs. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    process.off('exit', this.#lastResort);
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exited = exitOf(child);

@@ -14,10 +14,10 @@ function quota(limit: number, more: Partial<CompiledQuota> = {}): CompiledQuota 
   return { ruleId: `${quotaOf.role}/${quotaOf.className}/${quotaOf.dimension}/${quotaOf.window}/${limit}`, ...quotaOf };
 }
 
-function planFor(quotas: CompiledQuota[], options: { rowBound?: number; credits?: Parameters<typeof planLease>[4] } = {}): LeasePlan {
+function planFor(quotas: CompiledQuota[], options: { rowBound?: number; credits?: Parameters<typeof planLease>[3] } = {}): LeasePlan {
   const classNames = [...new Set(quotas.map(({ className }) => className))];
   const byClass = new Map(classNames.map((name) => [name, quotas.filter(({ className }) => className === name)]));
-  return planLease('agent', byClass, classNames.map((className) => ({ className, width: 1 })), options.rowBound, options.credits);
+  return planLease({ principal: 'agent', quotas: byClass }, classNames.map((className) => ({ className, width: 1 })), options.rowBound, options.credits);
 }
 
 function fixture(): { store: MemoryStore; clock: { nowMs: number }; leasing: (plan: LeasePlan, store?: CounterStore) => Leasing; used: (plan: LeasePlan) => Promise<number[]> } {
@@ -246,13 +246,15 @@ describe('the plan of a lease', () => {
   it('puts all rules on the same units on one counter: the tightest block is its limit, flags ride along', () => {
     const plan = planFor([quota(200), quota(150, { role: 'sales' }), quota(100, { action: 'flag' }), quota(900, { scope: 'role' }), quota(10, { dimension: 'subjects' })]);
     expect(plan.classes[0]?.rows.counters).toMatchObject([
-      { counter: { key: 'customers:rows:3600000:p:agent', limit: 150 }, ruleId: 'sales/customers/rows/3600000/150', flags: [{ limit: 100 }] },
-      { counter: { key: 'customers:rows:3600000:r:support', limit: 900 }, flags: [] },
+      { counter: { limit: 150 }, ruleId: 'sales/customers/rows/3600000/150', flags: [{ limit: 100 }] },
+      { counter: { limit: 900 }, flags: [] },
+      // Until people are told apart, each row counts as new ones.
+      { counter: { limit: 10 }, flags: [] },
     ]);
   });
 
   it('keeps logins apart that try to spell another key', () => {
-    const keys = ['a:b', 'a%3Ab', 'r:support'].map((principal) => planLease(principal, new Map([['c', [quota(1)]]]), [{ className: 'c', width: 1 }], undefined).classes[0]?.rows.counters[0]?.counter.key);
+    const keys = ['a:b', 'a%3Ab', 'r:support'].map((principal) => planLease({ principal, quotas: new Map([['c', [quota(1)]]]) }, [{ className: 'c', width: 1 }], undefined).classes[0]?.rows.counters[0]?.counter.key);
     expect(new Set(keys).size).toBe(3);
   });
 });

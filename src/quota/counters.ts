@@ -1,5 +1,5 @@
-import type { Counter } from '../quota/store.ts';
-import type { CompiledQuota, PrincipalPolicy, QuotaDimension } from './types.ts';
+import type { Counter } from './store.ts';
+import type { CompiledQuota, PrincipalPolicy, QuotaDimension } from '../policy/types.ts';
 
 /** From the quotas of a principal on a class to what the counter store counts. */
 
@@ -24,7 +24,7 @@ export interface ClassCounters {
   readonly statement: readonly CompiledQuota[];
 }
 
-export function countersFor(principal: PrincipalPolicy, className: string): ClassCounters {
+export function countersFor(principal: Pick<PrincipalPolicy, 'principal' | 'quotas'>, className: string): ClassCounters {
   const quotas = principal.quotas.get(className) ?? [];
   const over = (dimension: QuotaDimension): DimensionCounters =>
     bind(quotas.filter((quota) => quota.dimension === dimension), principal.principal);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { countersFor } from '../../../src/policy/counters.ts';
+import { countersFor } from '../../../src/quota/counters.ts';
 import { policyFor } from '../../../src/policy/principal.ts';
-import { VALID, policyOf, principalOf } from './fixtures.ts';
+import { VALID, policyOf, principalOf } from '../policy/fixtures.ts';
 
 describe('counters', () => {
   it('have keys that name class, dimension, window and owner', () => {
