@@ -5,6 +5,8 @@ import { useTestBed } from '../support/attack.ts';
 import { WireClient, errorsOf, rowsOf, wire, type WireMessage } from '../support/wire-client.ts';
 
 const bed = useTestBed({
+  // What a trigger's function does is not analysed: ops vouch for it.
+  extra: 'trusted_functions: [public.touch]',
   sql: `
     CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.body := trim(NEW.body); RETURN NEW; END $$;
     CREATE TABLE public.tickets (id serial PRIMARY KEY, customer_id int, body text);

@@ -74,9 +74,10 @@ async function makeBase(postgres: TestPostgres): Promise<void> {
 export interface BedOptions {
   /** More SQL for the base, run by the superuser. */
   readonly sql?: string;
-  /** More YAML of the class. */
-  readonly errors?: string;
-  readonly refresh?: string;
+  /** `packed_unit_bytes` of the class; the default if left out. */
+  readonly packedUnitBytes?: number;
+  /** More top-level YAML. */
+  readonly extra?: string;
 }
 
 /** Starts the servers of a test file. Call at its top. */
@@ -90,6 +91,8 @@ export function useTestBed(options: BedOptions = {}): () => TestBed {
     const { rows } = await admin.query<{ id: number; email: string }>('SELECT id, email FROM crm.customers');
     const rowgate = await startRowgate({
       postgresPort: postgres.port,
+      ...(options.packedUnitBytes === undefined ? {} : { packedUnitBytes: options.packedUnitBytes }),
+      ...(options.extra === undefined ? {} : { extra: options.extra }),
       quotas: `[{ class: customers, window: 1h, rows: ${QUOTA}, action: block }]
   lax:
     members: ["lax_*"]

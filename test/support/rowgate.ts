@@ -18,6 +18,7 @@ export interface RowgateOptions {
   /** More top-level YAML. */
   readonly extra?: string;
   readonly audit?: string;
+  readonly packedUnitBytes?: number;
 }
 
 export interface TestRowgate {
@@ -43,6 +44,7 @@ audit: ${options.audit ?? `{ file: ${join(options.directory, 'audit.ndjson')} }`
 admin: { host: 127.0.0.1, port: ${options.adminPort}, token: test-token }
 classes:
   customers:
+    packed_unit_bytes: ${options.packedUnitBytes ?? 32}
     relations:
       crm.customers: { subject: id }
       crm.invoices: { subject: customer_id }

@@ -64,7 +64,8 @@ async function runDemo(cleanup: Cleanup, exitAfterStory: boolean): Promise<numbe
   const rowgate = new RowgateProcess();
   cleanup.add(() => rowgate.stop());
   await rowgate.start(configPath, join(rowgateDirectory, 'rowgate.log'));
-  terminal.say(`Rowgate is up on port ${ports.rowgate}, by ${configPath}`);
+  terminal.say(`Rowgate is up on port ${ports.rowgate}, with this configuration:`);
+  terminal.command(configPath);
 
   const story = new Story({
     terminal,
@@ -109,13 +110,18 @@ async function startPostgres(cleanup: Cleanup, postgresDirectory: string, port: 
 }
 
 function invite(terminal: Terminal, ports: { readonly postgres: number; readonly rowgate: number; readonly admin: number }, configPath: string): void {
-  const line = (user: string, port: number): string => `psql "postgresql://${user}:${STAFF_PASSWORD}@127.0.0.1:${port}/postgres"`;
+  const psql = (user: string, port: number): void => terminal.command(`psql "postgresql://${user}:${STAFF_PASSWORD}@127.0.0.1:${port}/postgres"`);
   terminal.title('Your turn: everything stays up until Ctrl-C');
-  terminal.say(`through Rowgate, a colleague in support whose hour is fresh:\n  ${line('agent_2', ports.rowgate)}`);
-  terminal.say(`the one who is stopped, marketing, and the administrator:\n  ${line('agent', ports.rowgate)}\n  ${line('analyst', ports.rowgate)}\n  ${line('dba', ports.rowgate)}`);
-  terminal.say(`past Rowgate, as it was before:\n  ${line('agent', ports.postgres)}`);
-  terminal.say(`metrics:  curl http://127.0.0.1:${ports.admin}/metrics`);
-  terminal.say(`limits:   edit ${configPath}; they change while you are connected`);
+  terminal.say('Through Rowgate, a colleague in support whose hour is fresh:');
+  psql('agent_2', ports.rowgate);
+  terminal.say('The one who is stopped, marketing, and the administrator:');
+  for (const user of ['agent', 'analyst', 'dba']) psql(user, ports.rowgate);
+  terminal.say('Past Rowgate, as it was before:');
+  psql('agent', ports.postgres);
+  terminal.say('Metrics:');
+  terminal.command(`curl http://127.0.0.1:${ports.admin}/metrics`);
+  terminal.say('Limits; a change takes effect at once, also for who is connected:');
+  terminal.command(`$EDITOR ${configPath}`);
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

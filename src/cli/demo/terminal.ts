@@ -9,6 +9,8 @@ export interface Terminal {
   sql(who: string, text: string): void;
   table(columns: readonly string[], rows: readonly (readonly (string | null)[])[], total: number): void;
   refusal(refused: Refused): void;
+  /** To be copied: never broken. */
+  command(text: string): void;
   /** A line as it stands in a file or on a page. */
   raw(text: string): void;
   outcome(good: boolean, text: string): void;
@@ -71,6 +73,7 @@ export function createTerminal(screen: Screen = standardScreen()): Terminal {
       if (detail !== undefined) block(`DETAIL: ${detail}`, '     ', '   ');
       if (hint !== undefined) block(`HINT: ${hint}`, '     ', '   ');
     },
+    command: (text) => line(`     ${text}`),
     raw: (text) => block(text, '     ', '   ', dim),
     outcome: (good, text) => block(`${good ? '✓' : '✗'} ${text}`, '     ', '   ', good ? green : red),
   };
