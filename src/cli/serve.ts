@@ -30,9 +30,10 @@ export function serveCommand(): Command {
         return;
       }
       const { listen, admin } = read.config;
-      log.info({ host: listen.host, port: service.port, admin_host: admin.host, admin_port: service.adminPort, version: VERSION }, `rowgate ready on ${listen.host}:${service.port}`);
+      // Before it says that it is ready: whoever waits for that may send a signal at once.
       superviseReload(service, options.config, log);
       superviseStop(service, log);
+      log.info({ host: listen.host, port: service.port, admin_host: admin.host, admin_port: service.adminPort, version: VERSION }, `rowgate ready on ${listen.host}:${service.port}`);
     });
 }
 

@@ -72,8 +72,14 @@ export function readParameterStatus(buffer: Buffer, start: number, end: number):
   return { name: buffer.toString('utf8', nameStart, nameEnd), value: buffer.toString('utf8', nameEnd + 1, valueEnd) };
 }
 
+export interface Notification {
+  readonly processId: number;
+  readonly channel: string;
+  readonly payloadBytes: number;
+}
+
 /** NotificationResponse: Int32 process id, String channel, String payload. */
-export function readNotification(buffer: Buffer, start: number, end: number): { readonly processId: number; readonly channel: string; readonly payloadBytes: number } {
+export function readNotification(buffer: Buffer, start: number, end: number): Notification {
   const channelStart = start + HEADER_BYTES + 4;
   const channelEnd = buffer.indexOf(0, channelStart);
   if (channelEnd < 0 || channelEnd >= end) throw new ProtocolViolation('malformed NotificationResponse');

@@ -52,6 +52,11 @@ export class LeasePool {
     return units;
   }
 
+  /** The store has told how its counters stand. */
+  get answered(): boolean {
+    return this.#states.length > 0;
+  }
+
   /** What `spent` leaves under the tightest enforced statement limit. */
   statementRoom(spent: number): number {
     let room = Infinity;

@@ -83,6 +83,14 @@ export class Lease {
     return units;
   }
 
+  /** What is really used of each enforced limit, as far as this lease knows: units that are only held do not count. */
+  usage(): readonly { readonly ruleId: string; readonly used: number; readonly limit: number }[] {
+    this.#settle();
+    return this.pools.flatMap((pool) =>
+      pool.counters.flatMap(({ counter, ruleId }, i) => (counter.limit === null || !pool.answered ? [] : [{ ruleId, used: pool.reallyUsed(i, 0), limit: counter.limit }])),
+    );
+  }
+
   /** Before a statement runs: a row of one unit must be affordable in each class, else the statement does not start. */
   expectFirstRow(): void {
     this.#pending.fill(1);

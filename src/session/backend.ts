@@ -10,16 +10,18 @@ import { COLLECTED_MESSAGE_BYTES } from '../protocol/limits.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type MessageHandler, type MessageStream } from '../protocol/message-stream.ts';
 import { Backend, type BackendType } from '../protocol/message-types.ts';
 import type { Reach } from '../catalog/reach-types.ts';
-import type { Refusal, Verdict } from '../policy/types.ts';
-import { decide } from '../policy/decide.ts';
+import type { Refusal } from '../policy/types.ts';
 import { confirmed } from './effects.ts';
 import { REFUSED_TEXT } from './frontend.ts';
 import { costsUnits, judgeNow } from './judge.ts';
 import { lexerFault, lexerRefusal } from './lexer-settings.ts';
-import { NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
+import { NotificationMeter } from './notifications.ts';
+import { covers, NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
 import { mustRedact, redactedError, redactedNotice, showsNoValues } from './redaction.ts';
+import { namesConfirmed, namesSkipped } from './request-names.ts';
+import { errorFields, errorOf } from './refusal-message.ts';
 import { runOf, runsOf, type Request } from './request.ts';
-import { Run } from './run.ts';
+import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 
@@ -37,13 +39,13 @@ export class BackendReducer implements MessageHandler<BackendType> {
   #arrived: Run | undefined;
   /** The next CopyData is a line of column names. */
   #copyHeader = false;
-  /** The units of the notification that is being looked at. */
-  #notified: Run | undefined;
+  readonly #notifications: NotificationMeter;
   /** A CancelRequest is under way; nothing that it could hit may be sent before it has taken effect. */
   #cancelling: Promise<void> | undefined;
 
   constructor(session: SessionState) {
     this.#session = session;
+    this.#notifications = new NotificationMeter(session);
   }
 
   attach(stream: MessageStream<BackendType>): void {
@@ -113,7 +115,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
       case Backend.BindComplete:
       case Backend.CloseComplete:
       case Backend.NoData:
-        this.#confirmNames(entry.payload);
+        namesConfirmed(this.#session.names, entry.payload);
         this.#session.ledger.shift();
         return this.#passOn();
       default:
@@ -361,7 +363,7 @@ export class BackendReducer implements MessageHandler<BackendType> {
     session.copyIn = false;
     const answer = this.#answerError(entry, fields, buffer, start, end);
     for (const each of skipped) {
-      this.#forget(each.payload);
+      namesSkipped(session.names, each.payload);
       if (each !== entry && each.payload.kind === 'internal') each.payload.reply.onSkipped?.();
       for (const run of runsOf(each.payload)) {
         this.#finish(run, sqlstate);
@@ -438,28 +440,6 @@ export class BackendReducer implements MessageHandler<BackendType> {
     }
   }
 
-  // --- names and COPY -------------------------------------------------------------------------------------------------
-
-  #confirmNames(payload: Request): void {
-    const { names } = this.#session;
-    if (payload.kind === 'parse') names.statementAnswered(payload.name, payload.statement, true);
-    else if (payload.kind === 'bind') {
-      const statement = names.statement(payload.statementName);
-      names.portalAnswered(payload.name, payload.portal, true);
-      if (statement !== payload.portal.statement) names.setPortal(payload.name, { ...payload.portal, statement });
-    } else if (payload.kind === 'close') {
-      if (payload.target === 'statement') names.dropStatement(payload.name);
-      else names.dropPortal(payload.name);
-    }
-  }
-
-  /** The server skipped it. */
-  #forget(payload: Request): void {
-    const { names } = this.#session;
-    if (payload.kind === 'parse') names.statementAnswered(payload.name, payload.statement, false);
-    else if (payload.kind === 'bind') names.portalAnswered(payload.name, payload.portal, false);
-  }
-
   #copyInBegins(): AtMessage {
     const session = this.#session;
     if (session.copyInRun === undefined && session.ledger.length > 1) throw new ProtocolViolation('COPY FROM STDIN that was not foreseen');
@@ -502,33 +482,18 @@ export class BackendReducer implements MessageHandler<BackendType> {
     return AtMessage.Drop;
   }
 
-  /** A payload may be anybody's data, sent by a trigger: to a login with quotas it costs what it could carry, and goes without it when nothing is left. */
   #notification(buffer: Buffer, start: number, end: number): AtMessage {
-    const session = this.#session;
-    const { principal } = session;
-    const { processId, channel, payloadBytes } = messages.readNotification(buffer, start, end);
-    if (!principal.metered || payloadBytes === 0 || principal.classes.size === 0) return AtMessage.Forward;
-    let run = this.#notified;
-    if (run === undefined) {
-      const reach = opaqueReach([...principal.classes.keys()], 'a notification may carry anything', false);
-      run = new Run(session, { kind: 'opaque', reason: 'notification', text: '' }, reach, ALLOWED);
-      const verdict = decide(reach, principal);
-      if (verdict.kind === 'block') run.refusal = verdict.refusal;
-      this.#notified = run;
+    const answer = this.#notifications.judge(messages.readNotification(buffer, start, end), this.nowMs);
+    switch (answer.kind) {
+      case 'forward':
+        return AtMessage.Forward;
+      case 'replace':
+        this.#inject(answer.bytes);
+        return AtMessage.Drop;
+      case 'wait':
+        this.#later(() => answer.until);
+        return AtMessage.Pause;
     }
-    if (!run.cut && !run.spendNotice(payloadBytes, this.nowMs)) {
-      const waiting = run;
-      this.#later(async () => {
-        const refusal = await waiting.renew();
-        if (refusal !== undefined) waiting.refusal = refusal;
-      });
-      return AtMessage.Pause;
-    }
-    this.#notified = undefined;
-    run.finish(undefined);
-    if (!run.cut) return AtMessage.Forward;
-    this.#inject(messages.writeNotification(processId, channel, ''));
-    return AtMessage.Drop;
   }
 
   #internal(entry: Entry<Request>, type: BackendType, buffer: Buffer, start: number, end: number): AtMessage {
@@ -562,28 +527,8 @@ export class BackendReducer implements MessageHandler<BackendType> {
   }
 }
 
-const ALLOWED: Verdict = { kind: 'allow' };
 const UNKNOWN_PORTAL: Statement = { kind: 'opaque', reason: 'the portal is not known to Rowgate', text: '' };
 
 function isNamed(statement: Statement): boolean {
   return statement.kind === 'known' && (statement.facts.named?.kind === 'execute' || statement.facts.named?.kind === 'fetch');
-}
-
-/** Everything that `actual` costs is in `judged`. */
-function covers(judged: Reach, actual: Reach): boolean {
-  return actual.classes.every((cls) =>
-    judged.classes.some(
-      (have) => have.className === cls.className && have.width >= cls.width && (have.packs || !cls.packs) && (have.packs || have.aggregated || !cls.aggregated),
-    ),
-  );
-}
-
-function errorFields(refusal: Refusal): messages.ErrorFields {
-  return { severity: refusal.severity, sqlstate: refusal.sqlstate, message: refusal.message, detail: refusal.detail, hint: refusal.hint };
-}
-
-function errorOf(refusal: Refusal, ranThrough: boolean): Buffer {
-  const fields = errorFields(refusal);
-  if (!ranThrough) return messages.writeErrorResponse(fields);
-  return messages.writeErrorResponse({ ...fields, detail: `${fields.detail ?? ''} The statement had already been carried out when its rows were stopped; what it changed stays.`.trim() });
 }

@@ -12,12 +12,13 @@ import { AtHeader, AtMessage, ProtocolViolation, type MessageHandler } from '../
 import { Frontend, type FrontendType } from '../protocol/message-types.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { Analysis } from '../sql/facts.ts';
-import { changesSearchPath, changesDefinitions, sent, tablesMade } from './effects.ts';
+import { judgeBatch, mixedBatch, opaqueReason, parsedStatement, statementsOf, type Judged } from './batch.ts';
+import { sent } from './effects.ts';
 import { askSearchPath, probeText } from './internal-requests.ts';
-import { NOT_LATER, costsUnits, judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement, type LaterInBatch } from './judge.ts';
+import { costsUnits, judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement } from './judge.ts';
 import { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
-import { copiesIn, EMPTY_STATEMENT, type Statement } from './statement.ts';
+import { copiesIn, type Statement } from './statement.ts';
 
 /** What the server is sent in the place of a refused statement: a syntax error, whatever the settings. */
 export const REFUSED_TEXT = 'ROWGATE REFUSED THIS STATEMENT';
@@ -193,7 +194,7 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
     if (analysis instanceof Promise) return this.#later(async () => this.#queryLater(message, text, await analysis));
     const statements = statementsOf(analysis, text);
     if (statements !== undefined) {
-      const judged = this.#judgeBatch(statements);
+      const judged = judgeBatch(session, statements);
       // The common case: nothing to wait for, and nothing protected.
       if (!(judged instanceof Promise) && judged.every(({ judgement }) => judgement.verdict.kind === 'allow' && judgement.reach.classes.length === 0)) {
         this.#pushQuery(judged);
@@ -211,12 +212,12 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
       if (session.principal.metered && (await probeText(session, messages.readQuery(message, 0, message.length)))) return;
       statements = [{ kind: 'opaque', reason: opaqueReason(analysis), text }];
     }
-    const judged = await this.#judgeBatch(statements);
+    const judged = await judgeBatch(session, statements);
     if (judged.length === 1 && session.principal.metered && this.#looksMistyped(judged[0] as Judged)) {
       // The server parses it and says what is not there, or shows that it is.
       if (await probeText(session, messages.readQuery(message, 0, message.length))) return;
     }
-    const mixed = this.#mixedBatch(judged);
+    const mixed = mixedBatch(session, judged);
     if (mixed !== undefined) {
       this.#sendRefusedQuery(mixed, this.#refusedRun(judged[0] as Judged, mixed));
       return;
@@ -240,41 +241,6 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
     if (session.ended) return;
     this.#pushQuery(judged, runs);
     session.ports.toServer(message);
-  }
-
-  /**
-   * A text of several statements is one transaction for the server, which may be through with all of it before a cut takes effect: what it
-   * changed would stay, though the client is told of an error. In a transaction block it can still be undone.
-   */
-  #mixedBatch(judged: readonly Judged[]): Refusal | undefined {
-    const session = this.#session;
-    if (judged.length < 2 || !session.principal.metered || session.principal.mode === 'monitor') return undefined;
-    const cuttable = judged.some(({ statement, judgement }) => costsUnits(statement, judgement.reach));
-    const settles = judged.some(({ statement }) => statement.kind === 'known' && (statement.facts.kind === 'commit' || statement.facts.kind === 'begin'));
-    const changes = judged.some(({ judgement, statement }) => !judgement.reach.readOnly && statement.kind === 'known' && statement.facts.modifies);
-    return cuttable && changes && (!session.inTransaction || settles) ? session.gate.mixedBatchRefusal(session.principal) : undefined;
-  }
-
-  #judgeBatch(statements: readonly Statement[]): readonly Judged[] | Promise<readonly Judged[]> {
-    const judged: Judged[] = [];
-    let later: LaterInBatch = NOT_LATER;
-    for (const [i, statement] of statements.entries()) {
-      const judgement = judge(this.#session, statement, later);
-      if (judgement instanceof Promise) return this.#judgeSlowly(statements, i, judged, later);
-      judged.push({ statement, judgement });
-      later = after(later, statement, judgement);
-    }
-    return judged;
-  }
-
-  async #judgeSlowly(statements: readonly Statement[], from: number, judged: Judged[], before: LaterInBatch): Promise<readonly Judged[]> {
-    let later = before;
-    for (const statement of statements.slice(from)) {
-      const judgement = await judge(this.#session, statement, later);
-      judged.push({ statement, judgement });
-      later = after(later, statement, judgement);
-    }
-    return judged;
   }
 
   #pushQuery(judged: readonly Judged[], runs: readonly Run[] = judged.map((each) => this.#run(each))): void {
@@ -499,46 +465,9 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
 /** Statements that `parse_analyze` looks into, inner queries of utility statements included (src/backend/parser/analyze.c). */
 const NAMES_FOUND_AT_PARSE: ReadonlySet<string> = new Set(['select', 'values', 'insert', 'update', 'delete', 'merge', 'explain', 'declare_cursor', 'create_table_as', 'select_into']);
 
-interface Judged {
-  readonly statement: Statement;
-  readonly judgement: Judgement;
-}
-
 function blockOf({ verdict }: Judgement): Refusal {
   if (verdict.kind !== 'block') throw new Error('a verdict that does not block');
   return verdict.refusal;
-}
-
-function after(later: LaterInBatch, statement: Statement, { reach }: Judgement): LaterInBatch {
-  if (statement.kind !== 'known') return { ...later, searchPathChanged: true, definitionsChanged: true };
-  const { named } = statement.facts;
-  const made = named?.kind === 'prepare' || named?.kind === 'declare' ? named : undefined;
-  return {
-    names: made === undefined ? later.names : new Map([...later.names, [messages.wireNameOf(made.name), { kind: 'known', facts: made.body, text: statement.text }]]),
-    local: [...later.local, ...tablesMade(statement.facts, reach)],
-    searchPathChanged: later.searchPathChanged || changesSearchPath(statement.facts),
-    definitionsChanged: later.definitionsChanged || changesDefinitions(statement.facts),
-  };
-}
-
-/** Undefined if the text could not be analysed. */
-function statementsOf(analysis: Analysis, text: string): readonly Statement[] | undefined {
-  if (analysis.kind !== 'statements') return undefined;
-  return analysis.statements.map((facts) => ({ kind: 'known', facts, text }));
-}
-
-function opaqueReason(analysis: Analysis): string {
-  return analysis.kind === 'opaque' ? analysis.reason : 'the text is not accepted by the grammar that Rowgate reads it with';
-}
-
-function parsedStatement(analysis: Analysis | undefined, text: string | undefined): Statement {
-  if (analysis === undefined || text === undefined) return { kind: 'opaque', reason: 'the text is not valid in client_encoding', text: '' };
-  if (analysis.kind !== 'statements') return { kind: 'opaque', reason: opaqueReason(analysis), text };
-  const [facts, ...more] = analysis.statements;
-  if (facts === undefined) return EMPTY_STATEMENT;
-  // The server refuses this itself: "cannot insert multiple commands into a prepared statement".
-  if (more.length > 0) return { kind: 'opaque', reason: 'several statements in one Parse', text };
-  return { kind: 'known', facts, text };
 }
 
 function changesSomething(session: SessionState, statement: Statement): boolean {

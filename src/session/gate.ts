@@ -3,7 +3,6 @@ import type { LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-
 import type { AuditEvent, ClassUnits, Flag, StatementEnd } from '../audit/events.ts';
 import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { Outage } from '../policy/outage-refusal.ts';
-import type { LeasePlan } from '../quota/lease-plan.ts';
 import type { Neighbours } from '../quota/neighbours.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
@@ -54,6 +53,6 @@ export interface Gate {
   /** Moves the metrics at the end of a run. */
   countRun(run: Run, units: readonly ClassUnits[]): void;
   countRefusal(refusal: Refusal, principal: PrincipalPolicy): void;
-  /** Which rule each counter of a lease belongs to, for the gauge of used quotas. */
-  noteCounters(plan: LeasePlan, principal: string): void;
+  /** For the gauge of used quotas. */
+  quotaUsed(ruleId: string, principal: string, used: number, limit: number): void;
 }

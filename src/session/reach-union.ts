@@ -50,3 +50,12 @@ export function opaqueReach(classNames: readonly string[], reason: string, denie
     pure: false,
   };
 }
+
+/** Everything that `actual` costs is in `judged`. */
+export function covers(judged: Reach, actual: Reach): boolean {
+  return actual.classes.every((cls) =>
+    judged.classes.some(
+      (have) => have.className === cls.className && have.width >= cls.width && (have.packs || !cls.packs) && (have.packs || have.aggregated || !cls.aggregated),
+    ),
+  );
+}

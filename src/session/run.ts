@@ -151,6 +151,7 @@ export class Run {
   finish(sqlstate: string | undefined): readonly LeaseCredit[] {
     if (this.#finished) return [];
     this.#finished = true;
+    for (const { ruleId, used, limit } of this.#leasing?.lease.usage() ?? []) this.#session.gate.quotaUsed(ruleId, this.principal.principal, used, limit);
     const closed = this.#leasing?.close();
     if (closed !== undefined) this.#raise(closed.flags);
     const units = this.#unitsByClass();
@@ -165,7 +166,6 @@ export class Run {
     this.#classes = this.#reach.classes.map((cls) => this.principal.classes.get(cls.className) as CompiledClass);
     this.#costs = new Float64Array(this.#reach.classes.length);
     const plan = planLease(this.principal, this.#reach.classes, rowBound, prepaid);
-    gate.noteCounters(plan, this.principal.principal);
     this.#leasing = new Leasing(gate.store, plan, {
       nowMs: () => performance.now(),
       neighbours: gate.neighbours,

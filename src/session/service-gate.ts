@@ -16,7 +16,6 @@ import { outageRefusal, type Outage } from '../policy/outage-refusal.ts';
 import { policyFor } from '../policy/principal.ts';
 import { askContact, refuse, REFUSAL_KINDS, sentences } from '../policy/refusal-codes.ts';
 import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
-import type { LeasePlan } from '../quota/lease-plan.ts';
 import { Neighbours } from '../quota/neighbours.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { Analyser } from '../sql/analyser.ts';
@@ -39,21 +38,12 @@ export interface GateParts {
   readonly metrics: Metrics;
 }
 
-interface QuotaLabel {
-  readonly ruleId: string;
-  readonly principal: string;
-}
-
-/** Counters whose rule is remembered for the gauge of used quotas. */
-const MAX_LABELLED_COUNTERS = 50_000;
-
 export class ServiceGate implements Gate {
   readonly store: CounterStore;
   readonly neighbours = new Neighbours();
   readonly #parts: GateParts;
   readonly #sessions = new Set<SessionState>();
   readonly #widened = new WeakMap<StatementFacts, readonly string[]>();
-  readonly #counterLabels = new Map<string, QuotaLabel>();
   #config: Config;
   #policy: Policy;
   #policyCount = 1;
@@ -64,18 +54,7 @@ export class ServiceGate implements Gate {
     this.#config = config;
     this.#policy = compilePolicy(config);
     this.#classNames = [...this.#policy.classes.keys()];
-    this.store = new TimedStore(parts.store, {
-      reserved: (seconds, groups, answer) => {
-        parts.metrics.leaseRoundTrip.observe(seconds);
-        for (const [g, group] of groups.entries()) {
-          for (const [c, counter] of group.counters.entries()) {
-            const label = this.#counterLabels.get(counter.key);
-            const state = answer.groups[g]?.counters[c];
-            if (label !== undefined && state !== undefined && counter.limit !== null) parts.metrics.quotas.record(label.ruleId, label.principal, state.used, counter.limit);
-          }
-        }
-      },
-    });
+    this.store = new TimedStore(parts.store, (seconds) => parts.metrics.leaseRoundTrip.observe(seconds));
   }
 
   get config(): Config {
@@ -119,7 +98,6 @@ export class ServiceGate implements Gate {
     this.#policy = compilePolicy(config);
     this.#policyCount++;
     this.#classNames = [...this.#policy.classes.keys()];
-    this.#counterLabels.clear();
     this.#parts.catalogs.applyPolicy({ classes: [...this.#policy.classes.values()], trustedFunctions: this.#policy.trustedFunctions });
     this.#parts.metrics.allowLabels(ruleLabels(this.#policy));
   }
@@ -257,13 +235,8 @@ export class ServiceGate implements Gate {
 
   // --- what happened --------------------------------------------------------------------------------------------------
 
-  noteCounters(plan: LeasePlan, principal: string): void {
-    for (const cls of plan.classes) {
-      for (const { counter, ruleId } of [...cls.rows.counters, ...cls.bytes.counters]) {
-        if (ruleId === '' || this.#counterLabels.has(counter.key) || this.#counterLabels.size >= MAX_LABELLED_COUNTERS) continue;
-        this.#counterLabels.set(counter.key, { ruleId, principal });
-      }
-    }
+  quotaUsed(ruleId: string, principal: string, used: number, limit: number): void {
+    this.#parts.metrics.quotas.record(ruleId, principal, used, limit);
   }
 
   countRun(run: Run, units: readonly ClassUnits[]): void {

@@ -1,25 +1,21 @@
 import { performance } from 'node:perf_hooks';
 import type { Counter, CounterState, CounterStore, LeaseStamp, Reservation, ReserveGroup } from '../quota/store.ts';
 
-export interface StoreObserver {
-  /** Seconds that a reservation took, and what it told of each counter. */
-  reserved(seconds: number, groups: readonly ReserveGroup[], answer: Reservation): void;
-}
-
 /** A counter store whose reservations are measured. */
 export class TimedStore implements CounterStore {
   readonly #store: CounterStore;
-  readonly #observer: StoreObserver;
+  readonly #observe: (seconds: number) => void;
 
-  constructor(store: CounterStore, observer: StoreObserver) {
+  /** `observe` is told the seconds that a reservation took. */
+  constructor(store: CounterStore, observe: (seconds: number) => void) {
     this.#store = store;
-    this.#observer = observer;
+    this.#observe = observe;
   }
 
   async reserve(groups: readonly ReserveGroup[]): Promise<Reservation> {
     const startMs = performance.now();
     const answer = await this.#store.reserve(groups);
-    this.#observer.reserved((performance.now() - startMs) / 1000, groups, answer);
+    this.#observe((performance.now() - startMs) / 1000);
     return answer;
   }
 
