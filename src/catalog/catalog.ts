@@ -90,6 +90,17 @@ export class Catalog {
     return this.#queued;
   }
 
+  /**
+   * Nobody uses the database now: the connection is given up, since the server neither drops nor copies a database that somebody is connected to.
+   * The snapshot stays, for the next `refresh` to confirm. False if a refresh is under way.
+   */
+  release(): boolean {
+    if (this.#running !== undefined || this.#queued !== undefined) return false;
+    clearTimeout(this.#timer);
+    this.#dropClient();
+    return true;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);

@@ -24,12 +24,20 @@ export interface CatalogsOptions {
 
 interface Held {
   readonly catalog: Catalog;
-  readonly opened: Promise<void>;
+  opened: Promise<void>;
+  /** Sessions in the database. */
+  users: number;
+  /** Its connection was given up. */
+  released: boolean;
+  idleTimer: NodeJS.Timeout | undefined;
   index: ReachIndex | undefined;
   stale: boolean;
   /** Reaches of facts under one search path: facts are cached by text, so this saves the resolving too. */
   reaches: WeakMap<StatementFacts, { readonly path: SearchPath; readonly reach: ResolvedReach }>;
 }
+
+/** DROP DATABASE waits 5 s for others to leave (`CountOtherDBBackends`, src/backend/storage/ipc/procarray.c). */
+const IDLE_MS = 2_000;
 
 export class Catalogs {
   #options: CatalogsOptions;
@@ -54,7 +62,11 @@ export class Catalogs {
   /** Resolves when there is a snapshot. A database whose catalog cannot be read is forgotten, and tried again by the next who asks. */
   open(database: string): Promise<void> {
     const known = this.#held.get(database);
-    if (known !== undefined) return known.opened;
+    if (known !== undefined) {
+      if (known.released) this.#reopen(known);
+      this.#releaseWhenIdle(known);
+      return known.opened;
+    }
     const { login } = this.#options;
     const catalog = new Catalog({
       connection: { host: login.host, port: login.port, user: login.user, password: login.password, database, application_name: 'rowgate catalog' },
@@ -74,8 +86,49 @@ export class Catalogs {
       },
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
-    this.#held.set(database, { catalog, opened, index: undefined, stale: false, reaches: new WeakMap() });
+    const held: Held = { catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, stale: false, reaches: new WeakMap() };
+    this.#held.set(database, held);
+    this.#releaseWhenIdle(held);
     return opened;
+  }
+
+  /** A session begins in the database. */
+  use(database: string): void {
+    const held = this.get(database);
+    held.users++;
+    if (held.released) this.#reopen(held);
+  }
+
+  /** A session has ended. */
+  leave(database: string): void {
+    const held = this.#held.get(database);
+    if (held === undefined) return;
+    held.users--;
+    this.#releaseWhenIdle(held);
+  }
+
+  #reopen(held: Held): void {
+    held.released = false;
+    // What happened meanwhile was not seen: statements wait for a new snapshot.
+    held.stale = true;
+    held.opened = held.catalog.refresh().then(
+      () => {
+        held.stale = false;
+      },
+      (error: unknown) => {
+        held.released = true; // the next who asks tries again
+        throw error;
+      },
+    );
+    held.opened.catch(() => undefined);
+  }
+
+  #releaseWhenIdle(held: Held): void {
+    clearTimeout(held.idleTimer);
+    held.idleTimer = setTimeout(() => {
+      if (held.users === 0) held.released = held.catalog.release();
+    }, IDLE_MS);
+    held.idleTimer.unref();
   }
 
   index(database: string): ReachIndex {
@@ -120,7 +173,7 @@ export class Catalogs {
 
   /** Age of the least recently confirmed snapshot in seconds. */
   ageSeconds(nowMs: number): number | undefined {
-    const ages = [...this.#held.values()].flatMap(({ catalog }) => {
+    const ages = [...this.#held.values()].filter(({ released }) => !released).flatMap(({ catalog }) => {
       const { confirmedAt } = catalog.health;
       return confirmedAt === undefined ? [] : [(nowMs - confirmedAt) / 1000];
     });
@@ -129,14 +182,19 @@ export class Catalogs {
 
   /** Why catalogs that sessions need cannot be read; empty if all is well. */
   problems(): readonly string[] {
-    return [...this.#held.values()].flatMap(({ catalog, index }) => {
+    return [...this.#held.values()].flatMap(({ catalog, index, released }) => {
       const { ready, lastError } = catalog.health;
-      return ready || index === undefined ? [] : [lastError?.message ?? 'not read yet'];
+      return ready || released || index === undefined ? [] : [lastError?.message ?? 'not read yet'];
     });
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#held.values()].map(({ catalog }) => catalog.close()));
+    await Promise.all(
+      [...this.#held.values()].map(({ catalog, idleTimer }) => {
+        clearTimeout(idleTimer);
+        return catalog.close();
+      }),
+    );
   }
 
   #reindex(database: string): void {

@@ -297,6 +297,7 @@ export class ServiceGate implements Gate {
 
   sessionStarted(state: SessionState): void {
     this.#sessions.add(state);
+    this.#parts.catalogs.use(state.identity.database);
     this.#parts.metrics.count('sessionsTotal');
     this.audit({ event: 'session_start', ...state.auditIdentity(state.principal), tls: false }).catch(() => undefined);
     this.#parts.log.debug({ session: state.identity.id, principal: state.identity.principal, client: state.identity.clientAddress }, 'session started');
@@ -304,6 +305,7 @@ export class ServiceGate implements Gate {
 
   sessionEnded(state: SessionState, reason: string, durationMs: number): void {
     if (!this.#sessions.delete(state)) return;
+    this.#parts.catalogs.leave(state.identity.database);
     const { rows, units, bytes } = state.totals;
     this.audit({ event: 'session_end', ...state.auditIdentity(state.principal), reason, rows, units, bytes, duration_ms: durationMs }).catch(() => undefined);
     this.#parts.log.debug({ session: state.identity.id, reason }, 'session ended');

@@ -188,6 +188,24 @@ describe('counters in Redis', () => {
   });
 });
 
+test('a database that nobody uses any more can be dropped', async () => {
+  const rowgate = await start();
+  const dba = await rowgate.connect('dba');
+  await dba.query('CREATE DATABASE passing');
+  const inside = await rowgate.connect('dba', { database: 'passing' });
+  await inside.query('SELECT 1');
+  await inside.end();
+  await dba.query('DROP DATABASE passing');
+  // A database that is used again after a pause is looked at again before anything is judged by what was known of it.
+  await dba.end();
+  await sleep(2500);
+  const admin = await postgres.connect();
+  await admin.query('CREATE VIEW public.made_meanwhile AS SELECT * FROM crm.customers; GRANT SELECT ON public.made_meanwhile TO staff');
+  expect(await rowsOf(rowgate, 'SELECT * FROM made_meanwhile')).toBe('53400');
+  await admin.query('DROP VIEW public.made_meanwhile');
+  await admin.end();
+});
+
 describe('audit and health', () => {
   test('the start of a statement is on record before its first row, the end with what it took', async () => {
     const rowgate = await start();
