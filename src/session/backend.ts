@@ -228,8 +228,12 @@ export class BackendReducer implements MessageHandler<BackendType> {
     const session = this.#session;
     const origins = messages.readColumnOrigins(buffer, start, end);
     const classes = new Set<string>();
+    const unknown = new Set<number>();
     for (const { tableOid } of origins) {
-      if (tableOid !== 0) for (const name of session.gate.classesOfOid(session.identity.database, tableOid)) classes.add(name);
+      if (tableOid === 0) continue;
+      const names = session.gate.classesOfOid(session.identity.database, tableOid);
+      if (names === undefined) unknown.add(tableOid);
+      for (const name of names ?? []) classes.add(name);
     }
     const { payload } = entry;
     if (payload.kind === 'describe') {
@@ -239,6 +243,11 @@ export class BackendReducer implements MessageHandler<BackendType> {
       return this.#passOn();
     }
     const run = this.#arrivedRun();
+    if (run !== undefined && unknown.size > ownTables(session, run.statement)) {
+      // A table that was made a moment ago may be anything: the snapshot is too old to tell.
+      session.gate.markCatalogStale(session.identity.database);
+      this.#widen(run, unionReach(run.reach, opaqueReach(session.gate.classNames, 'the server named a table that the catalog did not have a moment ago', false)));
+    }
     if (run !== undefined) {
       run.plainColumns = origins.map(({ tableOid }) => tableOid !== 0);
       if (classes.size > 0) {
@@ -525,6 +534,13 @@ export class BackendReducer implements MessageHandler<BackendType> {
       (error: unknown) => this.#session.ports.fault(error),
     );
   }
+}
+
+/** How many tables of the statement this session made in its open transaction: nobody else's catalog has them yet. */
+function ownTables(session: SessionState, statement: Statement): number {
+  if (session.localRelations.length === 0 || statement.kind !== 'known') return 0;
+  const named = new Set(statement.facts.relations.map(({ name }) => name));
+  return session.localRelations.filter(({ name, classes }) => named.has(name) && classes.length === 0).length;
 }
 
 const UNKNOWN_PORTAL: Statement = { kind: 'opaque', reason: 'the portal is not known to Rowgate', text: '' };

@@ -37,7 +37,7 @@ interface Held {
 }
 
 /** DROP DATABASE waits 5 s for others to leave (`CountOtherDBBackends`, src/backend/storage/ipc/procarray.c). */
-const IDLE_MS = 2_000;
+const IDLE_MS = 1_000;
 
 export class Catalogs {
   #options: CatalogsOptions;
@@ -126,7 +126,9 @@ export class Catalogs {
   #releaseWhenIdle(held: Held): void {
     clearTimeout(held.idleTimer);
     held.idleTimer = setTimeout(() => {
-      if (held.users === 0) held.released = held.catalog.release();
+      if (held.users > 0) return;
+      held.released = held.catalog.release();
+      if (!held.released) this.#releaseWhenIdle(held);
     }, IDLE_MS);
     held.idleTimer.unref();
   }

@@ -34,8 +34,8 @@ export interface Gate {
   /** Classes that the server's own word added to a statement (`widen`). */
   widened(statement: Statement): readonly string[];
   widen(statement: Statement, classes: readonly string[]): void;
-  /** Classes that the relation with this OID belongs to. */
-  classesOfOid(database: string, oid: number): readonly string[];
+  /** Classes that the relation with this OID belongs to; undefined if the snapshot does not know it. */
+  classesOfOid(database: string, oid: number): readonly string[] | undefined;
   /** Resolves when the record is written; rejects if it cannot be. */
   audit(event: AuditEvent): Promise<void>;
   /** Protected rows go out even if no audit record can be written (`audit.on_failure: continue`). */

@@ -152,12 +152,10 @@ export class ServiceGate implements Gate {
     return this.#parts.catalogs.reach(database, facts, searchPath, local);
   }
 
-  classesOfOid(database: string, oid: number): readonly string[] {
+  classesOfOid(database: string, oid: number): readonly string[] | undefined {
     const index = this.#parts.catalogs.index(database);
-    const known = index.protectedOids.get(oid);
-    if (known !== undefined) return known;
-    // A table that the snapshot does not know yet may be anything.
-    return oid >= FIRST_USER_OID && !index.snapshot.relations.has(oid) ? this.#classNames : [];
+    if (oid >= FIRST_USER_OID && !index.snapshot.relations.has(oid)) return undefined;
+    return index.protectedOids.get(oid) ?? [];
   }
 
   widened(statement: Statement): readonly string[] {

@@ -92,6 +92,16 @@ describe('who may take what', () => {
   });
 });
 
+test('a role with replication: true may replicate', async () => {
+  const rowgate = await start();
+  writeFileSync(rowgate.configPath, readFileSync(rowgate.configPath, 'utf8').replace('members: [dba, postgres]', 'members: [dba, postgres]\n    replication: true'));
+  await expect.poll(() => rowgate.log().some((line) => String(line['msg']).startsWith('configuration reloaded'))).toBe(true);
+  const client = await rowgate.connect('dba', { replication: 'database' } as never);
+  expect((await client.query('IDENTIFY_SYSTEM')).rows[0]).toMatchObject({ dbname: 'postgres' });
+  await client.end();
+  await expect(rowgate.connect('agent', { replication: 'database' } as never)).rejects.toMatchObject({ code: '42501' });
+});
+
 describe('flag and monitor', () => {
   test('a flag quota delivers and raises one event in its window', async () => {
     const rowgate = await start({ quotas: '[{ class: customers, window: 1h, rows: 20, action: flag }]' });

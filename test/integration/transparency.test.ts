@@ -113,6 +113,21 @@ describe('drivers', () => {
     await sql.end();
   });
 
+  test('tables made in the open transaction are used at no cost', async () => {
+    const client = await rowgate.connect();
+    const before = rowgate.audit().length;
+    await client.query('BEGIN');
+    await client.query('CREATE TEMP TABLE mine (a int, b text)');
+    await pipeline(Readable.from(['1\tx\n2\ty\n']), client.query(copyFrom('COPY mine FROM STDIN')));
+    expect((await client.query('SELECT * FROM mine')).rows).toHaveLength(2);
+    await client.query('CREATE TEMP TABLE prices AS SELECT * FROM tariffs');
+    expect((await client.query('SELECT p.* FROM prices p, mine')).rows).toHaveLength(10);
+    await client.query('COMMIT');
+    expect((await client.query('SELECT * FROM mine')).rows).toHaveLength(2);
+    await client.end();
+    expect(rowgate.audit().slice(before).filter((record) => String(record['event']).startsWith('statement'))).toEqual([]);
+  });
+
   test('LISTEN and NOTIFY arrive at any moment', async () => {
     const listener = await rowgate.connect();
     const sender = await rowgate.connect('agent_2');
