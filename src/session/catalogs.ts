@@ -111,10 +111,9 @@ export class Catalogs {
     held.released = false;
     // What happened meanwhile was not seen: statements wait for a new snapshot.
     held.stale = true;
+    // It stays stale: a change may be told of while this snapshot is under way.
     held.opened = held.catalog.refresh().then(
-      () => {
-        held.stale = false;
-      },
+      () => undefined,
       (error: unknown) => {
         held.released = true; // the next who asks tries again
         throw error;

@@ -238,7 +238,10 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
         return;
       }
     }
-    if (session.ended) return;
+    if (session.ended) {
+      for (const run of runs) run.finish(undefined);
+      return;
+    }
     this.#pushQuery(judged, runs);
     session.ports.toServer(message);
   }
@@ -263,7 +266,10 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
   }
 
   #sendRefusedQuery(refusal: Refusal, run: Run | undefined): void {
-    if (this.#session.ended) return;
+    if (this.#session.ended) {
+      run?.finish(refusal.sqlstate);
+      return;
+    }
     this.#session.ledger.push('query', { kind: 'refused', refusal, run });
     this.#session.ports.toServer(REFUSED_QUERY);
   }
@@ -388,7 +394,7 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
       session.groupOpen = true;
       session.ledger.push('parse', { kind: 'refused', refusal, run });
       session.ports.toServer(REFUSED_PARSE);
-    }
+    } else run?.finish(refusal.sqlstate);
     return AtMessage.Drop;
   }
 

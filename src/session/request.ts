@@ -51,6 +51,7 @@ export function runOf(payload: Request): Run | undefined {
 
 export function runsOf(payload: Request): readonly Run[] {
   if (payload.kind === 'query') return payload.runs;
+  if (payload.kind === 'refused') return payload.run === undefined ? [] : [payload.run];
   const run = runOf(payload);
   return run === undefined ? [] : [run];
 }

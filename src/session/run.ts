@@ -19,7 +19,8 @@ const NO_COSTS = new Float64Array(0);
 
 export class Run {
   readonly statement: Statement;
-  readonly id: string;
+  /** Of its records; empty while there is nothing to record. */
+  id: string;
   readonly principal: PrincipalPolicy;
   #reach: Reach;
   readonly #session: SessionState;
@@ -107,6 +108,7 @@ export class Run {
     this.#leasing = undefined;
     this.#open = false;
     this.#reach = reach;
+    if (this.id === '') this.id = this.#session.nextStatementId();
   }
 
   /** A row's cost depends on which columns its bytes stand in. */

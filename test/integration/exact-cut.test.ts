@@ -218,6 +218,23 @@ describe('exactly 200 rows arrive, never 201', () => {
   });
 });
 
+test('clients that hang up while their units are asked for hold nothing back from others', async () => {
+  for (let i = 0; i < 40; i++) {
+    const one = await rowgate.connect();
+    one.on('error', () => undefined);
+    one.query('SELECT * FROM crm.customers LIMIT 1').catch(() => undefined);
+    if (i % 2 === 0) await new Promise((resolve) => setTimeout(resolve, i / 10));
+    (one as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+  }
+  let rows = 0;
+  while ((await run('SELECT * FROM crm.customers LIMIT 1')).rows === 1) rows++;
+  expect(rows).toBeGreaterThanOrEqual(LIMIT - 40);
+  // Nobody is waited for any more.
+  const startMs = Date.now();
+  expectQuotaError((await run('SELECT * FROM crm.customers LIMIT 1')).error);
+  expect(Date.now() - startMs).toBeLessThan(1500);
+});
+
 describe('a row costs what it can describe', () => {
   async function unitsOf(sql: string): Promise<number> {
     await run(sql);
