@@ -1,0 +1,163 @@
+/** Parse, Bind, Describe, Close and Execute: judged, and forwarded, held back or replaced by a request that the server refuses. */
+
+import * as messages from '../protocol/frontend-messages.ts';
+import { AtMessage } from '../protocol/message-stream.ts';
+import type { Refusal } from '../policy/types.ts';
+import { parsedStatement, type Judged } from './batch.ts';
+import { sent } from './effects.ts';
+import { askSearchPath } from './internal-requests.ts';
+import { costsUnits, judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement } from './judge.ts';
+import { beginRun, looksMistyped, markForwarded, REFUSED_PARSE, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
+import type { Run } from './run.ts';
+import type { SessionState } from './session-state.ts';
+import { copiesIn, type Statement } from './statement.ts';
+
+export class ExtendedQuery {
+  readonly #session: SessionState;
+  readonly #turn: Turn;
+  readonly #nameOf: messages.NameOf = (bytes) => this.#session.nameOf(bytes);
+
+  constructor(session: SessionState, turn: Turn) {
+    this.#session = session;
+    this.#turn = turn;
+  }
+
+  parse(buffer: Buffer, start: number, end: number): AtMessage {
+    const session = this.#session;
+    if (tooLarge(buffer, start, end)) return this.#refuseExtended(unreadable(this.#session, true), undefined);
+    const { name, text: bytes } = messages.readParse(buffer, start, end, this.#nameOf);
+    const text = session.decodeText(bytes);
+    if (text === undefined && session.principal.metered) return this.#refuseExtended(unreadable(this.#session, false), undefined);
+    const message = buffer.subarray(start, end);
+    if (session.currentSearchPath === undefined && session.quiet && session.transaction === 'I') {
+      return this.#turn.later(async () => {
+        await askSearchPath(session);
+        await this.#parseLater(message, name, text);
+      });
+    }
+    const analysis = text === undefined ? undefined : session.gate.analyse(text);
+    if (analysis instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text));
+    const statement = parsedStatement(analysis, text);
+    const judgement = judge(session, statement);
+    if (judgement instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text));
+    if (this.#deniedAtParse(statement, judgement)) return this.#refuseExtended(blockOf(judgement), refusedRun(this.#session, { statement, judgement }, blockOf(judgement)));
+    this.#pushParse(name, statement);
+    return AtMessage.Forward;
+  }
+
+  async #parseLater(message: Buffer, name: string, text: string | undefined): Promise<void> {
+    const session = this.#session;
+    const statement = parsedStatement(text === undefined ? undefined : await session.gate.analyse(text), text);
+    const judgement = await judge(session, statement);
+    if (session.ended) return;
+    if (this.#deniedAtParse(statement, judgement)) {
+      this.#refuseExtended(blockOf(judgement), refusedRun(this.#session, { statement, judgement }, blockOf(judgement)));
+      return;
+    }
+    this.#pushParse(name, statement);
+    session.ports.toServer(message);
+  }
+
+  /** Planning can run functions (Bind folds constants), so what is denied stops at Parse. A text that the grammar rejects goes on: the server most likely rejects it too, and Parse runs nothing. */
+  #deniedAtParse(statement: Statement, judgement: Judgement): boolean {
+    return judgement.verdict.kind === 'block' && statement.kind === 'known' && !looksMistyped({ statement, judgement });
+  }
+
+  #pushParse(name: string, statement: Statement): void {
+    const session = this.#session;
+    session.groupOpen = true;
+    session.names.statementAsked(name, statement);
+    session.ledger.push('parse', { kind: 'parse', name, statement });
+  }
+
+  bind(buffer: Buffer, start: number, end: number): AtMessage {
+    const session = this.#session;
+    const { portal: name, statement: statementName } = messages.readBind(buffer, start, end, this.#nameOf);
+    const statement = lookUpStatement(session, statementName, 'likely');
+    session.groupOpen = true;
+    const portal = { statement, prepaid: [], holdable: false };
+    session.names.portalAsked(name, portal);
+    session.ledger.push('bind', { kind: 'bind', name, statementName, portal });
+    return AtMessage.Forward;
+  }
+
+  execute(buffer: Buffer, start: number, end: number): AtMessage {
+    const session = this.#session;
+    const { portal: portalName, maxRows } = messages.readExecute(buffer, start, end, this.#nameOf);
+    const portal = lookUpPortal(session, portalName, 'likely');
+    // An unknown portal is the server's error to tell; the reply is metered as unknown all the same.
+    const statement: Statement = portal?.statement ?? { kind: 'opaque', reason: `portal "${portalName}" is not known to Rowgate`, text: '' };
+    const message = buffer.subarray(start, end);
+    if (statement.kind !== 'empty' && session.meteredInFlight > 0 && !session.inTransaction && changesSomething(session, statement)) {
+      this.#turn.wait();
+      return AtMessage.Pause;
+    }
+    session.groupOpen = true;
+    const judgement = judge(session, statement);
+    if (!(judgement instanceof Promise) && judgement.verdict.kind === 'allow' && !costsUnits(statement, judgement.reach)) {
+      this.#pushExecute(portalName, { statement, judgement }, runOfJudged(this.#session, { statement, judgement }));
+      return AtMessage.Forward;
+    }
+    return this.#turn.later(async () => {
+      const judged = { statement, judgement: await judgement };
+      if (judged.judgement.verdict.kind === 'block') {
+        const { refusal } = judged.judgement.verdict;
+        this.#refuseExtended(refusal, refusedRun(this.#session, judged, refusal));
+        return;
+      }
+      const run = runOfJudged(this.#session, judged);
+      const refusal = await beginRun(this.#session, run, portal?.prepaid, maxRows);
+      if (session.ended) {
+        run.finish(undefined);
+      } else if (refusal !== undefined) {
+        this.#refuseExtended(refusal, run);
+      } else {
+        if (portal !== undefined) portal.prepaid = [];
+        this.#pushExecute(portalName, judged, run);
+        session.ports.toServer(message);
+      }
+    });
+  }
+
+  #pushExecute(portalName: string, { statement, judgement }: Judged, run: Run): void {
+    const session = this.#session;
+    sent(session, statement, judgement.reach);
+    if (!judgement.reach.readOnly) session.groupModifies = true;
+    markForwarded(this.#session, run);
+    session.ledger.push('execute', { kind: 'execute', portalName, run });
+    if (copiesIn(statement)) session.copyInRun = run;
+  }
+
+  #refuseExtended(refusal: Refusal, run: Run | undefined): AtMessage {
+    const session = this.#session;
+    if (!session.ended) {
+      session.groupOpen = true;
+      session.ledger.push('parse', { kind: 'refused', refusal, run });
+      session.ports.toServer(REFUSED_PARSE);
+    } else run?.finish(refusal.sqlstate);
+    return AtMessage.Drop;
+  }
+
+  describe(buffer: Buffer, start: number, end: number): AtMessage {
+    const { kind, name } = messages.readTarget(buffer, start, end, this.#nameOf);
+    this.#session.groupOpen = true;
+    this.#session.ledger.push(kind === 'statement' ? 'describe_statement' : 'describe_portal', { kind: 'describe', target: kind, name });
+    return AtMessage.Forward;
+  }
+
+  close(buffer: Buffer, start: number, end: number): AtMessage {
+    const { kind, name } = messages.readTarget(buffer, start, end, this.#nameOf);
+    this.#session.groupOpen = true;
+    this.#session.ledger.push('close', { kind: 'close', target: kind, name });
+    return AtMessage.Forward;
+  }
+}
+
+function blockOf({ verdict }: Judgement): Refusal {
+  if (verdict.kind !== 'block') throw new Error('a verdict that does not block');
+  return verdict.refusal;
+}
+
+function changesSomething(session: SessionState, statement: Statement): boolean {
+  return !judgeNow(session, statement, 'likely').reach.readOnly;
+}

@@ -1,0 +1,213 @@
+/** How statements, groups and transactions end: CommandComplete and its like, ReadyForQuery, ErrorResponse. */
+
+import * as messages from '../protocol/backend-messages.ts';
+import * as requests from '../protocol/frontend-messages.ts';
+import type { Entry } from '../protocol/ledger.ts';
+import { AtMessage } from '../protocol/message-stream.ts';
+import { Backend } from '../protocol/message-types.ts';
+import type { Reach } from '../catalog/reach-types.ts';
+import type { Refusal } from '../policy/types.ts';
+import { confirmed } from './effects.ts';
+import { judgeNow } from './judge.ts';
+import { NO_REACH } from './reach-union.ts';
+import { mustRedact, redactedError, showsNoValues } from './redaction.ts';
+import { namesSkipped } from './request-names.ts';
+import { REFUSED_TEXT } from './request-runs.ts';
+import { errorOf } from './refusal-message.ts';
+import { runOf, runsOf, type Request } from './request.ts';
+import { passOn, type ReplyTurn, type RowMeter } from './row-meter.ts';
+import type { Run } from './run.ts';
+import type { SessionState } from './session-state.ts';
+
+export class ReplyEnds {
+  readonly #session: SessionState;
+  readonly #turn: ReplyTurn;
+  readonly #rows: RowMeter;
+
+  constructor(session: SessionState, turn: ReplyTurn, rows: RowMeter) {
+    this.#session = session;
+    this.#turn = turn;
+    this.#rows = rows;
+  }
+
+  statementEnds(entry: Entry<Request>): AtMessage {
+    const session = this.#session;
+    const { payload } = entry;
+    const run = this.#rows.arrivedRun();
+    if (run !== undefined && run.metered && !run.isOpen && !run.cut) {
+      // No answer about protected data leaves before its unit is reserved and its start on record, an empty one neither.
+      this.#rows.moreUnits(run);
+      return AtMessage.Pause;
+    }
+    session.copyIn = false;
+    let answer = passOn(session);
+    if (run !== undefined) {
+      const credits = this.#finish(run, undefined);
+      confirmed(session, run.statement, credits);
+      if (run.cut && !session.muted) {
+        this.#turn.inject(errorOf(run.refusal as Refusal, !run.reach.readOnly && session.transaction === 'I'));
+        session.muted = true;
+        answer = AtMessage.Drop;
+        if (payload.kind === 'execute' && !this.#syncUnderWay()) this.#abortGroup();
+        else session.settlingCut = true;
+      }
+    }
+    if (payload.kind === 'query') {
+      payload.next++;
+    } else session.ledger.shift();
+    if (session.copyInRun === run) session.copyInRun = undefined;
+    // Last, since client messages go on at once: those that undo a cut transaction must be on their way by now.
+    session.ports.wakeClient();
+    return answer;
+  }
+
+  #syncUnderWay(): boolean {
+    for (const entry of this.#session.ledger) if (entry.kind === 'sync') return true;
+    return false;
+  }
+
+  /** The client believes its group failed, and Sync has not come: the server is made to fail it. */
+  #abortGroup(): void {
+    this.#session.ledger.push('parse', { kind: 'internal', reply: {} });
+    this.#session.ports.toServer(requests.writeParse('rowgate_refused', REFUSED_TEXT));
+  }
+
+  ready(status: 'I' | 'T' | 'E'): AtMessage {
+    const session = this.#session;
+    if (this.#rows.cancelling !== undefined) {
+      const cancelling = this.#rows.cancelling;
+      this.#turn.later(() => cancelling);
+      return AtMessage.Pause;
+    }
+    const entry = session.ledger.shift() as Entry<Request>;
+    for (const run of runsOf(entry.payload)) this.#finish(run, undefined);
+    session.transaction = status;
+    if (session.settlingCut && status === 'T') {
+      // The statement was through before the cut took effect: the client was told of an error, so the transaction must have failed.
+      session.ledger.push('query', {
+        kind: 'internal',
+        reply: { onReady: () => true },
+      });
+      session.ports.toServer(requests.writeQuery(REFUSED_TEXT));
+      return AtMessage.Drop;
+    }
+    this.settled(status);
+    return AtMessage.Forward;
+  }
+
+  /** ReadyForQuery goes to the client: what depended on the transaction's end is done. */
+  settled(status: 'I' | 'T' | 'E'): void {
+    const session = this.#session;
+    session.transaction = status;
+    session.muted = false;
+    session.settlingCut = false;
+    session.copyIn = false;
+    if (session.ledger.length === 0) {
+      session.copyInRun = undefined;
+      session.beginInFlight = false;
+      session.encodingUnsettled = false;
+      if (status === 'I') session.encodingTouched = false;
+    }
+    if (status === 'I') {
+      session.names.transactionEnded();
+      if (session.ledger.length === 0) {
+        session.definitionsChanged = false;
+        session.localRelations = [];
+        session.groupReach = undefined;
+        if (session.catalogTouched) {
+          session.catalogTouched = false;
+          session.gate.markCatalogStale(session.identity.database);
+        }
+      }
+    }
+    session.ports.wakeClient();
+  }
+
+  error(buffer: Buffer, start: number, end: number): AtMessage {
+    const session = this.#session;
+    const fields = messages.readErrorFields(buffer, start, end);
+    const sqlstate = fields.get('C') ?? 'XX000';
+    const entry = session.ledger.head;
+    if (entry === undefined) return AtMessage.Forward; // The server ends the session: idle time-outs, shutdown.
+    const match = session.ledger.match(Backend.ErrorResponse);
+    const skipped = match === 'error_skips_to_sync' ? session.ledger.skipToSync() : [entry];
+    session.copyIn = false;
+    const answer = this.#answerError(entry, fields, buffer, start, end);
+    for (const each of skipped) {
+      namesSkipped(session.names, each.payload);
+      if (each !== entry && each.payload.kind === 'internal') each.payload.reply.onSkipped?.();
+      for (const run of runsOf(each.payload)) {
+        this.#finish(run, sqlstate);
+        if (session.copyInRun === run) session.copyInRun = undefined;
+      }
+    }
+    session.ports.wakeClient();
+    return answer;
+  }
+
+  #answerError({ payload }: Entry<Request>, fields: ReadonlyMap<string, string>, buffer: Buffer, start: number, end: number): AtMessage {
+    const session = this.#session;
+    if (payload.kind === 'internal') return payload.reply.onError?.() === true ? AtMessage.Forward : AtMessage.Drop;
+    if (session.muted) return AtMessage.Drop;
+    if (payload.kind === 'refused') {
+      this.#finishRefused(payload.run, payload.refusal);
+      this.#turn.inject(errorOf(payload.refusal, false));
+      return AtMessage.Drop;
+    }
+    const run = runOf(payload);
+    if (run?.refusal !== undefined) {
+      this.#finish(run, fields.get('C'));
+      this.#turn.inject(errorOf(run.refusal, false));
+      return AtMessage.Drop;
+    }
+    const reach = this.reachOf(payload);
+    if (!mustRedact(session.principal, reach) || showsNoValues(fields, reach)) return AtMessage.Forward;
+    this.#turn.inject(redactedError(buffer, start, end));
+    return AtMessage.Drop;
+  }
+
+  #finishRefused(run: Run | undefined, refusal: Refusal): void {
+    run?.finish(refusal.sqlstate);
+    this.#session.gate.countRefusal(refusal, this.#session.principal);
+    if (refusal.severity === 'FATAL') this.#endAfter(refusal);
+  }
+
+  /** The error stands in the stream already; the session ends behind it. */
+  #endAfter(refusal: Refusal): void {
+    queueMicrotask(() => this.#session.ports.end(undefined, `refused: ${refusal.ruleId}`));
+  }
+
+  #finish(run: Run, sqlstate: string | undefined): ReturnType<Run['finish']> {
+    const session = this.#session;
+    if (run.finished) return [];
+    if (run.metered && run.forwarded) session.meteredInFlight--;
+    const credits = run.finish(sqlstate);
+    if (run.refusal !== undefined) {
+      session.gate.countRefusal(run.refusal, run.principal);
+      if (run.refusal.severity === 'FATAL') this.#endAfter(run.refusal);
+    }
+    return credits;
+  }
+
+  /** Reach of the request that an error or notice belongs to. */
+  reachOf(payload: Request): Reach {
+    const { names } = this.#session;
+    switch (payload.kind) {
+      case 'parse':
+        // Parsing and name resolution read nothing that is stored: what they complain of stands in the text.
+        return NO_REACH;
+      case 'bind':
+      case 'describe': {
+        const statement = payload.kind === 'bind' ? names.statement(payload.statementName) : payload.target === 'statement' ? names.statement(payload.name) : names.portal(payload.name)?.statement;
+        return statement === undefined ? NO_REACH : judgeNow(this.#session, statement, 'confirmed').reach;
+      }
+      case 'query':
+      case 'execute':
+      case 'function_call':
+        return runOf(payload)?.reach ?? NO_REACH;
+      default:
+        // Errors at Sync come from deferred constraints and triggers of what ran before.
+        return payload.kind === 'sync' && this.#session.groupReach !== undefined ? this.#session.groupReach : NO_REACH;
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/** What simple and extended requests have in common: their runs, what stands in the place of a refused one, and what cannot be read. */
+
+import * as messages from '../protocol/frontend-messages.ts';
+import type { AtHeader, AtMessage } from '../protocol/message-stream.ts';
+import type { Refusal } from '../policy/types.ts';
+import type { LeaseCredit } from '../quota/lease-plan.ts';
+import type { Judged } from './batch.ts';
+import { costsUnits, lookUpPortal } from './judge.ts';
+import { Run } from './run.ts';
+import type { SessionState } from './session-state.ts';
+
+/** What the server is sent in the place of a refused statement: a syntax error, whatever the settings. */
+export const REFUSED_TEXT = 'ROWGATE REFUSED THIS STATEMENT';
+export const REFUSED_QUERY = messages.writeQuery(REFUSED_TEXT);
+/** A named statement, so that the client's unnamed one stays. */
+export const REFUSED_PARSE = messages.writeParse('rowgate_refused', REFUSED_TEXT);
+
+/** How a request makes the client's messages wait. */
+export interface Turn {
+  /** The request is answered by `work`; what comes behind it waits. */
+  later(work: () => Promise<void>): AtMessage;
+  /** The request itself waits for replies that are under way. */
+  wait(): AtHeader;
+}
+
+export function runOfJudged(session: SessionState, { statement, judgement }: Judged): Run {
+  const reach = costsUnits(statement, judgement.reach) ? judgement.reach : { ...judgement.reach, classes: [] };
+  return new Run(session, statement, reach, judgement.verdict);
+}
+
+export function refusedRun(session: SessionState, judged: Judged, refusal: Refusal): Run {
+  const run = new Run(session, judged.statement, judged.judgement.reach, judged.judgement.verdict);
+  run.refusal = refusal;
+  return run;
+}
+
+export function markForwarded(session: SessionState, run: Run): void {
+  run.forwarded = true;
+  if (run.metered) session.meteredInFlight++;
+  if (run.metered || session.groupReach === undefined) session.groupReach = run.reach;
+}
+
+export async function beginRun(session: SessionState, run: Run, portalPrepaid: readonly LeaseCredit[] = [], maxRows = 0): Promise<Refusal | undefined> {
+  if (!run.metered) return undefined;
+  const { statement } = run;
+  let prepaid = portalPrepaid;
+  if (statement.kind === 'known' && statement.facts.named?.kind === 'fetch') {
+    const cursor = lookUpPortal(session, messages.wireNameOf(statement.facts.named.name), 'likely');
+    prepaid = cursor?.prepaid ?? [];
+    if (cursor !== undefined) cursor.prepaid = [];
+  }
+  return run.begin(prepaid, maxRows > 0 ? maxRows : undefined);
+}
+
+/** The messages up to here are one group: Sync, Query and FunctionCall end it. */
+export function groupEnds(session: SessionState): void {
+  session.groupOpen = false;
+  session.groupModifies = false;
+}
+
+export function tooLarge(buffer: Buffer, start: number, end: number): boolean {
+  return buffer.readInt32BE(start + 1) + 1 > end - start;
+}
+
+export function unreadable(session: SessionState, oversized: boolean): Refusal {
+  return session.gate.unreadableRefusal(session.principal, oversized);
+}
+
+/** Statements that `parse_analyze` looks into, inner queries of utility statements included (src/backend/parser/analyze.c). */
+const NAMES_FOUND_AT_PARSE: ReadonlySet<string> = new Set(['select', 'values', 'insert', 'update', 'delete', 'merge', 'explain', 'declare_cursor', 'create_table_as', 'select_into']);
+
+/** Parse finds out about names in these kinds of statement, and runs nothing. */
+export function looksMistyped({ statement, judgement }: Judged): boolean {
+  return judgement.onlyMisses && statement.kind === 'known' && NAMES_FOUND_AT_PARSE.has(statement.facts.kind);
+}

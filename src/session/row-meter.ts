@@ -1,0 +1,196 @@
+/** Rows and CopyData on their way to the client: spent against their run's lease, described, cut. */
+
+import * as messages from '../protocol/backend-messages.ts';
+import type { Entry } from '../protocol/ledger.ts';
+import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation } from '../protocol/message-stream.ts';
+import type { Reach } from '../catalog/reach-types.ts';
+import type { Refusal } from '../policy/types.ts';
+import { costsUnits, judgeNow } from './judge.ts';
+import { covers, NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
+import { runOf, type Request } from './request.ts';
+import type { Run } from './run.ts';
+import type { SessionState } from './session-state.ts';
+import type { Statement } from './statement.ts';
+
+/** CopyData that ends COPY in binary format: a field count of -1 ("COPY", File Trailer). */
+export const BINARY_TRAILER_BYTES = 2;
+/** Larger rows of an aggregating statement count as expressions in full. */
+const LARGEST_ROW_LOOKED_INTO = 64 * 1024;
+
+/** What the server's messages ask of the stream that they come in. */
+export interface ReplyTurn {
+  /** Milliseconds of the monotonic clock at the chunk's arrival: leases are held against it. */
+  nowMs: number;
+  /** The stream is paused; it goes on when `work` is done. */
+  later(work: () => Promise<void>): void;
+  /** Puts `bytes` in front of the message at hand. */
+  inject(bytes: Buffer): void;
+}
+
+export class RowMeter {
+  readonly #session: SessionState;
+  readonly #turn: ReplyTurn;
+  /** The run that was checked against what the server confirmed since it was judged. */
+  #arrived: Run | undefined;
+  /** The next CopyData is a line of column names. */
+  copyHeader = false;
+  /** A CancelRequest is under way; nothing that it could hit may be sent before it has taken effect. */
+  cancelling: Promise<void> | undefined;
+
+  constructor(session: SessionState, turn: ReplyTurn) {
+    this.#session = session;
+    this.#turn = turn;
+  }
+
+  row(rowBytes: number, copy = false): AtHeader {
+    const session = this.#session;
+    if (headOf(session).payload.kind === 'internal') return AtHeader.Whole;
+    const run = this.arrivedRun();
+    if (session.muted || run === undefined || run.cut) return AtHeader.Drop;
+    if (run.looksIntoRows && rowBytes <= LARGEST_ROW_LOOKED_INTO && !copy) return AtHeader.Whole;
+    if (run.spend(rowBytes, this.#turn.nowMs)) return AtHeader.Forward;
+    this.moreUnits(run);
+    return AtHeader.Pause;
+  }
+
+  /** A row of a statement that aggregates: what its expressions hold is measured apart from plain columns. */
+  rowWhole(buffer: Buffer, start: number, end: number): AtMessage {
+    const run = this.arrivedRun();
+    if (this.#session.muted || run === undefined || run.cut) return AtMessage.Drop;
+    const expressionBytes = messages.rowBytesWhere(buffer, start, end, (column) => run.plainColumns?.[column] !== true);
+    if (run.spend(end - start - HEADER_BYTES, this.#turn.nowMs, expressionBytes)) return AtMessage.Forward;
+    this.moreUnits(run);
+    return AtMessage.Pause;
+  }
+
+  copyDataWhole(buffer: Buffer, start: number, end: number): AtMessage {
+    const run = this.arrivedRun();
+    if (this.#session.muted || run === undefined || run.cut) return AtMessage.Drop;
+    const body = start + HEADER_BYTES;
+    const free = this.copyHeader || (end - body === BINARY_TRAILER_BYTES && buffer.readInt16BE(body) === -1);
+    this.copyHeader = false;
+    if (free || run.spend(end - body, this.#turn.nowMs)) return AtMessage.Forward;
+    this.moreUnits(run);
+    return AtMessage.Pause;
+  }
+
+  moreUnits(run: Run): void {
+    this.#turn.later(async () => {
+      const refusal = await run.renew();
+      if (refusal !== undefined) this.#cut(run, refusal);
+    });
+  }
+
+  /** No more of this statement's rows go out. Its end is then answered with the refusal. */
+  #cut(run: Run, refusal: Refusal): void {
+    const session = this.#session;
+    run.refusal = refusal;
+    // A cancel could hit a request of another transaction behind this one; then the rest is read and dropped instead.
+    if (!this.#othersBehind()) {
+      this.cancelling = session.ports.cancelUpstream().finally(() => {
+        this.cancelling = undefined;
+      });
+    }
+  }
+
+  /** Requests under way that are not of the head's own group. */
+  #othersBehind(): boolean {
+    let groupOver = headOf(this.#session).kind === 'query';
+    let first = true;
+    for (const entry of this.#session.ledger) {
+      if (first) first = false;
+      else if (groupOver) return true;
+      if (entry.kind === 'sync') groupOver = true;
+    }
+    return false;
+  }
+
+  /** The run that the head's replies belong to, brought up to date with what the server confirmed since it was judged. */
+  arrivedRun(): Run | undefined {
+    const { payload } = headOf(this.#session);
+    const run = runOf(payload);
+    if (run === undefined || this.#arrived === run) return run;
+    this.#arrived = run;
+    const statement = payload.kind === 'execute' ? (this.#session.names.portal(payload.portalName)?.statement ?? UNKNOWN_PORTAL) : run.statement;
+    if (payload.kind === 'execute' ? statement !== run.statement || isNamed(statement) : isNamed(statement)) {
+      const { reach } = judgeNow(this.#session, statement, 'confirmed');
+      if (costsUnits(statement, reach) && !covers(run.reach, reach)) this.#widen(run, unionReach(run.reach, reach));
+    }
+    return run;
+  }
+
+  #widen(run: Run, reach: Reach): void {
+    if (!run.metered) this.#session.meteredInFlight++;
+    run.widen(reach);
+  }
+
+  rowDescription(entry: Entry<Request>, buffer: Buffer, start: number, end: number): AtMessage {
+    const session = this.#session;
+    const origins = messages.readColumnOrigins(buffer, start, end);
+    const classes = new Set<string>();
+    const unknown = new Set<number>();
+    for (const { tableOid } of origins) {
+      if (tableOid === 0) continue;
+      const names = session.gate.classesOfOid(session.identity.database, tableOid);
+      if (names === undefined) unknown.add(tableOid);
+      for (const name of names ?? []) classes.add(name);
+    }
+    const { payload } = entry;
+    if (payload.kind === 'describe') {
+      const statement = payload.target === 'statement' ? session.names.statement(payload.name) : session.names.portal(payload.name)?.statement;
+      if (statement !== undefined && classes.size > 0) this.#heed(statement, NO_REACH, classes);
+      session.ledger.shift();
+      return passOn(session);
+    }
+    const run = this.arrivedRun();
+    if (run !== undefined && unknown.size > ownTables(session, run.statement)) {
+      // A table that was made a moment ago may be anything: the snapshot is too old to tell.
+      session.gate.markCatalogStale(session.identity.database);
+      this.#widen(run, unionReach(run.reach, opaqueReach(session.gate.classNames, 'the server named a table that the catalog did not have a moment ago', false)));
+    }
+    if (run !== undefined) {
+      run.plainColumns = origins.map(({ tableOid }) => tableOid !== 0);
+      if (classes.size > 0) {
+        const missing = this.#heed(run.statement, run.reach, classes);
+        if (missing.length > 0) this.#widen(run, unionReach(run.reach, opaqueReach(missing, 'the server named a protected table in the result', false)));
+      }
+    }
+    return passOn(session);
+  }
+
+  /** The server's word beats ours: classes that its description shows and our verdict lacks are remembered with the statement. */
+  #heed(statement: Statement, known: Reach, classes: ReadonlySet<string>): readonly string[] {
+    const reach = known === NO_REACH ? judgeNow(this.#session, statement, 'confirmed').reach : known;
+    const missing = [...classes].filter((name) => !reach.classes.some((cls) => cls.className === name));
+    if (missing.length > 0) this.#session.gate.widen(statement, missing);
+    return missing;
+  }
+
+  /** CopyOutResponse: what comes is of the run that has arrived. */
+  copyOutBegins(): void {
+    const { statement } = this.arrivedRun() ?? {};
+    this.copyHeader = statement?.kind === 'known' && statement.facts.copy?.header === true;
+  }
+}
+
+export function headOf({ ledger: { head } }: SessionState): Entry<Request> {
+  if (head === undefined) throw new ProtocolViolation('server message answers no request');
+  return head;
+}
+
+export function passOn({ muted }: SessionState): AtMessage {
+  return muted ? AtMessage.Drop : AtMessage.Forward;
+}
+
+/** How many tables of the statement this session made in its open transaction: nobody else's catalog has them yet. */
+function ownTables(session: SessionState, statement: Statement): number {
+  if (session.localRelations.length === 0 || statement.kind !== 'known') return 0;
+  const named = new Set(statement.facts.relations.map(({ name }) => name));
+  return session.localRelations.filter(({ name, classes }) => named.has(name) && classes.length === 0).length;
+}
+
+const UNKNOWN_PORTAL: Statement = { kind: 'opaque', reason: 'the portal is not known to Rowgate', text: '' };
+
+function isNamed(statement: Statement): boolean {
+  return statement.kind === 'known' && (statement.facts.named?.kind === 'execute' || statement.facts.named?.kind === 'fetch');
+}

@@ -1,0 +1,142 @@
+/** Query and FunctionCall: judged, and forwarded, held back or replaced by a request that the server refuses. */
+
+import * as messages from '../protocol/frontend-messages.ts';
+import { AtMessage } from '../protocol/message-stream.ts';
+import type { Refusal } from '../policy/types.ts';
+import type { Analysis } from '../sql/facts.ts';
+import { judgeBatch, mixedBatch, opaqueReason, statementsOf, type Judged } from './batch.ts';
+import { sent } from './effects.ts';
+import { askSearchPath, probeText } from './internal-requests.ts';
+import { judgeNow } from './judge.ts';
+import { beginRun, groupEnds, looksMistyped, markForwarded, REFUSED_QUERY, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
+import type { Run } from './run.ts';
+import type { SessionState } from './session-state.ts';
+import { copiesIn, type Statement } from './statement.ts';
+
+export class SimpleQuery {
+  readonly #session: SessionState;
+  readonly #turn: Turn;
+
+  constructor(session: SessionState, turn: Turn) {
+    this.#session = session;
+    this.#turn = turn;
+  }
+
+  query(buffer: Buffer, start: number, end: number): AtMessage {
+    const session = this.#session;
+    const message = buffer.subarray(start, end);
+    const oversized = tooLarge(buffer, start, end);
+    const text = oversized ? undefined : session.decodeText(messages.readQuery(buffer, start, end));
+    groupEnds(session);
+    if (text === undefined) {
+      if (oversized || session.principal.metered) return this.#refuseQuery(unreadable(session, oversized));
+      return this.#forwardQuery([{ statement: { kind: 'opaque', reason: 'the text is not valid in client_encoding', text: '' } }]);
+    }
+    if (session.searchPath === undefined || session.currentSearchPath === undefined) {
+      if (session.quiet && session.transaction === 'I') {
+        return this.#turn.later(async () => {
+          await askSearchPath(session);
+          await this.#queryLater(message, text, await session.gate.analyse(text));
+        });
+      }
+    }
+    const analysis = session.gate.analyse(text);
+    if (analysis instanceof Promise) return this.#turn.later(async () => this.#queryLater(message, text, await analysis));
+    const statements = statementsOf(analysis, text);
+    if (statements !== undefined) {
+      const judged = judgeBatch(session, statements);
+      // The common case: nothing to wait for, and nothing protected.
+      if (!(judged instanceof Promise) && judged.every(({ judgement }) => judgement.verdict.kind === 'allow' && judgement.reach.classes.length === 0)) {
+        this.#pushQuery(judged);
+        return AtMessage.Forward;
+      }
+    }
+    return this.#turn.later(() => this.#queryLater(message, text, analysis));
+  }
+
+  async #queryLater(message: Buffer, text: string, analysis: Analysis): Promise<void> {
+    const session = this.#session;
+    let statements = statementsOf(analysis, text);
+    if (statements === undefined) {
+      // The grammar at hand rejects the text. The server's Parse tells whether its own does too, and runs nothing.
+      if (session.principal.metered && (await probeText(session, messages.readQuery(message, 0, message.length)))) return;
+      statements = [{ kind: 'opaque', reason: opaqueReason(analysis), text }];
+    }
+    const judged = await judgeBatch(session, statements);
+    if (judged.length === 1 && session.principal.metered && looksMistyped(judged[0] as Judged)) {
+      // The server parses it and says what is not there, or shows that it is.
+      if (await probeText(session, messages.readQuery(message, 0, message.length))) return;
+    }
+    const mixed = mixedBatch(session, judged);
+    if (mixed !== undefined) {
+      this.#sendRefusedQuery(mixed, refusedRun(this.#session, judged[0] as Judged, mixed));
+      return;
+    }
+    const refused = judged.find(({ judgement }) => judgement.verdict.kind === 'block');
+    if (refused !== undefined && refused.judgement.verdict.kind === 'block') {
+      this.#sendRefusedQuery(refused.judgement.verdict.refusal, refusedRun(this.#session, refused, refused.judgement.verdict.refusal));
+      return;
+    }
+    const runs: Run[] = [];
+    for (const each of judged) {
+      const run = runOfJudged(this.#session, each);
+      runs.push(run);
+      const refusal = await beginRun(this.#session, run);
+      if (refusal !== undefined) {
+        for (const earlier of runs) if (earlier !== run) earlier.finish(undefined);
+        this.#sendRefusedQuery(refusal, run);
+        return;
+      }
+    }
+    if (session.ended) {
+      for (const run of runs) run.finish(undefined);
+      return;
+    }
+    this.#pushQuery(judged, runs);
+    session.ports.toServer(message);
+  }
+
+  #pushQuery(judged: readonly Judged[], runs: readonly Run[] = judged.map((each) => runOfJudged(this.#session, each))): void {
+    const session = this.#session;
+    for (const { statement, judgement } of judged) sent(session, statement, judgement.reach);
+    for (const run of runs) markForwarded(this.#session, run);
+    session.copyInRun = runs.find((run) => copiesIn(run.statement));
+    session.ledger.push('query', { kind: 'query', runs, next: 0 });
+  }
+
+  #forwardQuery(statements: readonly { readonly statement: Statement }[]): AtMessage {
+    const judged = statements.map(({ statement }) => ({ statement, judgement: judgeNow(this.#session, statement, 'likely') }));
+    this.#pushQuery(judged);
+    return AtMessage.Forward;
+  }
+
+  #refuseQuery(refusal: Refusal): AtMessage {
+    this.#sendRefusedQuery(refusal, undefined);
+    return AtMessage.Drop;
+  }
+
+  #sendRefusedQuery(refusal: Refusal, run: Run | undefined): void {
+    if (this.#session.ended) {
+      run?.finish(refusal.sqlstate);
+      return;
+    }
+    this.#session.ledger.push('query', { kind: 'refused', refusal, run });
+    this.#session.ports.toServer(REFUSED_QUERY);
+  }
+
+  functionCall(): AtMessage {
+    const session = this.#session;
+    const statement: Statement = { kind: 'opaque', reason: 'a FunctionCall message names its function by OID only', text: '' };
+    const role = session.principal.deny.get('fastpath');
+    const judgement = judgeNow(session, statement, 'likely');
+    // Its result is one value of any size and no statement's; roles with quotas have no use for it that SELECT does not serve.
+    if (role !== undefined || judgement.verdict.kind === 'block' || session.principal.metered) {
+      groupEnds(session);
+      return this.#refuseQuery(session.gate.fastpathRefusal(session.principal));
+    }
+    const run = runOfJudged(this.#session, { statement, judgement });
+    sent(session, statement, judgement.reach);
+    session.ledger.push('function_call', { kind: 'function_call', run });
+    return AtMessage.Forward;
+  }
+}
