@@ -3,6 +3,8 @@ import { Command } from 'commander';
 import { checkCommand } from './check.ts';
 import { demoCommand } from './demo/command.ts';
 import { serveCommand } from './serve.ts';
+import { simulateCommand } from './simulate.ts';
+import { suggestCommand } from './suggest.ts';
 import { VERSION } from './version.ts';
 
 const program = new Command('rowgate')
@@ -10,6 +12,8 @@ const program = new Command('rowgate')
   .version(VERSION)
   .addCommand(serveCommand())
   .addCommand(checkCommand())
+  .addCommand(simulateCommand())
+  .addCommand(suggestCommand())
   .addCommand(demoCommand());
 
 await program.parseAsync();
