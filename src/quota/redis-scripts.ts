@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Redis, RedisOptions } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 
 /** The scripts' first number. */
 export const GRANTED = 0;
@@ -7,16 +7,17 @@ export const REFUSED = 1;
 export const LOST = 2;
 export const SETTLING = 3;
 
-export type ScriptName = 'rowgateReserve' | 'rowgateRefund' | 'rowgateUsage' | 'rowgateRefill';
+export type ScriptName = 'rowgateReserve' | 'rowgateRefund' | 'rowgateUsage' | 'rowgateJoin' | 'rowgateHeartbeat';
 
 const shared = read('counter');
 
 /** ioredis sends a script's text once a connection, then EVALSHA, and the text again on NOSCRIPT (which says that nothing ran). */
-export const scripts: NonNullable<RedisOptions['scripts']> = {
+export const scripts: Record<string, { lua: string }> = {
   rowgateReserve: { lua: shared + read('reserve') },
   rowgateRefund: { lua: shared + read('refund') },
   rowgateUsage: { lua: shared + read('usage') },
-  rowgateRefill: { lua: shared + read('refill') },
+  rowgateJoin: { lua: shared + read('join') },
+  rowgateHeartbeat: { lua: shared + read('heartbeat') },
 } satisfies Record<ScriptName, { lua: string }>;
 
 function read(name: string): string {
@@ -24,7 +25,7 @@ function read(name: string): string {
 }
 
 /** Runs one script. Every argument and every element of the answer is a whole number of at most 2^52, save the keys. */
-export async function runScript(client: Redis, name: ScriptName, keys: readonly string[], args: readonly number[]): Promise<readonly number[]> {
+export async function runScript(client: Redis | Cluster, name: ScriptName, keys: readonly string[], args: readonly number[]): Promise<readonly number[]> {
   const run = (client as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<unknown>>)[name];
   const answer: unknown = await run.call(client, keys.length, ...keys, ...args);
   if (!Array.isArray(answer) || !answer.every(Number.isSafeInteger)) throw new Error(`${name}: an answer that is not a list of whole numbers`);

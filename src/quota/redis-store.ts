@@ -1,56 +1,53 @@
-import { randomUUID } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkCounters, checkGroups, checkRefund } from './check-request.ts';
-import { GrantHistory, type PastUse } from './grant-history.ts';
+import type { Counted } from './grant-history.ts';
+import type { GrantJournal } from './grant-journal.ts';
 import { RedisConnection, type ConnectionOptions } from './redis-connection.ts';
-import { GRANTED, LOST, REFUSED, runScript, SETTLING, type ScriptName } from './redis-scripts.ts';
-import { StoreUnavailableError, type Counter, type CounterState, type CounterStore, type GroupGrant, type LeaseStamp, type Reservation, type ReserveGroup } from './store.ts';
-import { shapeOf, validForMs } from './window.ts';
+import { BATCH_COUNTERS, RedisDomain, SettlingError, shapeArgs, type ReplaySource } from './redis-domain.ts';
+import { domainKeys, domainOf, keyLayout, type KeyLayout } from './redis-keys.ts';
+import { REFUSED } from './redis-scripts.ts';
+import type { Counter, CounterState, CounterStore, GroupGrant, LeaseStamp, Reservation, ReserveGroup } from './store.ts';
+import { validForMs } from './window.ts';
 
 export interface RedisStoreOptions extends ConnectionOptions {
-  /** Put before every key. In a Redis Cluster it must hold a hash tag (`{rowgate}:`), for one statement's counters are reserved by one script. Default `rowgate:`. */
+  /** Put before every key. Default `rowgate:`. */
   readonly prefix?: string;
   /** How often this process looks whether Redis still knows its grants; 0: only when it reserves. Default 1000. */
   readonly heartbeatMs?: number;
-  /** After Redis was found empty nobody is granted anything for this long, so that every process can come back and put in its own. Default 2000. */
+  /** After Redis was found empty, older or started anew nobody is granted anything for this long, so that every process can come back and put in its own. Default 2000. */
   readonly settleMs?: number;
-  /** Asked once if Redis is empty when this process starts: what the audit log knows of the past. Times are by the wall clock. */
-  readonly history?: () => Promise<readonly { readonly counter: Counter; readonly atMs: number; readonly units: number }[]>;
+  /** And for this long if somebody stays away who was alive a moment before. Default 10000. */
+  readonly absentMs?: number;
+  readonly journal?: GrantJournal;
+  /** What else is to be put back. */
+  readonly sources?: readonly ReplaySource[];
 }
 
-/** Counters that are sent in one refill or usage call: bounds how long Redis is busy for one script. */
-const BATCH_COUNTERS = 200;
-/** Answers are late by less than a command's timeout; more is a step of a clock. */
-const CLOCK_JUMP_MS = 2000;
-
-class SettlingError extends StoreUnavailableError {}
+/** Times of one grant by domain, where there are several: each has a clock of its own. */
+interface RedisStamp extends LeaseStamp {
+  readonly times?: ReadonlyMap<string, number>;
+}
 
 /** Counters in Redis, shared by any number of processes. */
 export class RedisStore implements CounterStore {
   readonly #connection: RedisConnection;
   readonly #options: RedisStoreOptions;
-  readonly #prefix: string;
-  readonly #settleMs: number;
-  readonly #markKey: string;
-  readonly #history = new GrantHistory();
+  readonly #layout: KeyLayout;
+  readonly #member: number;
+  readonly #domains = new Map<string, RedisDomain>();
   readonly #heartbeat: NodeJS.Timeout | undefined;
-  #sequence = 0;
-  /** Sequence and store time of the latest grant that this process was told of; Redis must not know less. */
-  #acknowledged = 0;
-  #seenMs = 0;
-  #clockOffsetMs: number | undefined;
-  #refilling: Promise<void> | undefined;
 
   private constructor(options: RedisStoreOptions) {
     this.#options = options;
-    this.#prefix = options.prefix ?? 'rowgate:';
-    this.#settleMs = options.settleMs ?? 2000;
-    this.#markKey = `${this.#prefix}mark:${randomUUID()}`;
-    this.#connection = new RedisConnection(options, () => void this.ping().catch(() => undefined));
+    this.#layout = keyLayout(options.prefix ?? 'rowgate:', options.redis instanceof Object && 'cluster' in options.redis);
+    this.#member = options.journal?.member ?? randomInt(1, 2 ** 47);
+    this.#connection = new RedisConnection(options, () => void this.#beat());
+    if (!this.#layout.split) this.#domain('');
     const heartbeatMs = options.heartbeatMs ?? 1000;
     if (heartbeatMs > 0) {
-      this.#heartbeat = setInterval(() => void this.ping().catch(() => undefined), heartbeatMs);
+      this.#heartbeat = setInterval(() => void this.#beat(), heartbeatMs);
       this.#heartbeat.unref();
     }
   }
@@ -59,7 +56,7 @@ export class RedisStore implements CounterStore {
   static async open(options: RedisStoreOptions): Promise<RedisStore> {
     const store = new RedisStore(options);
     await store.#connection.open();
-    const giveUpAtMs = performance.now() + store.#settleMs + 1000;
+    const giveUpAtMs = performance.now() + (options.settleMs ?? 2000) + 1000;
     while (performance.now() < giveUpAtMs) {
       const settling = await store.ping().then(() => false, (error: unknown) => error instanceof SettlingError);
       if (!settling) break;
@@ -70,6 +67,78 @@ export class RedisStore implements CounterStore {
 
   async reserve(groups: readonly ReserveGroup[]): Promise<Reservation> {
     checkGroups(groups);
+    const parts = this.#byDomain(groups.entries(), ([, group]) => group.counters[0]?.key);
+    const [first] = parts;
+    if (first === undefined) return { kind: 'granted', lease: { grantedAtMs: 0, validForMs: validForMs([]) }, groups: [] };
+    if (parts.length === 1) return this.#reserveIn(first.domain, groups);
+    return this.#reserveAcross(parts.map(({ domain, items }) => ({ domain, indexes: items.map(([index]) => index), groups: items.map(([, group]) => group) })), groups);
+  }
+
+  async refund(lease: LeaseStamp, groups: readonly { readonly units: number; readonly counters: readonly Counter[] }[]): Promise<void> {
+    checkRefund(lease, groups);
+    const due = groups.flatMap(({ units, counters }) => (units > 0 ? counters.map((counter) => ({ units, counter })) : []));
+    await Promise.all(this.#byDomain(due, ({ counter }) => counter.key).map(async ({ domain, items }) => {
+      const atMs = (lease as RedisStamp).times?.get(domain.name) ?? lease.grantedAtMs;
+      const args = [atMs, ...items.flatMap(({ units, counter }) => [units, ...shapeArgs(counter)])];
+      await domain.run('rowgateRefund', items.map(({ counter }) => counter), () => args);
+      domain.refunded(atMs, items);
+    }));
+  }
+
+  async usage(counters: readonly Counter[]): Promise<readonly CounterState[]> {
+    checkCounters(counters);
+    const states: CounterState[] = [];
+    for (const { domain, items } of this.#byDomain(counters.entries(), ([, counter]) => counter.key)) {
+      for (let from = 0; from < items.length; from += BATCH_COUNTERS) {
+        const batch = items.slice(from, from + BATCH_COUNTERS);
+        const answer = await domain.run('rowgateUsage', batch.map(([, counter]) => counter), () => batch.flatMap(([, counter]) => shapeArgs(counter)));
+        for (const [i, state] of readStates(batch.length, answer, 1).entries()) states[(batch[i] as (typeof batch)[number])[0]] = state;
+      }
+    }
+    return states;
+  }
+
+  async once(key: string, ttlMs: number): Promise<boolean> {
+    return (await this.#connection.call((client) => client.set(`${this.#layout.prefix}once:${key}`, '1', 'PX', Math.max(1, Math.ceil(ttlMs)), 'NX'))) === 'OK';
+  }
+
+  /** Also finds out whether Redis has forgotten anything, and puts it back. */
+  async ping(): Promise<void> {
+    if (this.#domains.size === 0) await this.#connection.call((client) => client.exists(`${this.#layout.prefix}clock`));
+    for (const domain of this.#domains.values()) await domain.heartbeat();
+  }
+
+  /** What this process took of a counter's window, as far as it knows. */
+  used(counter: Counter): number {
+    return this.#domain(domainOf(this.#layout, counter.key)).used(counter);
+  }
+
+  /** Units that were granted without Redis. Returns the number of the settlement that will count them; `oweLess` wants it. */
+  owe(counted: readonly Counted[]): number {
+    let batch = 0;
+    for (const { domain, items } of this.#byDomain(counted, ({ counter }) => counter.key)) batch = domain.owe(items);
+    return batch;
+  }
+
+  oweLess(batch: number, counted: readonly Counted[]): void {
+    for (const { domain, items } of this.#byDomain(counted, ({ counter }) => counter.key)) domain.oweLess(batch, items);
+  }
+
+  /** Units that Redis does not know of yet. */
+  get debtUnits(): number {
+    let units = 0;
+    for (const domain of this.#domains.values()) units += domain.debtUnits;
+    return units;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    await Promise.all([...this.#domains.values()].map((domain) => domain.leave().catch(() => undefined)));
+    this.#connection.close();
+    await this.#options.journal?.close();
+  }
+
+  async #reserveIn(domain: RedisDomain, groups: readonly ReserveGroup[]): Promise<Reservation> {
     const counters = groups.flatMap((group) => group.counters);
     const args = [groups.length];
     for (const group of groups) {
@@ -78,122 +147,67 @@ export class RedisStore implements CounterStore {
     }
     const askedAtMs = performance.now();
     let sequence = 0;
-    const answer = await this.#run('rowgateReserve', counters, () => [(sequence = ++this.#sequence), ...args]);
+    const answer = await domain.run('rowgateReserve', counters, () => [(sequence = domain.nextSequence()), ...args]);
     if (answer[0] === REFUSED) {
       const [, group = 0, counter = 0] = answer;
       return { kind: 'refused', group, counter, groups: readGroups(groups, groups.map(() => 0), answer, 3) };
     }
     const grantedAtMs = answer[1] as number;
     const amounts = answer.slice(2, 2 + groups.length);
-    this.#acknowledged = Math.max(this.#acknowledged, sequence);
-    this.#seenMs = Math.max(this.#seenMs, grantedAtMs);
-    for (const [g, group] of groups.entries()) {
-      for (const counter of group.counters) this.#history.record(grantedAtMs, counter, amounts[g] as number);
-    }
-    this.#watchClock(grantedAtMs - askedAtMs);
+    const counted = groups.flatMap((group, g) => group.counters.map((counter) => ({ counter, units: amounts[g] as number })));
+    await domain.granted(sequence, grantedAtMs, askedAtMs, counted);
     return { kind: 'granted', lease: { grantedAtMs, validForMs: validForMs(counters) }, groups: readGroups(groups, amounts, answer, 2 + groups.length) };
   }
 
-  async refund(lease: LeaseStamp, groups: readonly { readonly units: number; readonly counters: readonly Counter[] }[]): Promise<void> {
-    checkRefund(lease, groups);
-    const due = groups.flatMap(({ units, counters }) => (units > 0 ? counters.map((counter) => ({ units, counter })) : []));
-    if (due.length === 0) return;
-    const args = [lease.grantedAtMs, ...due.flatMap(({ units, counter }) => [units, ...shapeArgs(counter)])];
-    await this.#run('rowgateRefund', due.map(({ counter }) => counter), () => args);
-    for (const { units, counter } of due) this.#history.forget(lease.grantedAtMs, counter, units);
-  }
-
-  async usage(counters: readonly Counter[]): Promise<readonly CounterState[]> {
-    checkCounters(counters);
-    const states: CounterState[] = [];
-    for (let from = 0; from < counters.length; from += BATCH_COUNTERS) {
-      const batch = counters.slice(from, from + BATCH_COUNTERS);
-      const answer = await this.#run('rowgateUsage', batch, () => batch.flatMap(shapeArgs));
-      states.push(...readStates(batch.length, answer, 1));
+  /** One domain after the other; what the earlier ones granted goes back if a later one refuses. Until then others may be refused these units, never granted too many. */
+  async #reserveAcross(parts: readonly { domain: RedisDomain; indexes: readonly number[]; groups: readonly ReserveGroup[] }[], all: readonly ReserveGroup[]): Promise<Reservation> {
+    const answers: GroupGrant[] = [];
+    const times = new Map<string, number>();
+    const done: (() => Promise<void>)[] = [];
+    const undo = (): Promise<unknown> => Promise.allSettled(done.map((each) => each()));
+    for (const { domain, indexes, groups } of parts) {
+      const answer = await this.#reserveIn(domain, groups).catch(async (error: unknown) => {
+        await undo();
+        throw error;
+      });
+      for (const [i, grant] of answer.groups.entries()) answers[indexes[i] as number] = grant;
+      if (answer.kind === 'refused') {
+        await undo();
+        const states = await Promise.all(all.map((group) => this.usage(group.counters)));
+        return { kind: 'refused', group: indexes[answer.group] as number, counter: answer.counter, groups: states.map((counters) => ({ granted: 0, counters })) };
+      }
+      times.set(domain.name, answer.lease.grantedAtMs);
+      done.push(() => this.refund(answer.lease, groups.map((group, g) => ({ units: answer.groups[g]?.granted ?? 0, counters: group.counters }))));
     }
-    return states;
+    const lease: RedisStamp = { grantedAtMs: Math.min(...times.values()), validForMs: validForMs(all.flatMap((group) => group.counters)), times };
+    return { kind: 'granted', lease, groups: answers };
   }
 
-  async once(key: string, ttlMs: number): Promise<boolean> {
-    return (await this.#connection.call((client) => client.set(`${this.#prefix}once:${key}`, '1', 'PX', Math.max(1, Math.ceil(ttlMs)), 'NX'))) === 'OK';
-  }
-
-  /** Also finds out whether Redis has forgotten anything, and puts it back. */
-  async ping(): Promise<void> {
-    await this.#run('rowgateUsage', [], () => []);
-  }
-
-  close(): Promise<void> {
-    clearInterval(this.#heartbeat);
-    this.#connection.close();
-    return Promise.resolve();
-  }
-
-  async #run(name: ScriptName, counters: readonly Counter[], args: () => readonly number[]): Promise<readonly number[]> {
-    for (let attempt = 0; attempt < 2; attempt += 1) {
-      const answer = await this.#send(name, counters, args());
-      if (answer[0] === SETTLING) throw new SettlingError(`Redis was empty: its counters are being put back, ${answer[1]} ms to go`);
-      if (answer[0] !== LOST) return answer;
-      // The script counted nothing, so that asking again is safe.
-      await this.#refillOnce(answer[1] as number);
+  #byDomain<T>(items: Iterable<T>, keyOf: (item: T) => string | undefined): { domain: RedisDomain; items: T[] }[] {
+    const parts = new Map<string, { domain: RedisDomain; items: T[] }>();
+    for (const item of items) {
+      const name = domainOf(this.#layout, keyOf(item) ?? '{}');
+      const part = parts.get(name) ?? { domain: this.#domain(name), items: [] };
+      part.items.push(item);
+      parts.set(name, part);
     }
-    throw new StoreUnavailableError('Redis forgets its counters as fast as they are put back');
+    return [...parts.values()];
   }
 
-  #send(name: ScriptName, counters: readonly Counter[], args: readonly number[]): Promise<readonly number[]> {
-    const keys = [`${this.#prefix}clock`, this.#markKey, ...counters.map((counter) => this.#keyOf(counter))];
-    return this.#connection.call((client) => runScript(client, name, keys, [this.#acknowledged, this.#seenMs, ...args]));
-  }
-
-  /** The window is part of the name: a slice's index means something in one window length only. */
-  #keyOf(counter: Counter): string {
-    return `${this.#prefix}count:${counter.windowMs}:${counter.key}`;
-  }
-
-  #refillOnce(sinceMs: number): Promise<void> {
-    this.#refilling ??= this.#refill(sinceMs).finally(() => {
-      this.#refilling = undefined;
-    });
-    return this.#refilling;
-  }
-
-  async #refill(sinceMs: number): Promise<void> {
-    const uses = this.#acknowledged === 0 ? await this.#recorded() : this.#history.since(sinceMs);
-    const batches = Math.max(1, Math.ceil(uses.length / BATCH_COUNTERS));
-    for (let batch = 0; batch < batches; batch += 1) {
-      const part = uses.slice(batch * BATCH_COUNTERS, (batch + 1) * BATCH_COUNTERS);
-      const last = batch === batches - 1 ? 1 : 0;
-      const args = part.flatMap(({ counter, filled }) => [...shapeArgs(counter), filled.length, ...filled.flatMap(({ slice, units }) => [slice, units])]);
-      const answer = await this.#send('rowgateRefill', part.map(({ counter }) => counter), [last, this.#settleMs, ...args]);
-      if (answer[0] !== GRANTED) throw new StoreUnavailableError('Redis did not take the counters back');
+  #domain(name: string): RedisDomain {
+    let domain = this.#domains.get(name);
+    if (domain === undefined) {
+      const { settleMs = 2000, absentMs = 10_000, journal, sources = [], onNotice = () => undefined } = this.#options;
+      const keys = domainKeys(this.#layout, name);
+      domain = new RedisDomain({ name, keys, connection: this.#connection, member: this.#member, settleMs, absentMs, journal, sources, onNotice });
+      this.#domains.set(name, domain);
     }
-    if (uses.length > 0) {
-      const units = uses.reduce((sum, { filled }) => sum + filled.reduce((part, slice) => part + slice.units, 0), 0);
-      this.#options.onNotice?.({ kind: 'refilled', counters: uses.length, units });
-    }
+    return domain;
   }
 
-  async #recorded(): Promise<PastUse[]> {
-    const slices = new Map<string, { counter: Counter; filled: Map<number, number> }>();
-    for (const { counter, atMs, units } of (await this.#options.history?.()) ?? []) {
-      const use = slices.get(counter.key) ?? { counter, filled: new Map<number, number>() };
-      slices.set(counter.key, use);
-      const slice = Math.floor(atMs / shapeOf(counter.windowMs).sliceMs);
-      use.filled.set(slice, (use.filled.get(slice) ?? 0) + units);
-    }
-    return [...slices.values()].map(({ counter, filled }) => ({ counter, filled: [...filled].map(([slice, units]) => ({ slice, units })) }));
+  #beat(): Promise<unknown> {
+    return Promise.allSettled([...this.#domains.values()].map((domain) => domain.heartbeat()));
   }
-
-  #watchClock(offsetMs: number): void {
-    const aheadMs = offsetMs - (this.#clockOffsetMs ?? offsetMs);
-    this.#clockOffsetMs = offsetMs;
-    if (aheadMs > CLOCK_JUMP_MS) this.#options.onNotice?.({ kind: 'clock_jumped', aheadMs: Math.round(aheadMs) });
-  }
-}
-
-function shapeArgs(counter: Counter): number[] {
-  const { sliceMs, horizonMs } = shapeOf(counter.windowMs);
-  return [sliceMs, horizonMs];
 }
 
 function readStates(count: number, answer: readonly number[], from: number): CounterState[] {

@@ -41,6 +41,8 @@ export interface LeaseStamp {
   readonly grantedAtMs: number;
   /** The units may be delivered for this long after the reservation was *asked for*, by the local monotonic clock; later they are void (and stay counted). */
   readonly validForMs: number;
+  /** Granted by this process alone while the store was away: the settlement in which the store is to count it. */
+  readonly debt?: number;
 }
 
 export interface CounterStore {

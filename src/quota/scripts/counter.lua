@@ -1,7 +1,8 @@
 -- Shared by every script here: redis-scripts.ts puts this text in front of each of them.
 --
--- KEYS[1]  clock  hash: now (the high-water mark of the store's time), ready (no grant before this time)
--- KEYS[2]  mark   string "sequence:time" of the last grant to this process that Redis knows of
+-- KEYS[1]  clock  hash: now (the high-water mark of the store's time), gen and run (see unfit), ready (no grant before this time),
+--          opened (when this generation began), informed (its members are known)
+-- KEYS[2]  mark   string "sequence:time:generation": the last grant to this process that Redis knows of, and the generation that the process has joined
 -- KEYS[3+] counters, each a hash: t (total), o and n (oldest and newest filled slice), and the units of slice i under its index.
 --          72 slices at most, so Redis keeps it in one compact listpack.
 -- ARGV[1]  sequence of the last grant that this process was told of (0: none)
@@ -10,7 +11,8 @@
 -- Numbers are whole and at most 2^52. They are written with '%.0f', for Lua's own conversion keeps 14 digits only.
 
 local GRANTED, REFUSED, LOST, SETTLING = 0, 1, 2, 3
-local MARK_TTL_MS = 604800000
+-- Renewed once a second while its process lives. A mark that is gone makes the process bring all that it knows: over, never under.
+local MARK_TTL_MS = 2764800000
 
 local function text(number)
   return string.format('%.0f', number)
@@ -21,21 +23,37 @@ do
   local time = redis.call('TIME')
   wall = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
-local clock = redis.call('HMGET', KEYS[1], 'now', 'ready')
+local clock = redis.call('HMGET', KEYS[1], 'now', 'ready', 'gen', 'run')
 local now = math.max(wall, tonumber(clock[1] or 0), tonumber(ARGV[2]))
+local generation = tonumber(clock[3] or 0)
 
-local mark_sequence, mark_time = 0, 0
+local mark_sequence, mark_time, mark_generation = 0, 0, -1
 do
   local mark = redis.call('GET', KEYS[2])
   if mark then
-    local sequence, time = string.match(mark, '^(%d+):(%d+)$')
-    mark_sequence, mark_time = tonumber(sequence), tonumber(time)
+    local sequence, time, joined = string.match(mark, '^(%d+):(%d+):(%d+)$')
+    mark_sequence, mark_time, mark_generation = tonumber(sequence or 0), tonumber(time or 0), tonumber(joined or -1)
   end
 end
 
+local function set_mark(sequence)
+  redis.call('SET', KEYS[2], text(sequence) .. ':' .. text(now) .. ':' .. text(generation), 'PX', MARK_TTL_MS)
+end
+
+-- Every start of a server has a run_id of its own: a restart, a restored snapshot and a promoted replica are all told by it.
+local function same_server()
+  return clock[4] and string.find(redis.call('INFO', 'server'), 'run_id:' .. clock[4], 1, true) ~= nil
+end
+
+local function goes_back()
+  return mark_sequence < tonumber(ARGV[1]) or tonumber(clock[1]) < tonumber(ARGV[2])
+end
+
 -- Nothing may be counted from a store that has forgotten: emptied, restored from an older snapshot, or a replica that was promoted too early.
+-- Whoever finds that out opens a new generation (join.lua). In it nobody is granted anything who has not joined, and nobody at all before
+-- all processes had the time to: what one of them was granted may be what is missing.
 local function unfit()
-  if not clock[1] or mark_sequence < tonumber(ARGV[1]) then return { LOST, mark_time } end
+  if not clock[1] or mark_generation ~= generation or goes_back() or not same_server() then return { LOST, mark_sequence, mark_time } end
   if tonumber(clock[2] or 0) > now then return { SETTLING, tonumber(clock[2]) - now } end
   return nil
 end

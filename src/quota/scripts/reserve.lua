@@ -2,7 +2,7 @@
 -- ARGV[3]  this grant's sequence
 -- ARGV[4]  number of groups; then for each: want, min, number of counters; then for each of its counters: slice, horizon, limit (-1: count only)
 -- Answer: {GRANTED, time, amount of each group..., used and next_free of each counter...}
---         {REFUSED, group, counter, used and next_free of each counter...}, {LOST, time of the last known grant} or {SETTLING, ms}
+--         {REFUSED, group, counter, used and next_free of each counter...}, {LOST, sequence and time of the last known grant} or {SETTLING, ms}
 
 local bad = unfit()
 if bad then return bad end
@@ -44,7 +44,7 @@ else
   redis.call('HSET', KEYS[1], 'now', text(now))
   -- A request that a dead connection left behind may run after a later one: the mark never goes back.
   local sequence = math.max(mark_sequence, tonumber(ARGV[3]))
-  redis.call('SET', KEYS[2], text(sequence) .. ':' .. text(now), 'PX', MARK_TTL_MS)
+  set_mark(sequence)
 end
 for i = 1, #counters do
   answer[#answer + 1] = counters[i].total

@@ -160,22 +160,6 @@ describe('a Redis that has forgotten', () => {
     await a.close();
     await b.close();
   });
-
-  it('is refilled from the record when the process is new as well', async () => {
-    await raw.flushall();
-    const c = counter(10);
-    const record = [
-      { counter: c, atMs: Date.now() - 60_000, units: 2 },
-      { counter: c, atMs: Date.now() - 1000, units: 5 },
-      { counter: c, atMs: Date.now() - 5 * 3_600_000, units: 9 },
-    ];
-    const store = await open({ history: () => Promise.resolve(record) });
-    expect(granted(await store.reserve([group(9, 1, c)]))).toEqual([3]);
-    const second = await open({ history: () => Promise.reject(new Error('not asked: Redis is not empty')) });
-    expect(await usedOf(second, c)).toEqual([10]);
-    await store.close();
-    await second.close();
-  });
 });
 
 describe('a Redis that is away', () => {
