@@ -71,9 +71,17 @@ export interface Flag extends SessionIdentity {
   readonly classes: readonly ClassUnits[];
 }
 
-export interface SessionStart extends SessionIdentity {
-  readonly event: 'session_start';
+/** How somebody came in. */
+export interface LoginDescription {
   readonly tls: boolean;
+  /** `TLSv1.2`, `TLSv1.3`; absent without TLS. */
+  readonly tls_version?: string | undefined;
+  /** Who checked what: `passthrough` (the server did), `scram-sha-256`, `scram-sha-256-plus`, `cleartext`, `certificate`. */
+  readonly auth_method: string;
+}
+
+export interface SessionStart extends SessionIdentity, LoginDescription {
+  readonly event: 'session_start';
 }
 
 export interface SessionEnd extends SessionIdentity {

@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { Client, type ClientConfig } from 'pg';
 import type { Analysis } from '../sql/facts.ts';
 import { CatalogUnavailableError } from './errors.ts';
@@ -7,6 +9,8 @@ import { inCatalogTransaction, readCatalog, readDigest, type ReadLimits } from '
 export interface CatalogOptions {
   /** How to log in: host, port, user, password, ssl. `database` says which catalog is read. */
   readonly connection: ClientConfig & { readonly database: string };
+  /** Opens the connection, encrypted as it is to be. Without it `connection` says where the server is. */
+  readonly connect?: () => Promise<Duplex>;
   /** Facts of views' and rules' texts; may take its time. */
   readonly analyse: (sql: string) => Analysis | Promise<Analysis>;
   /** How often the server is asked whether its catalog has changed, in milliseconds. */
@@ -208,13 +212,17 @@ export class Catalog {
 
   async #connected(): Promise<Client> {
     if (this.#client !== undefined) return this.#client;
+    const stream = await this.#options.connect?.();
     const client = new Client({
       application_name: 'rowgate catalog',
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       keepAlive: true,
       // The server's own time-out comes first; this one is for a server that does not answer at all.
       query_timeout: this.#limits.statementTimeoutMs + 5_000,
+      // The password's proof is bound to the server's certificate, where there is one.
+      enableChannelBinding: stream instanceof TLSSocket,
       ...this.#options.connection,
+      ...(stream === undefined ? {} : { stream: () => stream }),
     });
     // Without a listener a lost connection would end the process. The next refresh connects again.
     client.on('error', () => {

@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
+import { readListenTls, readUpstreamTls, TlsFileError } from '../auth/tls-files.ts';
+import type { Config } from '../policy/config.ts';
 import type { LoadedConfig } from '../policy/load-config.ts';
 import { formatProblem, loadConfig } from '../policy/load-config.ts';
 import { compilePolicy } from '../policy/compile.ts';
+import { withAbsolutePaths } from './config-file.ts';
 
 /** What the command touches of the world, so that tests can hand in their own. */
 export interface CheckIo {
@@ -27,6 +30,11 @@ export function runCheck(options: { readonly config: string }, io: CheckIo = pro
     for (const problem of loaded.problems) io.err(formatProblem(problem));
     return 1;
   }
+  const fileProblems = problemsOfFiles(withAbsolutePaths(loaded.config, dirname(options.config)), io);
+  if (fileProblems.length > 0) {
+    for (const problem of fileProblems) io.err(`${options.config}: ${problem}`);
+    return 1;
+  }
   const policy = compilePolicy(loaded.config);
   const quotas = policy.roles.reduce((sum, role) => sum + role.quotas.length, 0);
   io.out(`config is valid: ${count(policy.classes.size, 'class', 'classes')}, ${count(policy.roles.length, 'role')}, ${count(quotas, 'quota')}`);
@@ -40,6 +48,25 @@ export function checkCommand(): Command {
     .action((options: { config: string }) => {
       process.exitCode = runCheck(options);
     });
+}
+
+/** Files that the configuration names and the proxy cannot do without. */
+function problemsOfFiles(config: Config, io: CheckIo): readonly string[] {
+  const { listen, upstream } = config;
+  const readFile = (path: string): Buffer => Buffer.from(io.readFile(path));
+  const attempts: readonly (() => unknown)[] = [
+    () => listen.tls === undefined || readListenTls(listen.tls, readFile),
+    () => readUpstreamTls(upstream.tls, readFile),
+  ];
+  return attempts.flatMap((attempt) => {
+    try {
+      attempt();
+      return [];
+    } catch (error) {
+      if (error instanceof TlsFileError) return [error.message];
+      throw error;
+    }
+  });
 }
 
 /** A secret file is looked for beside the configuration that names it, wherever the command is started. */

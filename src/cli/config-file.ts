@@ -21,5 +21,16 @@ export function readConfigFile(path: string): ReadConfig {
     readFile: (name) => readFileSync(resolve(dirname(path), name), 'utf8'),
   });
   if (!loaded.ok) return { ok: false, problems: loaded.problems.map(formatProblem) };
-  return { ok: true, config: loaded.config, sha256: createHash('sha256').update(text).digest('hex') };
+  return { ok: true, config: withAbsolutePaths(loaded.config, dirname(path)), sha256: createHash('sha256').update(text).digest('hex') };
+}
+
+/** Certificates and lists of users are looked for beside the configuration, wherever the command is started. */
+export function withAbsolutePaths(config: Config, directory: string): Config {
+  const at = <P extends string | undefined>(path: P): P => (path === undefined ? path : resolve(directory, path)) as P;
+  const { listen, upstream } = config;
+  return {
+    ...config,
+    listen: { ...listen, tls: listen.tls === undefined ? undefined : { ...listen.tls, cert: at(listen.tls.cert), key: at(listen.tls.key), clientCa: at(listen.tls.clientCa) } },
+    upstream: { ...upstream, tls: { ...upstream.tls, ca: at(upstream.tls.ca), cert: at(upstream.tls.cert), key: at(upstream.tls.key) } },
+  };
 }

@@ -17,6 +17,7 @@ import { ruleLabels } from '../session/rule-labels.ts';
 import { ServiceGate } from '../session/service-gate.ts';
 import { Analyser } from '../sql/analyser.ts';
 import type { ReadConfig } from './config-file.ts';
+import { TlsService } from './tls-service.ts';
 import { sessionViews, usageViews } from './views.ts';
 
 export interface ServiceOptions {
@@ -41,6 +42,7 @@ export class Service {
   readonly #catalogs: Catalogs;
   readonly #store: CounterStore;
   readonly #audit: AuditLog;
+  readonly #tls: TlsService;
   #admin: AdminServer | undefined;
   #port = 0;
   #reloading = false;
@@ -51,11 +53,12 @@ export class Service {
     this.#analyser = parts.analyser;
     this.#store = parts.store;
     this.#audit = parts.audit;
+    this.#tls = new TlsService(config, log);
     const policy = compilePolicy(config);
     this.metrics = new Metrics({ version: options.version, labels: ruleLabels(policy), quotaByPrincipal: config.metrics.principalLabel });
     this.#catalogs = new Catalogs(
       {
-        login: { host: config.upstream.host, port: config.upstream.port, user: config.catalog.user, password: config.catalog.password?.reveal() },
+        login: { upstream: { host: config.upstream.host, port: config.upstream.port, tls: this.#tls.upstream }, user: config.catalog.user, password: config.catalog.password?.reveal() },
         refreshMs: config.catalog.refreshMs,
         analyse: (sql) => this.#analyser.analyse(sql),
         onRefreshed: () => this.metrics.count('catalogRefreshes'),
@@ -66,7 +69,7 @@ export class Service {
       },
       { classes: [...policy.classes.values()], trustedFunctions: policy.trustedFunctions },
     );
-    this.gate = new ServiceGate(config, { analyser: this.#analyser, catalogs: this.#catalogs, store: this.#store, audit: this.#audit, log, metrics: this.metrics });
+    this.gate = new ServiceGate(config, { analyser: this.#analyser, catalogs: this.#catalogs, store: this.#store, audit: this.#audit, log, metrics: this.metrics, clientTls: this.#tls.clients, upstreamTls: this.#tls.upstream });
     this.listener = new Listener(this.gate);
     this.metrics.addSources({
       sessions: () => this.gate.sessions.size,
@@ -123,6 +126,7 @@ export class Service {
       }
       const warnings = needsRestart(this.gate.config, read.config);
       this.gate.apply(read.config);
+      this.#tls.reload();
       this.metrics.configLoaded(true);
       log.level = read.config.log.level;
       log.info({ config_sha256: read.sha256, warnings }, 'configuration reloaded');
@@ -135,6 +139,7 @@ export class Service {
   }
 
   async stop(reason: string): Promise<void> {
+    this.#tls.close();
     await this.listener.close(SHUTTING_DOWN);
     await this.#admin?.close();
     await this.#catalogs.close();
@@ -199,7 +204,7 @@ function needsRestart(before: Config, now: Config): readonly string[] {
   const fixed: readonly (readonly [string, unknown, unknown])[] = [
     ['listen', before.listen, now.listen],
     ['admin', [before.admin.host, before.admin.port, before.admin.token?.reveal()], [now.admin.host, now.admin.port, now.admin.token?.reveal()]],
-    ['upstream', [before.upstream.host, before.upstream.port], [now.upstream.host, now.upstream.port]],
+    ['upstream', [before.upstream.host, before.upstream.port, before.upstream.tls], [now.upstream.host, now.upstream.port, now.upstream.tls]],
     ['catalog', [before.catalog.user, before.catalog.password?.reveal(), before.catalog.refreshMs], [now.catalog.user, now.catalog.password?.reveal(), now.catalog.refreshMs]],
     ['store', storeKey(before), storeKey(now)],
     ['audit.file', before.audit.file, now.audit.file],

@@ -18,6 +18,7 @@ export const metricTable = {
   sessions: { name: 'rowgate_sessions', type: 'gauge', help: 'Client sessions that are open now.', labels: [] },
   sessionsTotal: { name: 'rowgate_sessions_total', type: 'counter', help: 'Client sessions that were accepted and logged in.', labels: [] },
   authFailures: { name: 'rowgate_auth_failures_total', type: 'counter', help: 'Logins that failed.', labels: [] },
+  tlsFailures: { name: 'rowgate_tls_failures_total', type: 'counter', help: 'TLS handshakes with clients that failed.', labels: [] },
   cancelRequests: { name: 'rowgate_cancel_requests_total', type: 'counter', help: 'Cancel requests from clients.', labels: [] },
   statements: { name: 'rowgate_statements_total', type: 'counter', help: 'Statements that ended, by kind and decision.', labels: ['kind', 'decision'] },
   opaqueStatements: { name: 'rowgate_opaque_statements_total', type: 'counter', help: 'Statements charged to every class, as they could not be resolved.', labels: [] },

@@ -2,6 +2,7 @@ import type { CheckContext, ConfigPath, Finding } from './config-path.ts';
 import { getIn, isRecord } from './config-path.ts';
 import { globProblem, qualifiedProblem } from './glob.ts';
 import { checkQuotas } from './quota-checks.ts';
+import { checkTls } from './tls-checks.ts';
 import { parseSize } from './units.ts';
 
 /**
@@ -19,6 +20,7 @@ export function crossChecks(tree: unknown, show: CheckContext['show']): Finding[
   };
   checkStore(context);
   checkPorts(context);
+  checkTls(context);
   checkPatterns(context, ['upstream', 'databases'], globProblem);
   checkPatterns(context, ['trusted_functions'], qualifiedProblem);
   for (const name of keysOf(context, ['classes'])) checkClass(context, name);

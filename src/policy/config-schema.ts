@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { accessShape } from './config-schema-access.ts';
+import { listenTls, upstreamTls } from './config-schema-tls.ts';
 import {
   SECRET_DOCS, choice, duration, flag, listOf, notYet, onlyYet, port, secret, section, sentence, size, text, wholeNumber,
 } from './config-fields.ts';
@@ -12,20 +13,17 @@ const listen = section({
     examples: ['0.0.0.0'],
   }),
   port: port(0).prefault(6432).meta({ description: 'TCP port for clients. 0 takes a free one and logs it.', examples: [6432] }),
-  tls: notYet('TLS towards clients', 'leave the key out, and put Rowgate where clients reach it over a trusted network'),
+  tls: listenTls.optional().meta({
+    description: 'Encryption towards clients. The files are read again when they change and on SIGHUP; names without a leading `/` are looked for beside the configuration file.',
+    'x-default': 'clients connect in plain text',
+    examples: [{ cert: 'server.crt', key: 'server.key', mode: 'require' }],
+  }),
 }).meta({ description: 'Where Rowgate accepts SQL clients.', examples: [{ host: '0.0.0.0', port: 6432 }] });
-
-const upstreamTls = section({
-  mode: onlyYet('disable', ['prefer', 'require', 'verify-ca', 'verify-full'], 'use disable, and run Rowgate next to the server')
-    .prefault('disable')
-    .meta({ description: 'Encryption towards the server. This version knows `disable` only.', examples: ['disable'] }),
-  ca: notYet('TLS towards the server', 'leave the key out'),
-});
 
 const upstream = section({
   host: text('a host name or address').prefault('127.0.0.1').meta({ description: 'Host of the PostgreSQL server.', examples: ['db.internal'] }),
   port: port(1).prefault(5432).meta({ description: 'TCP port of the PostgreSQL server.', examples: [5432] }),
-  tls: upstreamTls.prefault({}).meta({ description: 'Encryption between Rowgate and the server.', examples: [{ mode: 'disable' }] }),
+  tls: upstreamTls.prefault({}).meta({ description: 'Encryption between Rowgate and the server, for sessions, cancel requests and Rowgate\'s own logins.', examples: [{ mode: 'verify-full', ca: 'ca.crt' }] }),
   databases: listOf(text('a database name or glob'), 'a list of database names or globs')
     .optional()
     .meta({

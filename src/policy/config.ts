@@ -1,17 +1,19 @@
 import type { DenyCategory } from '../catalog/reach-types.ts';
 import type { ParsedConfig } from './config-schema.ts';
+import type { CLIENT_TLS_MODES, SERVER_TLS_MODES } from './config-schema-tls.ts';
 import type { Secret } from './secret.ts';
 import type { MemberPattern, QuotaAction, QuotaScope } from './types.ts';
 import { isGlob } from './glob.ts';
 
 /** The configuration as the program uses it: units in the names, every default filled in. */
 export interface Config {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: { readonly host: string; readonly port: number; readonly tls: ListenTlsConfig | undefined };
   readonly upstream: {
     readonly host: string;
     readonly port: number;
     /** Names and globs; undefined: the databases that hold at least one relation of a class. */
     readonly databases: readonly string[] | undefined;
+    readonly tls: UpstreamTlsConfig;
   };
   readonly auth: { readonly method: 'passthrough' };
   readonly catalog: { readonly user: string; readonly password: Secret | undefined; readonly refreshMs: number };
@@ -35,6 +37,22 @@ export interface Config {
   readonly unlisted: 'block' | 'flag' | 'allow';
   readonly mode: 'enforce' | 'monitor';
   readonly trustedFunctions: readonly string[];
+}
+
+/** File names as the configuration gives them, or made absolute by whoever read it from a file. */
+export interface ListenTlsConfig {
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa: string | undefined;
+  readonly mode: (typeof CLIENT_TLS_MODES)[number];
+}
+
+export interface UpstreamTlsConfig {
+  readonly mode: (typeof SERVER_TLS_MODES)[number];
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly negotiation: 'postgres' | 'direct';
 }
 
 interface StoreSettings {
@@ -79,8 +97,8 @@ export interface RoleConfig {
 
 export function toConfig(parsed: ParsedConfig): Config {
   return {
-    listen: { host: parsed.listen.host, port: parsed.listen.port },
-    upstream: { host: parsed.upstream.host, port: parsed.upstream.port, databases: parsed.upstream.databases },
+    listen: { host: parsed.listen.host, port: parsed.listen.port, tls: toListenTls(parsed.listen.tls) },
+    upstream: { host: parsed.upstream.host, port: parsed.upstream.port, databases: parsed.upstream.databases, tls: toUpstreamTls(parsed.upstream.tls) },
     auth: { method: parsed.auth.method },
     catalog: { user: parsed.catalog.user, password: parsed.catalog.password, refreshMs: parsed.catalog.refresh },
     store: toStore(parsed.store),
@@ -100,6 +118,14 @@ export function toConfig(parsed: ParsedConfig): Config {
     mode: parsed.mode,
     trustedFunctions: parsed.trusted_functions,
   };
+}
+
+function toListenTls(tls: ParsedConfig['listen']['tls']): ListenTlsConfig | undefined {
+  return tls === undefined ? undefined : { cert: tls.cert, key: tls.key, clientCa: tls.client_ca, mode: tls.mode };
+}
+
+function toUpstreamTls({ mode, ca, cert, key, negotiation }: ParsedConfig['upstream']['tls']): UpstreamTlsConfig {
+  return { mode, ca, cert, key, negotiation };
 }
 
 function toStore(store: ParsedConfig['store']): StoreConfig {

@@ -73,6 +73,13 @@ export function writeStartupMessage(minor: number, parameters: Iterable<readonly
   return Buffer.concat([head, body]);
 }
 
+export function writeSslRequest(): Buffer {
+  const out = Buffer.allocUnsafe(8);
+  out.writeInt32BE(8, 0);
+  out.writeInt32BE(SSL_REQUEST_CODE, 4);
+  return out;
+}
+
 /** CancelRequest for the BackendKeyData body (Int32 process id, Byte[n] key) that the server gave. */
 export function writeCancelRequest(keyData: Buffer): Buffer {
   const out = Buffer.allocUnsafe(8 + keyData.length);

@@ -6,10 +6,10 @@ import { ReachIndex, type ReachPolicy } from '../catalog/reach-index.ts';
 import type { LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
+import { connectForPg, type UpstreamAddress } from './upstream.ts';
 
 export interface CatalogLogin {
-  readonly host: string;
-  readonly port: number;
+  readonly upstream: UpstreamAddress;
   readonly user: string;
   readonly password: string | undefined;
 }
@@ -38,6 +38,7 @@ interface Held {
 
 /** DROP DATABASE waits 5 s for others to leave (`CountOtherDBBackends`, src/backend/storage/ipc/procarray.c). */
 const IDLE_MS = 1_000;
+const CONNECT_TIMEOUT_MS = 5_000;
 
 export class Catalogs {
   #options: CatalogsOptions;
@@ -69,7 +70,8 @@ export class Catalogs {
     }
     const { login } = this.#options;
     const catalog = new Catalog({
-      connection: { host: login.host, port: login.port, user: login.user, password: login.password, database, application_name: 'rowgate catalog' },
+      connect: () => connectForPg(login.upstream, CONNECT_TIMEOUT_MS),
+      connection: { user: login.user, password: login.password, database, application_name: 'rowgate catalog' },
       analyse: this.#options.analyse,
       refreshMs: this.#options.refreshMs,
       onChange: () => this.#reindex(database),

@@ -10,6 +10,7 @@ import { decideLogin } from '../policy/login-verdict.ts';
 import type { Refusal } from '../policy/types.ts';
 import { sendCancelRequest } from './cancel.ts';
 import { Direction } from './duplex.ts';
+import { isTlsHandshake, mustBeEncrypted, negotiateTls, NOT_ENCRYPTED, StuffedBytesError } from './encryption.ts';
 import { HandshakeBackend, HandshakeFrontend, startupForServer } from './handshake.ts';
 import { lexerFault, lexerRefusal } from './lexer-settings.ts';
 import type { ServiceGate } from './service-gate.ts';
@@ -28,7 +29,8 @@ export interface ConnectionHooks {
 
 export class ClientConnection {
   readonly id = randomUUID().slice(0, 8);
-  readonly #client: Socket;
+  #client: Socket;
+  #tlsVersion: string | undefined;
   readonly #gate: ServiceGate;
   readonly #hooks: ConnectionHooks;
   readonly #startedMs = Date.now();
@@ -47,10 +49,14 @@ export class ClientConnection {
     this.#gate = gate;
     this.#hooks = hooks;
     this.clientAddress = `${client.remoteAddress ?? '?'}:${client.remotePort ?? 0}`;
-    client.on('error', () => this.close('client connection failed'));
-    client.on('close', () => this.close('client disconnected'));
+    this.#watch(client);
     client.on('data', this.#onStartupData);
     this.#timer = setTimeout(() => this.#refuse({ severity: 'FATAL', sqlstate: '57P01', message: 'canceling authentication due to timeout' }, 'authentication timed out'), gate.config.limits.authTimeoutMs);
+  }
+
+  #watch(client: Socket): void {
+    client.on('error', () => this.close('client connection failed'));
+    client.on('close', () => this.close('client disconnected'));
   }
 
   get user(): string {
@@ -75,6 +81,10 @@ export class ClientConnection {
 
   readonly #onStartupData = (chunk: Buffer): void => {
     this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    if (this.#tlsVersion === undefined && this.#encryptionRequests === 0 && isTlsHandshake(this.#pending)) {
+      void this.#encrypt('direct');
+      return;
+    }
     for (;;) {
       const packet = readStartupPacket(this.#pending, this.#gate.config.limits.startupPacketBytes);
       switch (packet.kind) {
@@ -87,6 +97,14 @@ export class ClientConnection {
             return;
           }
           this.#pending = this.#pending.subarray(packet.consumedBytes);
+          if (this.#tlsVersion !== undefined) {
+            this.#refuse({ severity: 'FATAL', sqlstate: '08P01', message: 'the connection is encrypted already' }, 'encryption asked for twice');
+            return;
+          }
+          if (packet.kind === 'ssl_request' && this.#gate.clientTls !== undefined) {
+            void this.#encrypt('requested');
+            return;
+          }
           this.#client.write(NO);
           break;
         case 'cancel_request':
@@ -96,6 +114,10 @@ export class ClientConnection {
           this.#refuse({ severity: 'FATAL', sqlstate: '08P01', message: packet.reason }, packet.reason);
           return;
         case 'startup':
+          if (this.#tlsVersion === undefined && mustBeEncrypted(this.#gate.clientTls)) {
+            this.#refuse(NOT_ENCRYPTED, 'not encrypted');
+            return;
+          }
           this.#client.off('data', this.#onStartupData);
           this.#client.pause();
           this.#pending = this.#pending.subarray(packet.consumedBytes);
@@ -104,6 +126,33 @@ export class ClientConnection {
       }
     }
   };
+
+  /** From plain text to TLS. Nothing that came in plain text is believed afterwards. */
+  async #encrypt(how: 'requested' | 'direct'): Promise<void> {
+    const tls = this.#gate.clientTls;
+    this.#client.off('data', this.#onStartupData);
+    const first = this.#pending;
+    this.#pending = Buffer.alloc(0);
+    try {
+      if (tls === undefined) throw new Error('listen.tls is not configured');
+      const client = await negotiateTls(tls, this.#client, first, how);
+      if (this.#closed) {
+        client.destroy();
+        return;
+      }
+      this.#client = client;
+      this.#tlsVersion = client.getProtocol() ?? 'unknown';
+    } catch (error) {
+      if (error instanceof StuffedBytesError) this.#refuse({ severity: 'FATAL', sqlstate: '08P01', message: error.message, detail: error.detail }, error.message);
+      else if (!this.#closed) {
+        this.#gate.tlsFailed(error, this.clientAddress);
+        this.close('TLS handshake failed');
+      }
+      return;
+    }
+    this.#watch(this.#client);
+    this.#client.on('data', this.#onStartupData);
+  }
 
   /** The key is the server's own and is not looked at: the server compares it. */
   async #passCancelOn(bytes: Buffer): Promise<void> {
@@ -220,7 +269,7 @@ export class ClientConnection {
     for (const [name, value] of parameters) state.noteParameter(name, value);
     // The first ReadyForQuery answers the startup itself.
     state.ledger.push('sync', { kind: 'sync' });
-    gate.sessionStarted(state);
+    gate.sessionStarted(state, { tls: this.#tlsVersion !== undefined, tls_version: this.#tlsVersion, auth_method: gate.config.auth.method });
     this.session.begin(frontend.stream.takeUnread(), backend.stream.takeUnread());
   }
 

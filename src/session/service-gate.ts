@@ -1,8 +1,10 @@
 /** What all sessions share, brought together: the policy in force, catalogs, counters, audit log, metrics. */
 
 import { auditSql } from '../audit/redact.ts';
+import type { ClientTls } from '../auth/client-tls.ts';
+import type { UpstreamTls } from '../auth/upstream-tls.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
-import type { AuditEvent, ClassUnits, Flag, LoginFailed } from '../audit/events.ts';
+import type { AuditEvent, ClassUnits, Flag, LoginDescription, LoginFailed } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
 import { FIRST_USER_OID } from '../catalog/catalog-rows.ts';
 import { isMemberOf } from '../catalog/members.ts';
@@ -36,6 +38,8 @@ export interface GateParts {
   readonly audit: AuditLog;
   readonly log: OpsLog;
   readonly metrics: Metrics;
+  readonly clientTls: ClientTls | undefined;
+  readonly upstreamTls: UpstreamTls;
 }
 
 export class ServiceGate implements Gate {
@@ -66,7 +70,13 @@ export class ServiceGate implements Gate {
   }
 
   get upstream(): UpstreamAddress {
-    return this.#config.upstream;
+    const { host, port } = this.#config.upstream;
+    return { host, port, tls: this.#parts.upstreamTls };
+  }
+
+  /** Encryption towards clients; undefined if it is not configured. */
+  get clientTls(): ClientTls | undefined {
+    return this.#parts.clientTls;
   }
 
   get maxStatementBytes(): number {
@@ -293,11 +303,16 @@ export class ServiceGate implements Gate {
     this.#parts.log.warn({ principal, client: clientAddress }, 'replication connection, unmetered by the policy');
   }
 
-  sessionStarted(state: SessionState): void {
+  tlsFailed(error: unknown, clientAddress: string): void {
+    this.#parts.metrics.count('tlsFailures');
+    this.#parts.log.info({ client: clientAddress, reason: error instanceof Error ? error.message.trim() : String(error) }, 'a TLS handshake failed');
+  }
+
+  sessionStarted(state: SessionState, login: LoginDescription): void {
     this.#sessions.add(state);
     this.#parts.catalogs.use(state.identity.database);
     this.#parts.metrics.count('sessionsTotal');
-    this.audit({ event: 'session_start', ...state.auditIdentity(state.principal), tls: false }).catch(() => undefined);
+    this.audit({ event: 'session_start', ...state.auditIdentity(state.principal), ...login }).catch(() => undefined);
     this.#parts.log.debug({ session: state.identity.id, principal: state.identity.principal, client: state.identity.clientAddress }, 'session started');
   }
 

@@ -19,6 +19,10 @@ export interface RowgateOptions {
   readonly extra?: string;
   readonly audit?: string;
   readonly packedUnitBytes?: number;
+  /** More keys of `listen` and `upstream`, in flow style: `tls: { ... }`. */
+  readonly listen?: string;
+  readonly upstream?: string;
+  readonly upstreamHost?: string;
 }
 
 export interface TestRowgate {
@@ -36,8 +40,8 @@ export interface TestRowgate {
 
 export function configText(options: RowgateOptions & { readonly port: number; readonly adminPort: number; readonly directory: string }): string {
   return `version: 1
-listen: { host: 127.0.0.1, port: ${options.port} }
-upstream: { host: 127.0.0.1, port: ${options.postgresPort} }
+listen: { host: 127.0.0.1, port: ${options.port}${options.listen === undefined ? '' : `, ${options.listen}`} }
+upstream: { host: ${options.upstreamHost ?? '127.0.0.1'}, port: ${options.postgresPort}${options.upstream === undefined ? '' : `, ${options.upstream}`} }
 catalog: { user: rowgate, password: secret, refresh: 2s }
 store: ${options.store ?? '{ memory: true }'}
 audit: ${options.audit ?? `{ file: ${join(options.directory, 'audit.ndjson')} }`}
