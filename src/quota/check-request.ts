@@ -1,4 +1,4 @@
-import type { Counter, LeaseStamp, ReserveGroup } from './store.ts';
+import { MAX_PEOPLE_A_CALL, PEOPLE_KEY, type Counter, type LeaseStamp, type ReserveGroup } from './store.ts';
 import { MAX_UNITS, MAX_WINDOW_MS, MIN_WINDOW_MS } from './window.ts';
 
 /** Faults of the caller, not of the store: they throw `RangeError` before anything is counted, in each implementation alike. */
@@ -16,6 +16,16 @@ export function checkRefund(lease: LeaseStamp, groups: readonly { readonly units
   if (!Number.isSafeInteger(lease.grantedAtMs) || lease.grantedAtMs < 0) throw new RangeError(`grantedAtMs ${lease.grantedAtMs} is not a time`);
   for (const group of groups) checkUnits(group.units, 'units');
   checkCounters(groups.flatMap((group) => group.counters));
+}
+
+const MAX_KEYED_HASH = 64;
+
+export function checkPeople(counters: readonly Counter[], people: readonly string[]): void {
+  checkCounters(counters);
+  const known = counters.every((counter) => counter.key.includes(PEOPLE_KEY) && counter.people !== undefined && Number.isSafeInteger(counter.people) && counter.people >= 1);
+  if (!known || counters.length === 0 || counters.length > 50) throw new RangeError('people are counted in 1 to 50 counters of people');
+  if (people.length === 0 || people.length > MAX_PEOPLE_A_CALL || new Set(people).size !== people.length) throw new RangeError(`1 to ${MAX_PEOPLE_A_CALL} different people, got ${people.length}`);
+  if (people.some((person) => person === '' || person.length > MAX_KEYED_HASH)) throw new RangeError('a person is a keyed hash');
 }
 
 /** One key twice in a call would be granted twice from the same remainder, so it is refused as a fault. */

@@ -1,3 +1,4 @@
+import { PeopleWindow } from './people.ts';
 import type { Counter } from './store.ts';
 import { add, advance, filledSlices, newWindow, shapeOf, stateAt, takeBack, type SlidingWindow } from './window.ts';
 
@@ -13,6 +14,12 @@ export type CountedKey = Pick<Counter, 'key' | 'windowMs'>;
 export interface Counted {
   readonly counter: CountedKey;
   readonly units: number;
+}
+
+/** People who were admitted in the past, each with the time of the last grant. */
+export interface PastPeople {
+  readonly counter: CountedKey;
+  readonly people: readonly (readonly [person: string, lastMs: number])[];
 }
 
 interface RecentGrant {
@@ -33,6 +40,7 @@ const REFUND_DEPTH = 256;
  */
 export class GrantHistory {
   readonly #held = new Map<string, { readonly counter: CountedKey; readonly window: SlidingWindow }>();
+  readonly #people = new Map<string, { readonly counter: CountedKey; readonly window: PeopleWindow }>();
   readonly #recent: RecentGrant[] = [];
   /** Where the oldest of `#recent` stands: shifting an array of this size at every grant would cost more than it holds. */
   #first = 0;
@@ -69,6 +77,34 @@ export class GrantHistory {
       this.#held.set(counter.key, held);
     }
     add(held.window, this.#latestMs, units);
+  }
+
+  /** People of one admission; `keep`: how many of a counter the store holds at most. */
+  recordPeople(grantedAtMs: number, counter: CountedKey, people: readonly string[], keep: number): void {
+    this.#latestMs = Math.max(this.#latestMs, grantedAtMs);
+    let held = this.#people.get(counter.key);
+    if (held === undefined || held.counter.windowMs !== counter.windowMs) {
+      if (this.#people.size >= this.#sweepAt) this.#sweep();
+      held = { counter, window: new PeopleWindow(counter.windowMs) };
+      this.#people.set(counter.key, held);
+    }
+    held.window.count(this.#latestMs);
+    for (const person of people) held.window.grant(person, this.#latestMs);
+    held.window.shrink(keep);
+  }
+
+  forgetPerson(grantedAtMs: number, counter: CountedKey, person: string): void {
+    this.#people.get(counter.key)?.window.dismiss(person, grantedAtMs);
+  }
+
+  peopleSince(sinceMs: number): PastPeople[] {
+    const past: PastPeople[] = [];
+    for (const { counter, window } of this.#people.values()) {
+      window.count(this.#latestMs);
+      const people = window.since(sinceMs);
+      if (people.length > 0) past.push({ counter, people });
+    }
+    return past;
   }
 
   /** Everything up to this grant came from elsewhere (a journal) and is known by its slices only. */
@@ -126,7 +162,8 @@ export class GrantHistory {
       advance(window, this.#latestMs);
       if (window.total === 0) this.#held.delete(key);
     }
-    this.#sweepAt = Math.max(MIN_SWEEP_SIZE, 2 * this.#held.size);
+    for (const [key, { window }] of this.#people) if (window.count(this.#latestMs) === 0) this.#people.delete(key);
+    this.#sweepAt = Math.max(MIN_SWEEP_SIZE, 2 * Math.max(this.#held.size, this.#people.size));
   }
 }
 

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { checkCounters, checkGroups, checkRefund } from './check-request.ts';
-import type { Counter, CounterState, CounterStore, GroupGrant, LeaseStamp, Reservation, ReserveGroup } from './store.ts';
+import { checkCounters, checkGroups, checkPeople, checkRefund } from './check-request.ts';
+import { PeopleWindow, sumStates } from './people.ts';
+import type { Admission, Counter, CounterState, CounterStore, Dismissal, GroupGrant, LeaseStamp, Reservation, ReserveGroup } from './store.ts';
 import { add, MAX_UNITS, newWindow, stateAt, takeBack, validForMs, type SlidingWindow } from './window.ts';
 
 export interface MemoryStoreOptions {
@@ -18,6 +20,8 @@ const MIN_SWEEP_SIZE = 1024;
 export class MemoryStore implements CounterStore {
   readonly #clock: () => number;
   readonly #windows = new Map<string, { readonly windowMs: number; readonly window: SlidingWindow }>();
+  readonly #people = new Map<string, PeopleWindow>();
+  readonly #subjectSecret = randomBytes(32);
   readonly #once = new Map<string, number>();
   #highWaterMs = 0;
   #sweepAt = MIN_SWEEP_SIZE;
@@ -48,6 +52,21 @@ export class MemoryStore implements CounterStore {
         }
       }
     });
+  }
+
+  admit(counters: readonly Counter[], people: readonly string[]): Promise<Admission> {
+    return settle(() => this.#admit(counters, people));
+  }
+
+  dismiss(lease: LeaseStamp, dismissals: readonly Dismissal[]): Promise<void> {
+    return settle(() => {
+      this.#now();
+      for (const { person, counters } of dismissals) for (const { key } of counters) this.#people.get(key)?.dismiss(person, lease.grantedAtMs);
+    });
+  }
+
+  subjectSecret(): Promise<Buffer> {
+    return Promise.resolve(this.#subjectSecret);
   }
 
   usage(counters: readonly Counter[]): Promise<readonly CounterState[]> {
@@ -110,6 +129,51 @@ export class MemoryStore implements CounterStore {
     return { kind: 'granted', lease, groups: answer };
   }
 
+  #admit(counters: readonly Counter[], people: readonly string[]): Admission {
+    checkPeople(counters, people);
+    const { nowMs, behindMs } = this.#now();
+    const seats = counters.map((counter) => {
+      this.#windowOf(counter, nowMs); // Its being there keeps the set from the sweep.
+      const window = this.#peopleOf(counter);
+      window.count(nowMs);
+      const units = this.#find(counter);
+      return { counter, window, room: counter.limit === null ? Infinity : counter.limit - (units === undefined ? 0 : stateAt(units, nowMs).used) };
+    });
+    const fresh: number[] = [];
+    let refused: number | undefined;
+    for (const person of people) {
+      const full = seats.findIndex(({ window, room }) => {
+        const counted = window.count(nowMs);
+        if (!window.has(person)) return counted >= room;
+        return counted > room && !window.isAmongNewest(person, room);
+      });
+      if (full >= 0) {
+        refused = full;
+        break;
+      }
+      let bits = 0;
+      for (const [c, { counter, window }] of seats.entries()) {
+        if (!window.has(person)) bits += 2 ** c;
+        window.grant(person, nowMs);
+        if (counter.limit === null) window.shrink(counter.people ?? 1);
+      }
+      fresh.push(bits);
+    }
+    return {
+      lease: { grantedAtMs: nowMs, validForMs: validForMs(counters) },
+      admitted: fresh.length,
+      fresh,
+      refused,
+      counters: counters.map((counter) => this.#state(counter, nowMs, behindMs)),
+    };
+  }
+
+  #peopleOf(counter: Counter): PeopleWindow {
+    let window = this.#people.get(counter.key);
+    if (window === undefined) this.#people.set(counter.key, (window = new PeopleWindow(counter.windowMs)));
+    return window;
+  }
+
   /** The clock's high-water mark: after a step back the store's time stands still until the clock has caught up, so nothing expires early. */
   #now(): { nowMs: number; behindMs: number } {
     const clockMs = Math.floor(this.#clock());
@@ -126,7 +190,9 @@ export class MemoryStore implements CounterStore {
   #state(counter: Counter, nowMs: number, behindMs: number): CounterState {
     const window = this.#find(counter);
     if (window === undefined) return { used: 0, nextFreeInMs: undefined };
-    const state = stateAt(window, nowMs);
+    const units = stateAt(window, nowMs);
+    const people = counter.people === undefined ? undefined : this.#people.get(counter.key);
+    const state = people === undefined ? units : sumStates(units, people.stateAt(nowMs));
     return state.nextFreeInMs === undefined ? state : { used: state.used, nextFreeInMs: state.nextFreeInMs + behindMs };
   }
 
@@ -141,7 +207,9 @@ export class MemoryStore implements CounterStore {
 
   #sweep(nowMs: number): void {
     for (const [key, { window }] of this.#windows) {
-      if (stateAt(window, nowMs).used === 0) this.#windows.delete(key);
+      if (stateAt(window, nowMs).used > 0 || (this.#people.get(key)?.count(nowMs) ?? 0) > 0) continue;
+      this.#windows.delete(key);
+      this.#people.delete(key);
     }
     this.#sweepAt = Math.max(MIN_SWEEP_SIZE, 2 * this.#windows.size);
   }

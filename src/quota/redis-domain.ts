@@ -1,15 +1,17 @@
 import { performance } from 'node:perf_hooks';
-import type { Counted, CountedKey, PastUse } from './grant-history.ts';
+import type { Counted, CountedKey, PastPeople, PastUse } from './grant-history.ts';
 import { GrantHistory } from './grant-history.ts';
 import type { GrantJournal } from './grant-journal.ts';
 import type { RedisConnection, StoreNotice } from './redis-connection.ts';
 import type { DomainKeys } from './redis-keys.ts';
 import { GRANTED, LOST, runScript, SETTLING, type ScriptName } from './redis-scripts.ts';
-import { StoreUnavailableError } from './store.ts';
+import { StoreUnavailableError, type Counter, type Dismissal } from './store.ts';
 import { shapeOf } from './window.ts';
 
 /** Counters that are sent in one call: bounds how long Redis is busy for one script. */
 export const BATCH_COUNTERS = 200;
+/** People that are put back in one call. */
+const BATCH_PEOPLE = 1000;
 /** Answers are late by less than a command's timeout; more is a step of a clock. */
 const CLOCK_JUMP_MS = 2000;
 /** Of what is remembered of other processes. */
@@ -90,14 +92,30 @@ export class RedisDomain {
 
   /** A grant was told of: from now on Redis has to know it. Resolves when it is in the journal as safely as ops want. */
   granted(sequence: number, atMs: number, askedAtMs: number, counted: readonly Counted[]): Promise<void> | undefined {
+    this.#acknowledge(sequence, atMs, askedAtMs);
+    this.history.record(sequence, atMs, counted);
+    return this.#options.journal?.granted(this.name, sequence, atMs, counted);
+  }
+
+  /** As `granted`. The journal holds no hashes: what it puts back counts as units of people who cannot be told apart, each as often as they were admitted. */
+  admitted(sequence: number, atMs: number, askedAtMs: number, counters: readonly Counter[], people: readonly string[]): Promise<void> | undefined {
+    this.#acknowledge(sequence, atMs, askedAtMs);
+    if (people.length === 0) return undefined;
+    for (const counter of counters) this.history.recordPeople(atMs, counter, people, counter.limit ?? counter.people ?? 1);
+    return this.#options.journal?.granted(this.name, sequence, atMs, counters.map((counter) => ({ counter, units: people.length })));
+  }
+
+  dismissed(atMs: number, dismissals: readonly Dismissal[]): void {
+    for (const { person, counters } of dismissals) for (const counter of counters) this.history.forgetPerson(atMs, counter, person);
+  }
+
+  #acknowledge(sequence: number, atMs: number, askedAtMs: number): void {
     this.#acknowledged = Math.max(this.#acknowledged, sequence);
     this.#seenMs = Math.max(this.#seenMs, atMs);
-    this.history.record(sequence, atMs, counted);
     const offsetMs = atMs - askedAtMs;
     const aheadMs = offsetMs - (this.#clockOffsetMs ?? offsetMs);
     this.#clockOffsetMs = offsetMs;
     if (aheadMs > CLOCK_JUMP_MS) this.#options.onNotice({ kind: 'clock_jumped', aheadMs: Math.round(aheadMs) });
-    return this.#options.journal?.granted(this.name, sequence, atMs, counted);
   }
 
   refunded(atMs: number, counted: readonly Counted[]): void {
@@ -121,7 +139,7 @@ export class RedisDomain {
     return this.history.used(counter) + (this.#debt.get(counter.key)?.units ?? 0);
   }
 
-  async run(name: ScriptName, counters: readonly CountedKey[], args: () => readonly number[]): Promise<readonly number[]> {
+  async run(name: ScriptName, counters: readonly CountedKey[], args: () => readonly (number | string)[]): Promise<readonly number[]> {
     for (let attempt = 0; attempt < 3; attempt += 1) {
       if (this.#debt.size > 0) await this.#join(() => this.#settleDebt());
       const answer = await this.send(name, counters, args());
@@ -146,7 +164,7 @@ export class RedisDomain {
     await this.#options.connection.call((client) => client.hdel(this.#options.keys.members, String(this.#options.member)), this.name);
   }
 
-  send(name: ScriptName, counters: readonly CountedKey[], args: readonly number[]): Promise<readonly number[]> {
+  send(name: ScriptName, counters: readonly CountedKey[], args: readonly (number | string)[]): Promise<readonly number[]> {
     const { keys, member, connection } = this.#options;
     const own = name === 'rowgateJoin' || name === 'rowgateHeartbeat' ? [keys.members] : [];
     const all = [keys.clock, keys.mark(member), ...own, ...counters.map((counter) => keys.counter(counter))];
@@ -167,9 +185,11 @@ export class RedisDomain {
     const uses = lost ? this.history.after(sequence, sinceMs) : [];
     const { sources, onNotice } = this.#options;
     let first = 1;
-    if (lost && sources.length > 0) {
+    const people = lost ? this.history.peopleSince(sinceMs) : [];
+    if (lost && (sources.length > 0 || people.length > 0)) {
       await this.#sendJoin({ first, last: 0, sequence: this.#acknowledged, debt: 0 }, []);
       first = 0;
+      await this.#readmit(people);
       for (const source of sources) await source.replay({ domain: this.name, sequence, sinceMs });
     }
     const batches = Math.max(1, Math.ceil(uses.length / BATCH_COUNTERS));
@@ -183,6 +203,15 @@ export class RedisDomain {
     }
     const units = uses.reduce((sum, { filled }) => sum + filled.reduce((part, slice) => part + slice.units, 0), 0);
     if (lost || waitMs > 0) onNotice({ kind: 'refilled', counters: uses.length, units });
+  }
+
+  async #readmit(past: readonly PastPeople[]): Promise<void> {
+    for (const { counter, people } of past) {
+      for (let from = 0; from < people.length; from += BATCH_PEOPLE) {
+        const part = people.slice(from, from + BATCH_PEOPLE).flatMap(([person, lastMs]) => [lastMs, person]);
+        await this.send('rowgateReadmit', [counter], [...shapeArgs(counter), ...part]);
+      }
+    }
   }
 
   /** One call a batch. Its number stays the same until its answer comes, so that what Redis has counted is not counted again. */

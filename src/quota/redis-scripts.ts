@@ -7,7 +7,7 @@ export const REFUSED = 1;
 export const LOST = 2;
 export const SETTLING = 3;
 
-export type ScriptName = 'rowgateReserve' | 'rowgateRefund' | 'rowgateUsage' | 'rowgateJoin' | 'rowgateHeartbeat';
+export type ScriptName = 'rowgateReserve' | 'rowgateRefund' | 'rowgateUsage' | 'rowgateJoin' | 'rowgateHeartbeat' | 'rowgateAdmit' | 'rowgateDismiss' | 'rowgateReadmit';
 
 const shared = read('counter');
 
@@ -18,14 +18,17 @@ export const scripts: Record<string, { lua: string }> = {
   rowgateUsage: { lua: shared + read('usage') },
   rowgateJoin: { lua: shared + read('join') },
   rowgateHeartbeat: { lua: shared + read('heartbeat') },
+  rowgateAdmit: { lua: shared + read('admit') },
+  rowgateDismiss: { lua: shared + read('dismiss') },
+  rowgateReadmit: { lua: shared + read('readmit') },
 } satisfies Record<ScriptName, { lua: string }>;
 
 function read(name: string): string {
   return readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
 }
 
-/** Runs one script. Every argument and every element of the answer is a whole number of at most 2^52, save the keys. */
-export async function runScript(client: Redis | Cluster, name: ScriptName, keys: readonly string[], args: readonly number[]): Promise<readonly number[]> {
+/** Runs one script. Every argument and every element of the answer is a whole number of at most 2^52, save the keys and people's hashes. */
+export async function runScript(client: Redis | Cluster, name: ScriptName, keys: readonly string[], args: readonly (number | string)[]): Promise<readonly number[]> {
   const run = (client as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<unknown>>)[name];
   const answer: unknown = await run.call(client, keys.length, ...keys, ...args);
   if (!Array.isArray(answer) || !answer.every(Number.isSafeInteger)) throw new Error(`${name}: an answer that is not a list of whole numbers`);

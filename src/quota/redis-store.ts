@@ -1,14 +1,14 @@
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkCounters, checkGroups, checkRefund } from './check-request.ts';
+import { checkCounters, checkGroups, checkPeople, checkRefund } from './check-request.ts';
 import type { Counted } from './grant-history.ts';
 import type { GrantJournal } from './grant-journal.ts';
 import { RedisConnection, type ConnectionOptions } from './redis-connection.ts';
 import { BATCH_COUNTERS, RedisDomain, SettlingError, shapeArgs, type ReplaySource } from './redis-domain.ts';
 import { domainKeys, domainOf, keyLayout, type KeyLayout } from './redis-keys.ts';
 import { REFUSED } from './redis-scripts.ts';
-import type { Counter, CounterState, CounterStore, GroupGrant, LeaseStamp, Reservation, ReserveGroup } from './store.ts';
+import { StoreUnavailableError, type Admission, type Counter, type CounterState, type CounterStore, type Dismissal, type GroupGrant, type LeaseStamp, type Reservation, type ReserveGroup } from './store.ts';
 import { validForMs } from './window.ts';
 
 export interface RedisStoreOptions extends ConnectionOptions {
@@ -37,6 +37,7 @@ export class RedisStore implements CounterStore {
   readonly #layout: KeyLayout;
   readonly #member: number;
   readonly #domains = new Map<string, RedisDomain>();
+  #subjectSecret: Promise<Buffer> | undefined;
   readonly #heartbeat: NodeJS.Timeout | undefined;
 
   private constructor(options: RedisStoreOptions) {
@@ -85,6 +86,60 @@ export class RedisStore implements CounterStore {
     }));
   }
 
+  async admit(counters: readonly Counter[], people: readonly string[]): Promise<Admission> {
+    checkPeople(counters, people);
+    // One class's counters, so one domain.
+    const domain = this.#domain(domainOf(this.#layout, (counters[0] as Counter).key));
+    const args: (number | string)[] = [counters.length, ...counters.flatMap((counter) => [...shapeArgs(counter), counter.limit ?? -1, counter.people ?? 1]), ...people];
+    const askedAtMs = performance.now();
+    let sequence = 0;
+    const answer = await domain.run('rowgateAdmit', counters, () => [(sequence = domain.nextSequence()), ...args]);
+    const [, grantedAtMs = 0, admitted = 0, refused = -1] = answer;
+    await domain.admitted(sequence, grantedAtMs, askedAtMs, counters, people.slice(0, admitted));
+    return {
+      lease: { grantedAtMs, validForMs: validForMs(counters) },
+      admitted,
+      fresh: answer.slice(4 + 2 * counters.length),
+      refused: refused < 0 ? undefined : refused,
+      counters: readStates(counters.length, answer, 4),
+    };
+  }
+
+  async dismiss(lease: LeaseStamp, dismissals: readonly Dismissal[]): Promise<void> {
+    const counters = [...new Map(dismissals.flatMap((each) => each.counters).map((counter) => [counter.key, counter])).values()];
+    const [first] = counters;
+    if (first === undefined) return;
+    const domain = this.#domain(domainOf(this.#layout, first.key));
+    const numberOf = new Map(counters.map((counter, i) => [counter.key, i + 1]));
+    const args = dismissals.flatMap((each) => each.counters.flatMap((counter) => [numberOf.get(counter.key) ?? 0, each.person]));
+    await domain.run('rowgateDismiss', counters, () => [lease.grantedAtMs, ...args]);
+    domain.dismissed(lease.grantedAtMs, dismissals);
+  }
+
+  /** Made by the first process that needs it. Whoever uses it puts it back if Redis has forgotten it. */
+  subjectSecret(): Promise<Buffer> {
+    this.#subjectSecret ??= this.#keepSecret(randomBytes(32)).catch((error: unknown) => {
+      this.#subjectSecret = undefined;
+      throw error;
+    });
+    return this.#subjectSecret;
+  }
+
+  /** Processes that start after Redis has forgotten it shall hash as this one does. */
+  async #putSecretBack(): Promise<void> {
+    if (this.#subjectSecret !== undefined) await this.#keepSecret(await this.#subjectSecret);
+  }
+
+  async #keepSecret(proposed: Buffer): Promise<Buffer> {
+    const key = `${this.#layout.prefix}subject-secret`;
+    const kept = await this.#connection.call(async (client) => {
+      await client.set(key, proposed.toString('base64url'), 'NX');
+      return client.get(key);
+    });
+    if (kept === null) throw new StoreUnavailableError('Redis did not keep the secret of subject keys');
+    return Buffer.from(kept, 'base64url');
+  }
+
   async usage(counters: readonly Counter[]): Promise<readonly CounterState[]> {
     checkCounters(counters);
     const states: CounterState[] = [];
@@ -106,6 +161,7 @@ export class RedisStore implements CounterStore {
   async ping(): Promise<void> {
     if (this.#domains.size === 0) await this.#connection.call((client) => client.exists(`${this.#layout.prefix}clock`));
     for (const domain of this.#domains.values()) await domain.heartbeat();
+    await this.#putSecretBack();
   }
 
   /** What this process took of a counter's window, as far as it knows. */
@@ -206,7 +262,7 @@ export class RedisStore implements CounterStore {
   }
 
   #beat(): Promise<unknown> {
-    return Promise.allSettled([...this.#domains.values()].map((domain) => domain.heartbeat()));
+    return Promise.allSettled([...[...this.#domains.values()].map((domain) => domain.heartbeat()), this.#putSecretBack()]);
   }
 }
 

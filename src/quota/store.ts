@@ -7,6 +7,11 @@ export interface Counter {
   readonly windowMs: number;
   /** Most units that may be granted in any interval of the window's length; null: count only. */
   readonly limit: number | null;
+  /**
+   * Set on a counter of people: each counts once a window, however often they come (`admit`), beside those who cannot be told apart (`reserve`).
+   * The number is how many the store remembers where `limit` is null: the newest of them. Its key has `}:subjects:` behind the class.
+   */
+  readonly people?: number;
 }
 
 /** Counters that are charged with the same amount: all quotas on the rows (or on the bytes) of one class. */
@@ -45,6 +50,28 @@ export interface LeaseStamp {
   readonly debt?: number;
 }
 
+export const PEOPLE_KEY = '}:subjects:';
+
+/** Most people in one `admit`: bounds how long the store is busy with one call. */
+export const MAX_PEOPLE_A_CALL = 256;
+
+export interface Admission {
+  readonly lease: LeaseStamp;
+  /** The first so many of those asked for may be delivered. */
+  readonly admitted: number;
+  /** For each of them the counters (bit i: counter i) in which they were not counted before. */
+  readonly fresh: readonly number[];
+  /** Index of the counter that had no room for the one behind them; undefined if all were admitted. */
+  readonly refused: number | undefined;
+  readonly counters: readonly CounterState[];
+}
+
+/** Somebody who was admitted and not delivered, and the counters in which they were new. */
+export interface Dismissal {
+  readonly person: string;
+  readonly counters: readonly Counter[];
+}
+
 export interface CounterStore {
   /**
    * All groups are reserved or none. Rejects with `StoreUnavailableError` if the store cannot answer: the units may have been counted, and are not granted.
@@ -53,6 +80,15 @@ export interface CounterStore {
   reserve(groups: readonly ReserveGroup[]): Promise<Reservation>;
   /** Gives back units that were reserved and not delivered. Never raises what may be granted above the limit: units of an expired slice are dropped. Not idempotent: never send it again if its outcome is not known. */
   refund(lease: LeaseStamp, groups: readonly { readonly units: number; readonly counters: readonly Counter[] }[]): Promise<void>;
+  /**
+   * Counts people, each by a keyed hash of their subject key, in the order in which their rows come: all counters have room for a person, or that
+   * person and those behind are not admitted. Who is counted already is free, also where nothing is left. Rejects as `reserve` does.
+   */
+  admit(counters: readonly Counter[], people: readonly string[]): Promise<Admission>;
+  /** Takes people back who were new in `lease` and not delivered, unless they were admitted again since. Not idempotent, as `refund`. */
+  dismiss(lease: LeaseStamp, dismissals: readonly Dismissal[]): Promise<void>;
+  /** What subject keys are hashed with: one secret for all processes that share the counters. */
+  subjectSecret(): Promise<Buffer>;
   /** Reads without counting. */
   usage(counters: readonly Counter[]): Promise<readonly CounterState[]>;
   /** True the first time in `ttlMs` for this key, over all processes: for events that are raised once a window. */

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { Counter, CounterState, CounterStore, LeaseStamp, Reservation, ReserveGroup } from '../quota/store.ts';
+import type { Admission, Counter, CounterState, CounterStore, Dismissal, LeaseStamp, Reservation, ReserveGroup } from '../quota/store.ts';
 
 /** A counter store whose reservations are measured. */
 export class TimedStore implements CounterStore {
@@ -21,6 +21,18 @@ export class TimedStore implements CounterStore {
 
   refund(lease: LeaseStamp, groups: readonly { readonly units: number; readonly counters: readonly Counter[] }[]): Promise<void> {
     return this.#store.refund(lease, groups);
+  }
+
+  admit(counters: readonly Counter[], people: readonly string[]): Promise<Admission> {
+    return this.#store.admit(counters, people);
+  }
+
+  dismiss(lease: LeaseStamp, dismissals: readonly Dismissal[]): Promise<void> {
+    return this.#store.dismiss(lease, dismissals);
+  }
+
+  subjectSecret(): Promise<Buffer> {
+    return this.#store.subjectSecret();
   }
 
   usage(counters: readonly Counter[]): Promise<readonly CounterState[]> {

@@ -5,6 +5,8 @@
 -- KEYS[2]  mark   string "sequence:time:generation": the last grant to this process that Redis knows of, and the generation that the process has joined
 -- KEYS[3+] counters, each a hash: t (total), o and n (oldest and newest filled slice), and the units of slice i under its index.
 --          72 slices at most, so Redis keeps it in one compact listpack.
+--          A counter of people (its name has "}:subjects:") has a sorted set beside it, "<key>:set": keyed hashes by the time of their last grant.
+--          The time ends in .5 if there was more than one. It hashes to the same slot, since all names of a class have the same tag.
 -- ARGV[1]  sequence of the last grant that this process was told of (0: none)
 -- ARGV[2]  latest store time that this process was told of
 --
@@ -76,7 +78,11 @@ end
 -- Reads a counter and leaves out what has expired, without writing: `dead` names the fields that a later store() deletes.
 local function read_counter(key, slice, horizon)
   local head = redis.call('HMGET', key, 't', 'o', 'n')
-  local counter = { key = key, slice = slice, horizon = horizon, total = tonumber(head[1] or 0), oldest = tonumber(head[2] or 0), newest = tonumber(head[3] or 0) }
+  local counter = { key = key, slice = slice, horizon = horizon, total = tonumber(head[1] or 0), oldest = tonumber(head[2] or 0), newest = tonumber(head[3] or 0), people = 0 }
+  if string.find(key, '}:subjects:', 1, true) then
+    counter.set = key .. ':set'
+    counter.people = redis.call('ZCOUNT', counter.set, '(' .. text(now - horizon), '+inf')
+  end
   local first = first_live(counter)
   if counter.total == 0 or counter.oldest >= first then return counter end
   if counter.newest < first then
@@ -121,8 +127,18 @@ local function add(counter, units)
   if fresh then keep(counter) end
 end
 
+-- Units that count, those of people included.
+local function used(counter)
+  return counter.total + counter.people
+end
+
 -- Milliseconds until the oldest units stop counting, -1 for none.
 local function next_free(counter)
-  if counter.total == 0 then return -1 end
-  return (counter.oldest + 1) * counter.slice + counter.horizon - wall
+  local free = counter.total > 0 and (counter.oldest + 1) * counter.slice + counter.horizon - wall
+  if counter.people > 0 then
+    local first = redis.call('ZRANGEBYSCORE', counter.set, '(' .. text(now - counter.horizon), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local at = first[2] and math.ceil(tonumber(first[2])) + counter.horizon - wall
+    if at and (not free or at < free) then free = at end
+  end
+  return free or -1
 end

@@ -23,7 +23,7 @@ for g = 1, tonumber(ARGV[4]) do
     local counter = read_counter(KEYS[2 + #counters + 1], slice, horizon)
     counters[#counters + 1] = counter
     if limit < 0 then limit = MAX_UNITS end
-    local left = math.max(0, limit - counter.total)
+    local left = math.max(0, limit - used(counter))
     if left < min and not refused_group then refused_group, refused_counter = g - 1, c - 1 end
     amount = math.min(amount, left)
   end
@@ -47,7 +47,7 @@ else
   set_mark(sequence)
 end
 for i = 1, #counters do
-  answer[#answer + 1] = counters[i].total
+  answer[#answer + 1] = used(counters[i])
   answer[#answer + 1] = next_free(counters[i])
 end
 return answer

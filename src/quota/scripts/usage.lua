@@ -7,7 +7,7 @@ if bad then return bad end
 local answer = { GRANTED }
 for i = 3, #KEYS do
   local counter = read_counter(KEYS[i], tonumber(ARGV[2 * i - 3]), tonumber(ARGV[2 * i - 2]))
-  answer[#answer + 1] = counter.total
+  answer[#answer + 1] = used(counter)
   answer[#answer + 1] = next_free(counter)
 end
 return answer

@@ -6,7 +6,7 @@ import { RedisStore, type RedisStoreOptions } from '../../../src/quota/redis-sto
 import { StoreUnavailableError, type Counter } from '../../../src/quota/store.ts';
 import { MAX_LIVE_SLICES, shapeOf } from '../../../src/quota/window.ts';
 import { RedisServer } from './redis-server.ts';
-import { counter, describeStore, granted, group, usedOf } from './store-suite.ts';
+import { counter, describeStore, granted, group, people, usedOf } from './store-suite.ts';
 
 let server: RedisServer;
 let raw: Redis;
@@ -57,6 +57,34 @@ describe('the Redis store, what is its own', () => {
     expect(granted(await second.reserve([group(9, 1, c)]))).toEqual([4]);
     await second.close();
     expect(await raw.exists(`mine:count:${c.windowMs}:${c.key}`, 'mine:clock')).toBe(2);
+  });
+
+  it('puts people back that Redis forgot, and the secret that they are hashed with', async () => {
+    const store = await open({ prefix: 'people:' });
+    const c = people(10);
+    const secret = await store.subjectSecret();
+    await store.admit([c], ['a', 'b', 'c']);
+    await store.reserve([group(2, 2, c)]);
+    await raw.flushall();
+    expect(await usedOf(store, c)).toEqual([5]);
+    expect(await store.admit([c], ['b', 'x'])).toMatchObject({ admitted: 2, fresh: [0, 1] });
+    await store.ping();
+    const second = await open({ prefix: 'people:' });
+    expect((await second.subjectSecret()).equals(secret)).toBe(true);
+    await second.close();
+    await store.close();
+  });
+
+  it('holds nothing of people but keyed hashes, in a set no longer than the limit, which expires', async () => {
+    const store = await open({ prefix: 'sets:' });
+    const c = people(20, 500);
+    for (let i = 0; i < 40; i += 1) await store.admit([c], [`p${i}`]);
+    const key = `sets:count:500:${c.key}:set`;
+    expect(await raw.zcard(key)).toBe(20);
+    expect(await raw.pttl(key)).toBeGreaterThan(0);
+    await sleep(shapeOf(500).horizonMs + 1500);
+    expect(await raw.exists(key)).toBe(0);
+    await store.close();
   });
 
   it('holds at most 72 slices and the head a key, and lets the key expire after its window', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Counter, CounterStore, Reservation, ReserveGroup } from '../../../src/quota/store.ts';
+import { PeopleModel } from './people-model.ts';
 import { leaseLifeMs, MAX_UNITS, shapeOf } from '../../../src/quota/window.ts';
 
 export interface StoreFixture {
@@ -14,6 +15,10 @@ export interface StoreFixture {
 let serial = 0;
 export function counter(limit: number | null, windowMs = 3_600_000, name = `c${(serial += 1)}`): Counter {
   return { key: `${name}:rows:${windowMs}:p:agent`, windowMs, limit };
+}
+
+export function people(limit: number | null, windowMs = 3_600_000): Counter {
+  return { ...counter(limit, windowMs, `{c${(serial += 1)}}:subjects`), people: 100 };
 }
 
 export function group(want: number, min: number, ...counters: Counter[]): ReserveGroup {
@@ -193,6 +198,57 @@ export function describeStore(name: string, open: () => Promise<StoreFixture>): 
       for (const groups of bad) await expect(store.reserve(groups)).rejects.toThrow(RangeError);
       await expect(store.refund({ grantedAtMs: 1, validForMs: 1 }, [{ units: -1, counters: [c] }])).rejects.toThrow(RangeError);
       expect(await usedOf(store, c)).toEqual([0]);
+    });
+
+    it('admits exactly the limit of different people to 100 parallel calls of two processes, and those again', async () => {
+      const c = people(50);
+      const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? store : fixture.other).admit([c], [`p${i}`])));
+      expect(answers.filter(({ admitted }) => admitted === 1)).toHaveLength(50);
+      const inside = answers.flatMap(({ admitted }, i) => (admitted === 1 ? [`p${i}`] : []));
+      expect((await fixture.other.admit([c], [...inside, 'new'])).admitted).toBe(50);
+      expect(await usedOf(store, c)).toEqual([50]);
+    });
+
+    it('admits people as the plain model does, over windows that pass', async () => {
+      const c = people(6, 500);
+      const model = new PeopleModel(c);
+      let seed = 7;
+      const next = (below: number): number => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % below;
+      for (let round = 0; round < 120; round += 1) {
+        const asked = [...new Set(Array.from({ length: 1 + next(5) }, () => `p${next(16)}`))];
+        const answer = await (next(2) === 0 ? store : fixture.other).admit([c], asked);
+        expect(answer.admitted).toBe(model.expected(answer.lease.grantedAtMs, asked));
+        model.take(asked, answer);
+        const taken = asked.slice(0, answer.admitted).filter((_, i) => answer.fresh[i] === 1).slice(0, next(2));
+        if (taken.length > 0) await store.dismiss(answer.lease, taken.map((person) => ({ person, counters: [c] })));
+        for (const person of taken) model.dismiss(person, answer.lease.grantedAtMs);
+        await fixture.pass(next(40));
+      }
+      expect(model.worstInterval()).toBeLessThanOrEqual(6);
+      expect(model.grants.length).toBeGreaterThan(50);
+    });
+
+    it('takes nobody back who was admitted again', async () => {
+      const c = people(5);
+      const first = await store.admit([c], ['a', 'b']);
+      await fixture.other.admit([c], ['a']);
+      await store.dismiss(first.lease, ['a', 'b'].map((person) => ({ person, counters: [c] })));
+      expect(await usedOf(store, c)).toEqual([1]);
+      expect((await store.admit([c], ['a'])).fresh).toEqual([0]);
+    });
+
+    it('counts people and units together', async () => {
+      const c = people(10);
+      const lease = leaseOf(await store.reserve([group(6, 6, c)]));
+      expect(await fixture.other.admit([c], ['a', 'b', 'c', 'd', 'e'])).toMatchObject({ admitted: 4, refused: 0, counters: [{ used: 10 }] });
+      expect((await store.reserve([group(1, 1, c)])).kind).toBe('refused');
+      await store.refund(lease, [{ units: 2, counters: [c] }]);
+      expect((await store.admit([c], ['e', 'f', 'g'])).admitted).toBe(2);
+    });
+
+    it('has one secret for all processes', async () => {
+      expect((await store.subjectSecret()).equals(await fixture.other.subjectSecret())).toBe(true);
+      expect((await store.subjectSecret()).length).toBe(32);
     });
 
     it('keeps counters apart whose keys are alike', async () => {
