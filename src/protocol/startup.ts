@@ -23,7 +23,8 @@ export type StartupPacket =
   /** The whole packet is passed on to the server that gave the key. */
   | { readonly kind: 'cancel_request'; readonly bytes: Buffer }
   | StartupMessage
-  | { readonly kind: 'invalid'; readonly reason: string };
+  /** Without SQLSTATE, the connection is closed and nothing is said, as PostgreSQL does where it cannot tell what the peer speaks (COMMERROR in ProcessStartupPacket). */
+  | { readonly kind: 'invalid'; readonly reason: string; readonly sqlstate: string | undefined };
 
 /** CancelRequest's key: 4 bytes up to protocol 3.1, 4 to 256 from 3.2 on; with length, code and process id around it. */
 const MIN_CANCEL_BYTES = 16;
@@ -33,33 +34,33 @@ const MAX_CANCEL_BYTES = 12 + 256;
 export function readStartupPacket(buffer: Buffer, maxBytes: number): StartupPacket {
   if (buffer.length < 4) return { kind: 'incomplete' };
   const length = buffer.readInt32BE(0);
-  if (length < 8 || length > maxBytes) return { kind: 'invalid', reason: 'invalid length of startup packet' };
+  if (length < 8 || length > maxBytes) return { kind: 'invalid', reason: 'invalid length of startup packet', sqlstate: undefined };
   if (buffer.length < 8) return { kind: 'incomplete' };
   const code = buffer.readInt32BE(4);
   if (code === SSL_REQUEST_CODE || code === GSSENC_REQUEST_CODE) {
-    if (length !== 8) return { kind: 'invalid', reason: 'invalid length of startup packet' };
+    if (length !== 8) return { kind: 'invalid', reason: 'invalid length of startup packet', sqlstate: undefined };
     return { kind: code === SSL_REQUEST_CODE ? 'ssl_request' : 'gssenc_request', consumedBytes: 8 };
   }
   if (buffer.length < length) return { kind: 'incomplete' };
   const bytes = buffer.subarray(0, length);
   if (code === CANCEL_REQUEST_CODE) {
-    if (length < MIN_CANCEL_BYTES || length > MAX_CANCEL_BYTES) return { kind: 'invalid', reason: 'invalid length of cancel request' };
+    if (length < MIN_CANCEL_BYTES || length > MAX_CANCEL_BYTES) return { kind: 'invalid', reason: 'invalid length of cancel request', sqlstate: undefined };
     return { kind: 'cancel_request', bytes };
   }
   const major = code >>> 16;
   const minor = code & 0xffff;
-  if (major !== 3) return { kind: 'invalid', reason: `unsupported frontend protocol ${major}.${minor}: server supports 3.0 to 3.${NEWEST_MINOR}` };
+  if (major !== 3) return { kind: 'invalid', reason: `unsupported frontend protocol ${major}.${minor}: server supports 3.0 to 3.${NEWEST_MINOR}`, sqlstate: '0A000' };
   const parameters = new Map<string, string>();
   let at = 8;
   while (at < length && bytes[at] !== 0) {
     const nameEnd = bytes.indexOf(0, at);
     const valueEnd = nameEnd < 0 ? -1 : bytes.indexOf(0, nameEnd + 1);
-    if (valueEnd < 0) return { kind: 'invalid', reason: 'invalid startup packet layout: expected terminator as last byte' };
+    if (valueEnd < 0) return { kind: 'invalid', reason: 'invalid startup packet layout: expected terminator as last byte', sqlstate: '08P01' };
     parameters.set(bytes.toString('utf8', at, nameEnd), bytes.toString('utf8', nameEnd + 1, valueEnd));
     at = valueEnd + 1;
   }
   // ProcessStartupPacket (src/backend/tcop/backend_startup.c): the list ends with a zero byte that is the packet's last.
-  if (at !== length - 1) return { kind: 'invalid', reason: 'invalid startup packet layout: expected terminator as last byte' };
+  if (at !== length - 1) return { kind: 'invalid', reason: 'invalid startup packet layout: expected terminator as last byte', sqlstate: '08P01' };
   return { kind: 'startup', major, minor, parameters, bytes, consumedBytes: length };
 }
 

@@ -111,7 +111,8 @@ export class ClientConnection {
           void this.#passCancelOn(packet.bytes);
           return;
         case 'invalid':
-          this.#refuse({ severity: 'FATAL', sqlstate: '08P01', message: packet.reason }, packet.reason);
+          if (packet.sqlstate === undefined) this.close(packet.reason);
+          else this.#refuse({ severity: 'FATAL', sqlstate: packet.sqlstate, message: packet.reason }, packet.reason);
           return;
         case 'startup':
           if (this.#tlsVersion === undefined && mustBeEncrypted(this.#gate.clientTls)) {

@@ -7,7 +7,7 @@ import { parsedStatement, type Judged } from './batch.ts';
 import { sent } from './effects.ts';
 import { askSearchPath } from './internal-requests.ts';
 import { costsUnits, judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement } from './judge.ts';
-import { beginRun, looksMistyped, markForwarded, REFUSED_PARSE, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
+import { beginRun, looksMistyped, markForwarded, overtaken, REFUSED_PARSE, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import { copiesIn, type Statement } from './statement.ts';
@@ -49,7 +49,7 @@ export class ExtendedQuery {
     const session = this.#session;
     const statement = parsedStatement(text === undefined ? undefined : await session.gate.analyse(text), text);
     const judgement = await judge(session, statement);
-    if (session.ended) return;
+    if (overtaken(session)) return;
     if (this.#deniedAtParse(statement, judgement)) {
       this.#refuseExtended(blockOf(judgement), refusedRun(this.#session, { statement, judgement }, blockOf(judgement)));
       return;
@@ -100,6 +100,7 @@ export class ExtendedQuery {
     }
     return this.#turn.later(async () => {
       const judged = { statement, judgement: await judgement };
+      if (overtaken(session)) return;
       if (judged.judgement.verdict.kind === 'block') {
         const { refusal } = judged.judgement.verdict;
         this.#refuseExtended(refusal, refusedRun(this.#session, judged, refusal));
@@ -107,7 +108,7 @@ export class ExtendedQuery {
       }
       const run = runOfJudged(this.#session, judged);
       const refusal = await beginRun(this.#session, run, portal?.prepaid, maxRows);
-      if (session.ended) {
+      if (overtaken(session)) {
         run.finish(undefined);
       } else if (refusal !== undefined) {
         this.#refuseExtended(refusal, run);
@@ -130,7 +131,7 @@ export class ExtendedQuery {
 
   #refuseExtended(refusal: Refusal, run: Run | undefined): AtMessage {
     const session = this.#session;
-    if (!session.ended) {
+    if (!overtaken(session)) {
       session.groupOpen = true;
       session.ledger.push('parse', { kind: 'refused', refusal, run });
       session.ports.toServer(REFUSED_PARSE);

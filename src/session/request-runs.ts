@@ -58,6 +58,14 @@ export function groupEnds(session: SessionState): void {
   session.groupModifies = false;
 }
 
+/**
+ * The session ended, or an error overtook a request that was being judged: the server discards what it reads until Sync, so nothing is sent and no
+ * reply is to be expected.
+ */
+export function overtaken(session: SessionState): boolean {
+  return session.ended || session.ledger.skipping;
+}
+
 export function tooLarge(buffer: Buffer, start: number, end: number): boolean {
   return buffer.readInt32BE(start + 1) + 1 > end - start;
 }

@@ -8,7 +8,7 @@ import { judgeBatch, mixedBatch, opaqueReason, statementsOf, type Judged } from 
 import { sent } from './effects.ts';
 import { askSearchPath, probeText } from './internal-requests.ts';
 import { judgeNow } from './judge.ts';
-import { beginRun, groupEnds, looksMistyped, markForwarded, REFUSED_QUERY, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
+import { beginRun, groupEnds, looksMistyped, markForwarded, overtaken, REFUSED_QUERY, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import { copiesIn, type Statement } from './statement.ts';
@@ -56,6 +56,7 @@ export class SimpleQuery {
 
   async #queryLater(message: Buffer, text: string, analysis: Analysis): Promise<void> {
     const session = this.#session;
+    if (overtaken(session)) return;
     let statements = statementsOf(analysis, text);
     if (statements === undefined) {
       // The grammar at hand rejects the text. The server's Parse tells whether its own does too, and runs nothing.
@@ -63,6 +64,7 @@ export class SimpleQuery {
       statements = [{ kind: 'opaque', reason: opaqueReason(analysis), text }];
     }
     const judged = await judgeBatch(session, statements);
+    if (overtaken(session)) return;
     if (judged.length === 1 && session.principal.metered && looksMistyped(judged[0] as Judged)) {
       // The server parses it and says what is not there, or shows that it is.
       if (await probeText(session, messages.readQuery(message, 0, message.length))) return;
@@ -88,7 +90,7 @@ export class SimpleQuery {
         return;
       }
     }
-    if (session.ended) {
+    if (overtaken(session)) {
       for (const run of runs) run.finish(undefined);
       return;
     }
@@ -116,7 +118,7 @@ export class SimpleQuery {
   }
 
   #sendRefusedQuery(refusal: Refusal, run: Run | undefined): void {
-    if (this.#session.ended) {
+    if (overtaken(this.#session)) {
       run?.finish(refusal.sqlstate);
       return;
     }
