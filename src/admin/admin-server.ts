@@ -8,7 +8,7 @@ import { BearerToken } from './bearer-token.ts';
 import { DeadlineError, withDeadline } from './deadline.ts';
 import type { AdminProviders, MetricsProvider, ReadinessChecks } from './providers.ts';
 import { Readiness, type ReadinessOptions } from './readiness.ts';
-import { reloadSchema, sessionsSchema, usageSchema } from './response-schemas.ts';
+import { endedSchema, reloadSchema, sessionsSchema, usageSchema } from './response-schemas.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -131,6 +131,11 @@ function addPrivateRoutes(app: FastifyInstance, options: AdminServerOptions): vo
 
   app.get('/v1/sessions', { schema: { response: { 200: sessionsSchema } } }, async () => {
     return { sessions: await withDeadline(providerTimeoutMs, Promise.resolve(providers.sessions())) };
+  });
+
+  app.delete<{ Params: { id: string } }>('/v1/sessions/:id', { schema: { response: { 200: endedSchema } } }, async (request, reply) => {
+    const ended = await withDeadline(providerTimeoutMs, Promise.resolve(providers.endSession(request.params.id)));
+    return ended ? { ended: request.params.id } : sendError(reply, 404, 'no_session', 'there is no session of this id');
   });
 
   app.get<{ Querystring: { principal?: string | string[] } }>('/v1/usage', { schema: { response: { 200: usageSchema } } }, async (request, reply) => {

@@ -55,6 +55,8 @@ export type ReloadResult =
 
 export interface AdminProviders {
   readonly sessions: () => Promise<readonly SessionView[]> | readonly SessionView[];
+  /** Ends a session; false if there is none of this id. */
+  readonly endSession: (id: string) => Promise<boolean> | boolean;
   readonly usage: (filter: UsageFilter) => Promise<readonly UsageView[]>;
   readonly reload: () => Promise<ReloadResult>;
 }

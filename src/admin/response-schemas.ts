@@ -20,6 +20,8 @@ export const sessionsSchema = listOf('sessions', {
   started_at: text, state: text, statements: count, rows: count, units: count, bytes: count,
 });
 
+export const endedSchema = { type: 'object', required: ['ended'], properties: { ended: text } } as const;
+
 export const usageSchema = listOf('usage', {
   rule_id: text, role: text, scope: text, principal: text, class: text, dimension: text, window: text,
   used: count, limit: count, next_free_in_ms: count,

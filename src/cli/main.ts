@@ -2,9 +2,12 @@
 import { Command } from 'commander';
 import { checkCommand } from './check.ts';
 import { demoCommand } from './demo/command.ts';
+import { explainCommand } from './explain/command.ts';
 import { serveCommand } from './serve.ts';
+import { sessionsCommand } from './sessions.ts';
 import { simulateCommand } from './simulate.ts';
 import { suggestCommand } from './suggest.ts';
+import { usageCommand } from './usage.ts';
 import { VERSION } from './version.ts';
 
 const program = new Command('rowgate')
@@ -12,6 +15,9 @@ const program = new Command('rowgate')
   .version(VERSION)
   .addCommand(serveCommand())
   .addCommand(checkCommand())
+  .addCommand(explainCommand())
+  .addCommand(usageCommand())
+  .addCommand(sessionsCommand())
   .addCommand(simulateCommand())
   .addCommand(suggestCommand())
   .addCommand(demoCommand());

@@ -11,14 +11,15 @@ import type { Config } from '../policy/config.ts';
 import { MemoryStore } from '../quota/memory-store.ts';
 import { RedisStore } from '../quota/redis-store.ts';
 import type { CounterStore } from '../quota/store.ts';
-import { Catalogs } from '../session/catalogs.ts';
+import type { Catalogs } from '../session/catalogs.ts';
 import { Listener } from '../session/listener.ts';
 import { ruleLabels } from '../session/rule-labels.ts';
 import { ServiceGate } from '../session/service-gate.ts';
 import { Analyser } from '../sql/analyser.ts';
+import { openCatalogs } from './catalogs-of.ts';
 import type { ReadConfig } from './config-file.ts';
 import { TlsService } from './tls-service.ts';
-import { sessionViews, usageViews } from './views.ts';
+import { endSession, sessionViews, usageViews } from './views.ts';
 
 export interface ServiceOptions {
   readonly config: Config;
@@ -56,19 +57,15 @@ export class Service {
     this.#tls = new TlsService(config, log);
     const policy = compilePolicy(config);
     this.metrics = new Metrics({ version: options.version, labels: ruleLabels(policy), quotaByPrincipal: config.metrics.principalLabel });
-    this.#catalogs = new Catalogs(
-      {
-        login: { upstream: { host: config.upstream.host, port: config.upstream.port, tls: this.#tls.upstream }, user: config.catalog.user, password: config.catalog.password?.reveal() },
-        refreshMs: config.catalog.refreshMs,
-        analyse: (sql) => this.#analyser.analyse(sql),
-        onRefreshed: () => this.metrics.count('catalogRefreshes'),
-        onError: (error) => {
-          this.metrics.count('catalogErrors');
-          log.error({ err: error }, 'the catalog cannot be read');
-        },
+    this.#catalogs = openCatalogs(config, policy, {
+      upstreamTls: this.#tls.upstream,
+      analyse: (sql) => this.#analyser.analyse(sql),
+      onRefreshed: () => this.metrics.count('catalogRefreshes'),
+      onError: (error) => {
+        this.metrics.count('catalogErrors');
+        log.error({ err: error }, 'the catalog cannot be read');
       },
-      { classes: [...policy.classes.values()], trustedFunctions: policy.trustedFunctions },
-    );
+    });
     this.gate = new ServiceGate(config, { analyser: this.#analyser, catalogs: this.#catalogs, store: this.#store, audit: this.#audit, log, metrics: this.metrics, clientTls: this.#tls.clients, upstreamTls: this.#tls.upstream });
     this.listener = new Listener(this.gate);
     this.metrics.addSources({
@@ -170,6 +167,7 @@ export class Service {
       },
       providers: {
         sessions: () => sessionViews(this.gate),
+        endSession: (id) => endSession(this.gate, id),
         usage: ({ principal }) => usageViews(this.gate, principal),
         reload: () => this.reload(),
       },

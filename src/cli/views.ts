@@ -32,17 +32,27 @@ function stateOf(session: SessionState): string {
   }
 }
 
-/** Quotas of the principals that have a session now, or of the one that is asked for if it has one. */
+/** Ends a session as pg_terminate_backend does; false if there is none of this id in this process. */
+export function endSession(gate: ServiceGate, id: string): boolean {
+  const session = [...gate.sessions].find((each) => each.identity.id === id);
+  if (session === undefined) return false;
+  session.ports.end({ severity: 'FATAL', sqlstate: '57P01', message: 'terminating connection due to administrator command' }, 'ended by an administrator');
+  return true;
+}
+
+/** Quotas of the logins that were here since this process started, or of the one that is asked for, whether it was here or not. */
 export async function usageViews(gate: ServiceGate, principal: string | undefined): Promise<readonly UsageView[]> {
-  const byPrincipal = new Map([...gate.sessions].map((session) => [session.identity.principal, session.principal]));
   const views: UsageView[] = [];
-  for (const [name, policy] of byPrincipal) {
-    if (principal !== undefined && principal !== name) continue;
+  const roleRules = new Set<string>();
+  for (const name of principal === undefined ? gate.people.keys() : [principal]) {
+    const policy = gate.policyOf(name);
     for (const className of policy.quotas.keys()) {
       const counters = countersFor(policy, className);
       for (const dimension of [counters.rows, counters.subjects, counters.bytes]) {
         const states = await gate.store.usage(dimension.counters);
         for (const { quota, counter } of dimension.bindings) {
+          // A quota that a role shares is told once, however many of its people are here.
+          if (quota.scope === 'role' && roleRules.size === roleRules.add(quota.ruleId).size) continue;
           const state = states[counter];
           views.push({
             rule_id: quota.ruleId,

@@ -6,14 +6,13 @@
 
 import type { LocalRelation, Reach, ResolvedReach } from '../catalog/reach-types.ts';
 import { wireNameOf } from '../protocol/frontend-messages.ts';
-import { blockOrFlag, decide } from '../policy/decide.ts';
 import type { Verdict } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import type { Portal } from './names.ts';
 import { NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
-import { settingVerdict } from './lexer-settings.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
+import { verdictOf } from './verdict.ts';
 
 export interface Judgement {
   readonly reach: Reach;
@@ -68,16 +67,7 @@ export function judgeNow(session: SessionState, statement: Statement, view: Name
   if (statement.kind === 'empty') return { ...ALLOWED, missed: false };
   const resolved = resolve(session, statement, view, later, 0);
   const { principal } = session;
-  let verdict = decide(resolved.reach, principal);
-  if (verdict.kind !== 'block' && principal.metered && statement.kind === 'known') {
-    const refused = settingVerdict(statement.facts, resolved.reach, principal);
-    if (refused !== undefined) verdict = blockOrFlag(refused, principal);
-  }
-  if (verdict.kind !== 'block' && principal.metered && resolved.reach.sink && resolved.reach.classes.length > 0) {
-    // No unit can be put on what goes there, so no policy can let it through.
-    const copied = decide({ ...resolved.reach, categories: new Set(['derived_copy']) }, { ...principal, deny: new Map([['derived_copy', principal.roles[0] ?? 'unlisted']]) });
-    verdict = copied;
-  }
+  const verdict = verdictOf(statement.kind === 'known' ? statement.facts : undefined, resolved.reach, principal);
   return { reach: resolved.reach, verdict, missed: resolved.missed, onlyMisses: resolved.onlyMisses };
 }
 

@@ -42,6 +42,9 @@ export interface GateParts {
   readonly upstreamTls: UpstreamTls;
 }
 
+/** Logins whose use is shown; more are counted all the same. */
+const MAX_PEOPLE = 10_000;
+
 export class ServiceGate implements Gate {
   readonly store: CounterStore;
   readonly neighbours = new Neighbours();
@@ -50,6 +53,8 @@ export class ServiceGate implements Gate {
   readonly #widened = new WeakMap<StatementFacts, readonly string[]>();
   #config: Config;
   #policy: Policy;
+  /** Logins that were here -> the database of their last session; the oldest go first. */
+  readonly #people = new Map<string, string>();
   #policyCount = 1;
   #classNames: readonly string[] = [];
 
@@ -85,6 +90,10 @@ export class ServiceGate implements Gate {
 
   get sessions(): ReadonlySet<SessionState> {
     return this.#sessions;
+  }
+
+  get people(): ReadonlyMap<string, string> {
+    return this.#people;
   }
 
   get classNames(): readonly string[] {
@@ -132,6 +141,13 @@ export class ServiceGate implements Gate {
   principalPolicy(principal: string, database: string): PrincipalPolicy {
     const { snapshot } = this.#parts.catalogs.index(database);
     return policyFor(principal, this.#policy, (role) => isMemberOf(snapshot, principal, role));
+  }
+
+  /** Of a login that need not be here. Who is a member of what is read where it was last, or else in any database: roles are the same in all. */
+  policyOf(principal: string): PrincipalPolicy {
+    const database = this.#people.get(principal) ?? [...this.#people.values()].at(-1);
+    if (database !== undefined && this.#parts.catalogs.has(database)) return this.principalPolicy(principal, database);
+    return policyFor(principal, this.#policy, () => false);
   }
 
   openCatalog(database: string): Promise<void> {
@@ -310,6 +326,10 @@ export class ServiceGate implements Gate {
 
   sessionStarted(state: SessionState, login: LoginDescription): void {
     this.#sessions.add(state);
+    const { principal, database } = state.identity;
+    this.#people.delete(principal);
+    this.#people.set(principal, database);
+    if (this.#people.size > MAX_PEOPLE) this.#people.delete([...this.#people.keys()][0] ?? '');
     this.#parts.catalogs.use(state.identity.database);
     this.#parts.metrics.count('sessionsTotal');
     this.audit({ event: 'session_start', ...state.auditIdentity(state.principal), ...login }).catch(() => undefined);
