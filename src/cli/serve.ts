@@ -63,9 +63,13 @@ function superviseReload(service: Service, path: string, log: OpsLog): void {
 function superviseStop(service: Service, log: OpsLog): void {
   let stopping = false;
   const stop = (signal: string): void => {
-    if (stopping) return;
+    if (stopping) {
+      log.warn({ signal }, 'a second signal: the sessions that are left end now');
+      service.hurry();
+      return;
+    }
     stopping = true;
-    log.info({ signal }, 'stopping');
+    log.info({ signal, sessions: service.gate.sessions.size }, 'stopping');
     service.stop(signal).then(
       () => process.exit(0),
       (error: unknown) => {

@@ -32,7 +32,8 @@ export interface ServiceOptions {
 
 /** Texts above this size are not analysed: a statement of this length keeps the analyser's thread busy for about two seconds. */
 const MAX_ANALYSED_BYTES = 4 * 1024 * 1024;
-const SHUTTING_DOWN = { severity: 'FATAL', sqlstate: '57P01', message: 'terminating connection due to administrator command' };
+/** What ended sessions still have to give back and to put on record is waited for this long. */
+const SETTLE_MS = 5_000;
 
 export class Service {
   readonly gate: ServiceGate;
@@ -135,9 +136,12 @@ export class Service {
     }
   }
 
+  /** Sessions may come to their end within `limits.drain`; `hurry` shortens it. */
   async stop(reason: string): Promise<void> {
+    await this.listener.drain(this.gate.config.limits.drainMs);
+    await this.listener.close();
     this.#tls.close();
-    await this.listener.close(SHUTTING_DOWN);
+    await this.gate.settle(SETTLE_MS);
     await this.#admin?.close();
     await this.#catalogs.close();
     await this.gate.audit({ event: 'service_stop', reason }).catch(() => undefined);
@@ -145,6 +149,10 @@ export class Service {
     await this.#store.close();
     await this.#analyser.close();
     this.metrics.close();
+  }
+
+  hurry(): void {
+    this.listener.hurry();
   }
 
   async #open(): Promise<void> {
@@ -157,7 +165,7 @@ export class Service {
       token: config.admin.token?.reveal(),
       metrics: this.metrics,
       checks: {
-        upstream: () => canConnect(config.upstream.host, config.upstream.port),
+        upstream: () => (this.gate.draining ? { ok: false, reason: 'Rowgate is stopping' } : canConnect(config.upstream.host, config.upstream.port)),
         store: () => this.#store.ping().then(ok, failed),
         audit: () => (this.#audit.healthy || this.gate.auditMayFail ? ok() : { ok: false, reason: 'the audit log cannot take records' }),
         catalog: () => {

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { accessShape } from './config-schema-access.ts';
 import { listenTls, upstreamTls } from './config-schema-tls.ts';
+import { limitsSection } from './config-schema-limits.ts';
 import {
-  SECRET_DOCS, choice, duration, flag, listOf, notYet, onlyYet, port, secret, section, sentence, size, text, wholeNumber,
+  SECRET_DOCS, choice, duration, flag, listOf, notYet, onlyYet, port, secret, section, sentence, text,
 } from './config-fields.ts';
 
 /** The configuration: the one source of the loader's rules, `config/rowgate.schema.json` and `docs/configuration.md`. */
@@ -142,28 +143,6 @@ const log = section({
   }),
 }).meta({ description: 'The operational log (not the audit record).', examples: [{ level: 'info' }] });
 
-const limits = section({
-  max_statement_bytes: size({ min: 1024, max: 1024 ** 3 }).prefault('16MiB').meta({
-    description: 'Longest statement that is accepted. A longer one is refused before it is read to its end.',
-    'x-unit': 'bytes',
-    examples: ['16MiB'],
-  }),
-  auth_timeout: duration({ min: '1s', max: '10m' }).prefault('60s').meta({
-    description: 'Time that a client has from connecting to being logged in, as PostgreSQL\'s `authentication_timeout`.',
-    examples: ['60s'],
-  }),
-  max_sessions: wholeNumber(1, 100_000).prefault(1000).meta({
-    description: 'Most client connections at a time, logged in or not. One more is turned away with SQLSTATE 53300.',
-    'x-unit': 'connections',
-    examples: [1000],
-  }),
-  startup_packet_bytes: size({ min: 512, max: 10_000 }).prefault(10_000).meta({
-    description: 'Longest startup packet. The server takes no more than 10000 (`MAX_STARTUP_PACKET_LENGTH`).',
-    'x-unit': 'bytes',
-    examples: [10_000],
-  }),
-}).meta({ description: 'Bounds that protect Rowgate itself.', examples: [{ max_statement_bytes: '16MiB', auth_timeout: '60s', max_sessions: 1000, startup_packet_bytes: 10_000 }] });
-
 export const configSchema = section({
   version: z.literal(1, { error: '1, the version of this format' }).meta({ description: 'Version of this format. Always 1.', examples: [1] }),
   listen: listen.prefault({}),
@@ -175,7 +154,7 @@ export const configSchema = section({
   admin: admin.prefault({}),
   metrics: metrics.prefault({}),
   log: log.prefault({}),
-  limits: limits.prefault({}),
+  limits: limitsSection.prefault({}),
   ...accessShape,
 }).meta({ title: 'Rowgate configuration', description: 'Configuration of Rowgate, a data-loss-prevention proxy for PostgreSQL.' });
 

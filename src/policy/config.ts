@@ -30,7 +30,12 @@ export interface Config {
     readonly maxStatementBytes: number;
     readonly authTimeoutMs: number;
     readonly maxSessions: number;
+    readonly maxSessionsPerPrincipal: number;
+    readonly maxUnauthenticated: number;
     readonly startupPacketBytes: number;
+    readonly idleTimeoutMs: number;
+    readonly tcpKeepaliveMs: number;
+    readonly drainMs: number;
   };
   readonly classes: readonly ClassConfig[];
   readonly roles: readonly RoleConfig[];
@@ -110,7 +115,12 @@ export function toConfig(parsed: ParsedConfig): Config {
       maxStatementBytes: parsed.limits.max_statement_bytes,
       authTimeoutMs: parsed.limits.auth_timeout,
       maxSessions: parsed.limits.max_sessions,
+      maxSessionsPerPrincipal: parsed.limits.max_sessions_per_principal,
+      maxUnauthenticated: parsed.limits.max_unauthenticated,
       startupPacketBytes: parsed.limits.startup_packet_bytes,
+      idleTimeoutMs: parsed.limits.idle_timeout,
+      tcpKeepaliveMs: parsed.limits.tcp_keepalive,
+      drainMs: parsed.limits.drain,
     },
     classes: Object.entries(parsed.classes).map(([name, cls]) => toClass(name, cls)),
     roles: Object.entries(parsed.roles).map(([name, role]) => toRole(name, role)),

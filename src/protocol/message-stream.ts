@@ -80,6 +80,11 @@ export class MessageStream<T extends number> {
     return this.#chunk.length - this.#position + this.#partsBytes;
   }
 
+  /** A message was forwarded in part: nothing else may be put in its middle. */
+  get forwardingBody(): boolean {
+    return this.#bodyLeft > 0 && !this.#dropping;
+  }
+
   push(chunk: Buffer): void {
     if (this.#position < this.#chunk.length) {
       // A header that was cut by the chunk's end, or what came in before a pause took effect.

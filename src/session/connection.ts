@@ -8,10 +8,13 @@ import type { BackendType, FrontendType } from '../protocol/message-types.ts';
 import { readStartupPacket, type StartupMessage } from '../protocol/startup.ts';
 import { decideLogin } from '../policy/login-verdict.ts';
 import type { Refusal } from '../policy/types.ts';
+import { TOO_MANY_CLIENTS, type Newcomer } from './admission.ts';
 import { sendCancelRequest } from './cancel.ts';
 import { Direction } from './duplex.ts';
 import { isTlsHandshake, mustBeEncrypted, negotiateTls, NOT_ENCRYPTED, StuffedBytesError } from './encryption.ts';
+import { STARTING_DRAINED, type Draining } from './drain.ts';
 import { HandshakeBackend, HandshakeFrontend, startupForServer } from './handshake.ts';
+import type { WatchedSession } from './idle-watch.ts';
 import { lexerFault, lexerRefusal } from './lexer-settings.ts';
 import type { ServiceGate } from './service-gate.ts';
 import { Session } from './session.ts';
@@ -27,7 +30,7 @@ export interface ConnectionHooks {
   onClosed(connection: ClientConnection): void;
 }
 
-export class ClientConnection {
+export class ClientConnection implements Newcomer, WatchedSession, Draining {
   readonly id = randomUUID().slice(0, 8);
   #client: Socket;
   #tlsVersion: string | undefined;
@@ -35,6 +38,10 @@ export class ClientConnection {
   readonly #hooks: ConnectionHooks;
   readonly #startedMs = Date.now();
   readonly clientAddress: string;
+  /** Without the port. */
+  readonly address: string;
+  /** Bytes pass unread: a replication connection. */
+  #piped = false;
   #server: Socket | undefined;
   #pending: Buffer = Buffer.alloc(0);
   #encryptionRequests = 0;
@@ -48,10 +55,11 @@ export class ClientConnection {
     this.#client = client;
     this.#gate = gate;
     this.#hooks = hooks;
-    this.clientAddress = `${client.remoteAddress ?? '?'}:${client.remotePort ?? 0}`;
+    this.address = client.remoteAddress ?? '?';
+    this.clientAddress = `${this.address}:${client.remotePort ?? 0}`;
     this.#watch(client);
     client.on('data', this.#onStartupData);
-    this.#timer = setTimeout(() => this.#refuse({ severity: 'FATAL', sqlstate: '57P01', message: 'canceling authentication due to timeout' }, 'authentication timed out'), gate.config.limits.authTimeoutMs);
+    this.#timer = setTimeout(() => this.#refuse({ severity: 'FATAL', sqlstate: '57014', message: 'canceling authentication due to timeout' }, 'authentication timed out'), gate.config.limits.authTimeoutMs);
   }
 
   #watch(client: Socket): void {
@@ -63,15 +71,39 @@ export class ClientConnection {
     return this.#user;
   }
 
+  get idle(): boolean {
+    const state = this.session?.state;
+    return state !== undefined && state.quiet && state.transaction === 'I' && !state.beginInFlight;
+  }
+
+  get clientBytes(): number {
+    return this.#client.bytesRead + this.#client.bytesWritten;
+  }
+
+  /** A startup packet was read, or more. */
+  get started(): boolean {
+    return this.#user !== '';
+  }
+
+  whenIdle(act: () => void): void {
+    if (this.session !== undefined) this.session.state.onIdle = act;
+  }
+
+  turnAway(error: ErrorFields): void {
+    this.#refuse(error, error.message);
+  }
+
   /** Ends the connection at once, with a last message for a client that still listens. */
   shutdown(error: ErrorFields): void {
-    if (this.session !== undefined) this.session.end(error, 'shutdown');
-    else this.#refuse(error, 'shutdown');
+    if (this.session !== undefined) this.session.end(error, error.message);
+    else if (this.#piped) this.close(error.message);
+    else this.#refuse(error, error.message);
   }
 
   close(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#gate.admission.leave(this);
     clearTimeout(this.#timer);
     this.session?.end(undefined, reason);
     this.#client.destroySoon();
@@ -171,6 +203,10 @@ export class ClientConnection {
       this.#refuse({ severity: 'FATAL', sqlstate: '28000', message: 'no PostgreSQL user name specified in startup packet' }, 'no user name');
       return;
     }
+    if (gate.draining || gate.admission.full) {
+      this.#refuse(gate.draining ? STARTING_DRAINED : TOO_MANY_CLIENTS, 'no places');
+      return;
+    }
     const replication = isReplication(startup.parameters.get('replication'));
     if (replication && !(await this.#replicationAllowed())) return;
     const forServer = startupForServer(startup);
@@ -187,13 +223,13 @@ export class ClientConnection {
       return;
     }
     this.#server = server;
+    server.setKeepAlive(true, gate.config.limits.tcpKeepaliveMs);
     server.on('error', () => this.close('server connection failed'));
     server.on('close', () => this.#serverClosed());
-    if (replication) this.#pipe(server, forServer.bytes);
-    else this.#logIn(server, startup, forServer);
+    this.#logIn(server, startup, forServer, replication);
   }
 
-  #logIn(server: Socket, startup: StartupMessage, forServer: ReturnType<typeof startupForServer>): void {
+  #logIn(server: Socket, startup: StartupMessage, forServer: ReturnType<typeof startupForServer>, replication: boolean): void {
     // Asked for once the server knows the client: nobody unknown makes Rowgate open connections to databases.
     let catalog: Promise<void> | undefined;
     const client = this.#client;
@@ -211,13 +247,15 @@ export class ClientConnection {
         parameter: (name, value) => parameters.set(name, value),
         authenticated: () => {
           frontHandler.authenticated = true;
-          catalog = this.#gate.openCatalog(this.#database);
+          // Physical replication names no database.
+          if (!replication) catalog = this.#gate.openCatalog(this.#database);
         },
         loginFailed: (sqlstate) => this.#loginFailed(sqlstate, parameters),
         ready: () => {
           // After the message loop that says so has come to rest.
           setImmediate(() => {
-            this.#beginSession(server, { frontend, backend, parameters, keyData, catalog }).catch(onFault);
+            if (replication) this.#pipe(server, frontend, backend);
+            else this.#beginSession(server, { frontend, backend, parameters, keyData, catalog }).catch(onFault);
           });
         },
       },
@@ -258,7 +296,7 @@ export class ClientConnection {
       this.#refusedLogin(lexerRefusal(fault, principal));
       return;
     }
-    clearTimeout(this.#timer);
+    if (!this.#admitted()) return;
     frontend.detach();
     backend.detach();
     const identity = { id: this.id, principal: this.#user, database: this.#database, clientAddress: this.clientAddress };
@@ -310,12 +348,27 @@ export class ClientConnection {
     return false;
   }
 
-  /** A replication connection of a role that is allowed it: bytes both ways, unmetered by decision of the policy. */
-  #pipe(server: Socket, startup: Buffer): void {
+  /** A place among the sessions, for a client that the server knows now. */
+  #admitted(): boolean {
+    const refused = this.#gate.draining ? STARTING_DRAINED : this.#gate.admission.enter(this, this.#user);
     clearTimeout(this.#timer);
+    if (refused === undefined) return true;
+    this.#gate.loginFailed({
+      session_id: this.id, principal: this.#user, client_address: this.clientAddress, database: this.#database, reason: refused.message, sqlstate: refused.sqlstate,
+    });
+    this.#refuse(refused, refused.message);
+    return false;
+  }
+
+  /** A replication connection of a role that is allowed it: bytes both ways, unmetered by decision of the policy. */
+  #pipe(server: Socket, frontend: Direction<FrontendType>, backend: Direction<BackendType>): void {
+    if (this.#closed || !this.#admitted()) return;
+    frontend.detach();
+    backend.detach();
+    this.#piped = true;
     this.#gate.replicationStarted(this.#user, this.clientAddress);
-    server.write(startup);
-    if (this.#pending.length > 0) server.write(this.#pending);
+    server.write(frontend.stream.takeUnread());
+    this.#client.write(backend.stream.takeUnread());
     this.#client.pipe(server);
     server.pipe(this.#client);
   }

@@ -121,6 +121,7 @@ export class ReplyEnds {
       }
     }
     session.ports.wakeClient();
+    if (status === 'I') session.onIdle?.();
   }
 
   error(buffer: Buffer, start: number, end: number): AtMessage {

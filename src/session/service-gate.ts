@@ -22,8 +22,10 @@ import { Neighbours } from '../quota/neighbours.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { Analyser } from '../sql/analyser.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
+import { Admission } from './admission.ts';
 import type { Catalogs } from './catalogs.ts';
 import type { Gate, StatementDescription } from './gate.ts';
+import { PendingWork } from './pending-work.ts';
 import { ruleLabels } from './rule-labels.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
@@ -48,6 +50,10 @@ const MAX_PEOPLE = 10_000;
 export class ServiceGate implements Gate {
   readonly store: CounterStore;
   readonly neighbours = new Neighbours();
+  readonly admission = new Admission(() => this.#config.limits);
+  /** Rowgate is stopping: no new sessions. */
+  draining = false;
+  readonly #pending = new PendingWork();
   readonly #parts: GateParts;
   readonly #sessions = new Set<SessionState>();
   readonly #widened = new WeakMap<StatementFacts, readonly string[]>();
@@ -63,7 +69,7 @@ export class ServiceGate implements Gate {
     this.#config = config;
     this.#policy = compilePolicy(config);
     this.#classNames = [...this.#policy.classes.keys()];
-    this.store = new TimedStore(parts.store, (seconds) => parts.metrics.leaseRoundTrip.observe(seconds));
+    this.store = new TimedStore(parts.store, this.#pending, (seconds) => parts.metrics.leaseRoundTrip.observe(seconds));
   }
 
   get config(): Config {
@@ -200,7 +206,21 @@ export class ServiceGate implements Gate {
     return this.#parts.audit.write(event);
   }
 
+  /** Waits for refunds and records of sessions that have ended. */
+  settle(limitMs: number): Promise<void> {
+    return this.#pending.settled(limitMs);
+  }
+
   async describeStatement(statement: Statement): Promise<StatementDescription> {
+    this.#pending.begin();
+    try {
+      return await this.#describe(statement);
+    } finally {
+      this.#pending.end();
+    }
+  }
+
+  async #describe(statement: Statement): Promise<StatementDescription> {
     if (statement.kind !== 'known') return { statement_kind: 'unparsed', sql: `<${statement.kind === 'opaque' ? statement.reason : 'empty'}>` };
     const { facts } = statement;
     const text = facts.length === 0 ? statement.text : sliceUtf8(statement.text, facts.offset, facts.length);

@@ -86,6 +86,8 @@ export class SessionState {
   /** Nothing more of the current replies reaches the client until ReadyForQuery. */
   muted = false;
   ended = false;
+  /** Told of each ReadyForQuery outside of a transaction, once somebody waits for the session to be idle. */
+  onIdle: (() => void) | undefined;
   #principal: PrincipalPolicy;
   #policyVersion = '';
   #decode: TextDecode | undefined;

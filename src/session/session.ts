@@ -95,7 +95,8 @@ export class Session {
     this.#frontend.detach();
     this.#backend.detach();
     const { client, server } = this.#sockets;
-    if (client.writable && error !== undefined) client.write(writeErrorResponse(error));
+    // In the middle of a message the client would read it as that message's content.
+    if (client.writable && error !== undefined && !this.#backend.stream.forwardingBody) client.write(writeErrorResponse(error));
     client.end();
     if (server.writable) server.write(TERMINATE);
     server.end();

@@ -1,34 +1,37 @@
 import { performance } from 'node:perf_hooks';
 import type { Admission, Counter, CounterState, CounterStore, Dismissal, LeaseStamp, Reservation, ReserveGroup } from '../quota/store.ts';
+import type { PendingWork } from './pending-work.ts';
 
-/** A counter store whose reservations are measured. */
+/** A counter store whose reservations are measured, and whose calls are waited for at the end. */
 export class TimedStore implements CounterStore {
   readonly #store: CounterStore;
   readonly #observe: (seconds: number) => void;
+  readonly #pending: PendingWork;
 
   /** `observe` is told the seconds that a reservation took. */
-  constructor(store: CounterStore, observe: (seconds: number) => void) {
+  constructor(store: CounterStore, pending: PendingWork, observe: (seconds: number) => void) {
     this.#store = store;
+    this.#pending = pending;
     this.#observe = observe;
   }
 
   async reserve(groups: readonly ReserveGroup[]): Promise<Reservation> {
     const startMs = performance.now();
-    const answer = await this.#store.reserve(groups);
+    const answer = await this.#counted(this.#store.reserve(groups));
     this.#observe((performance.now() - startMs) / 1000);
     return answer;
   }
 
   refund(lease: LeaseStamp, groups: readonly { readonly units: number; readonly counters: readonly Counter[] }[]): Promise<void> {
-    return this.#store.refund(lease, groups);
+    return this.#counted(this.#store.refund(lease, groups));
   }
 
   admit(counters: readonly Counter[], people: readonly string[]): Promise<Admission> {
-    return this.#store.admit(counters, people);
+    return this.#counted(this.#store.admit(counters, people));
   }
 
   dismiss(lease: LeaseStamp, dismissals: readonly Dismissal[]): Promise<void> {
-    return this.#store.dismiss(lease, dismissals);
+    return this.#counted(this.#store.dismiss(lease, dismissals));
   }
 
   subjectSecret(): Promise<Buffer> {
@@ -49,5 +52,14 @@ export class TimedStore implements CounterStore {
 
   close(): Promise<void> {
     return this.#store.close();
+  }
+
+  async #counted<T>(call: Promise<T>): Promise<T> {
+    this.#pending.begin();
+    try {
+      return await call;
+    } finally {
+      this.#pending.end();
+    }
   }
 }

@@ -103,7 +103,10 @@ export async function startRowgate(options: RowgateOptions): Promise<TestRowgate
     },
     async stop(signal = 'SIGTERM') {
       child.kill(signal);
+      // A transaction that a test left open would be given time to end; a second signal gives it none.
+      const again = setTimeout(() => child.kill(signal), 1_000);
       await exited;
+      clearTimeout(again);
       rmSync(directory, { recursive: true, force: true });
     },
   };
