@@ -8,8 +8,6 @@ import type { OpsLog } from '../audit/ops-log.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import type { Config } from '../policy/config.ts';
-import { MemoryStore } from '../quota/memory-store.ts';
-import { RedisStore } from '../quota/redis-store.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { Catalogs } from '../session/catalogs.ts';
 import { Listener } from '../session/listener.ts';
@@ -19,6 +17,7 @@ import { Analyser } from '../sql/analyser.ts';
 import { openCatalogs } from './catalogs-of.ts';
 import type { ReadConfig } from './config-file.ts';
 import { TlsService } from './tls-service.ts';
+import { openStore } from './open-store.ts';
 import { endSession, sessionViews, usageViews } from './views.ts';
 
 export interface ServiceOptions {
@@ -85,7 +84,7 @@ export class Service {
   static async start(options: ServiceOptions): Promise<Service> {
     const { config, log } = options;
     const analyser = await Analyser.create({ maxBytes: Math.min(config.limits.maxStatementBytes, MAX_ANALYSED_BYTES) });
-    const store = config.store.kind === 'memory' ? new MemoryStore() : await RedisStore.open({ redis: config.store.url.reveal(), prefix: config.store.prefix, commandTimeoutMs: config.store.timeoutMs });
+    const store = await openStore({ config, log, onNotice: () => undefined });
     const audit = await AuditLog.open({
       path: config.audit.file,
       onStatus: (status) => log[status.kind === 'failing' ? 'error' : 'info']({ audit: status }, `the audit log is ${status.kind}`),
@@ -219,5 +218,7 @@ function needsRestart(before: Config, now: Config): readonly string[] {
 }
 
 function storeKey({ store }: Config): unknown {
-  return [store.kind, store.prefix, store.timeoutMs, store.kind === 'redis' ? store.url.reveal() : ''];
+  // Secrets are compared, not shown.
+  const secrets = store.kind === 'redis' ? [store.url.reveal()] : store.kind === 'memory' ? [] : [store.password?.reveal()];
+  return [{ ...store, password: undefined, url: undefined, sentinelLogin: undefined }, secrets];
 }

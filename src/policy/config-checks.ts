@@ -41,12 +41,20 @@ function checkName(context: CheckContext, path: ConfigPath, what: string): void 
 function checkStore(context: CheckContext): void {
   const store = getIn(context.tree, ['store']);
   if (!isRecord(store)) return;
-  const redis = store['redis'] !== undefined;
-  const memory = store['memory'] !== undefined && store['memory'] !== false;
-  if (redis && memory) context.report(['store'], 'has both redis and memory', { at: 'key', hint: 'keep one of them' });
-  if (!redis && !memory) {
-    context.report(['store'], 'has neither redis nor memory', { at: 'key', hint: 'write redis: redis://HOST:6379/0, or memory: true for one process' });
+  const given = ['redis', 'sentinel', 'cluster', 'memory'].filter((key) => store[key] !== undefined && store[key] !== false);
+  if (given.length > 1) context.report(['store'], `has both ${given.join(' and ')}`, { at: 'key', hint: 'keep one of them' });
+  if (given.length === 0) {
+    context.report(['store'], 'has neither redis nor memory', { at: 'key', hint: 'write redis: redis://HOST:6379/0 (or sentinel or cluster), or memory: true for one process' });
   }
+  const [kind] = given;
+  const only = (key: string, kinds: readonly string[], hint: string): void => {
+    if (store[key] !== undefined && kind !== undefined && !kinds.includes(kind)) context.report(['store', key], `means nothing with store.${kind}`, { at: 'key', hint });
+  };
+  only('username', ['sentinel', 'cluster'], 'a URL holds the user and the password');
+  only('password', ['sentinel', 'cluster'], 'a URL holds the user and the password');
+  only('tls', ['redis', 'sentinel', 'cluster'], 'leave the key out');
+  only('journal', ['redis', 'sentinel', 'cluster'], 'leave the key out: what is counted in memory is gone with the process');
+  if (isRecord(store['on_outage'])) only('on_outage', ['redis', 'sentinel', 'cluster'], 'leave the key out: memory is never away');
 }
 
 function checkPorts(context: CheckContext): void {

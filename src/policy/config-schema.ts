@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { accessShape } from './config-schema-access.ts';
 import { listenTls, upstreamTls } from './config-schema-tls.ts';
 import { limitsSection } from './config-schema-limits.ts';
+import { store } from './config-schema-store.ts';
 import {
-  SECRET_DOCS, choice, duration, flag, listOf, notYet, onlyYet, port, secret, section, sentence, text,
+  SECRET_DOCS, choice, duration, flag, listOf, notYet, onlyYet, port, secret, section, text,
 } from './config-fields.ts';
 
 /** The configuration: the one source of the loader's rules, `config/rowgate.schema.json` and `docs/configuration.md`. */
@@ -67,41 +68,6 @@ const catalog = section({
   description: 'How Rowgate learns what exists in the database, to resolve names as the server does.',
   examples: [{ user: 'rowgate', password: '${ROWGATE_PASSWORD}', refresh: '5s' }],
 });
-
-const onOutage = z
-  .union([z.enum(['block']), z.strictObject({ allowance: z.int().min(1) })], { error: 'block' })
-  .superRefine((value, context) => {
-    if (value !== 'block') sentence(context, 'an allowance comes with a later version', 'use block: protected rows stop until the store answers');
-  })
-  .transform(() => 'block' as const)
-  .meta({ 'x-type': '`block`', anyOf: [{ type: 'string', enum: ['block'] }] });
-
-const store = section({
-  redis: secret('a Redis URL such as redis://127.0.0.1:6379/0', /^rediss?:\/\/\S+$/).optional().meta({
-    ...SECRET_DOCS,
-    description: 'Redis that holds the counters, shared by every Rowgate process. Give either this or `memory`.',
-    'x-default': 'none',
-    examples: ['redis://127.0.0.1:6379/0', 'rediss://:${REDIS_PASSWORD}@redis.internal:6380/0'],
-  }),
-  memory: flag().optional().meta({
-    description: 'Keep the counters in this process. For one process only, and a restart forgets them.',
-    'x-default': '`false`',
-    examples: [true],
-  }),
-  prefix: z
-    .string({ error: 'a prefix of letters, digits and : . _ -' })
-    .regex(/^[A-Za-z0-9:._-]{1,64}$/, { error: 'a prefix of letters, digits and : . _ -' })
-    .prefault('rowgate:')
-    .meta({ description: 'What every key in Redis begins with. Change it if two installations share one Redis.', examples: ['rowgate:'] }),
-  timeout: duration({ min: '1s', max: '1m' }).prefault('1s').meta({
-    description: 'How long an answer of the store is waited for. After it the store counts as unavailable.',
-    examples: ['1s'],
-  }),
-  on_outage: onOutage.prefault('block').meta({
-    description: 'What happens to protected rows while the store does not answer. `block`: they stop, other work goes on.',
-    examples: ['block'],
-  }),
-}).meta({ description: 'Where quotas are counted.', examples: [{ redis: 'redis://127.0.0.1:6379/0', timeout: '1s', on_outage: 'block' }] });
 
 const audit = section({
   file: text('a file name').prefault('audit/rowgate.ndjson').meta({

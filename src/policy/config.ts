@@ -63,11 +63,27 @@ export interface UpstreamTlsConfig {
 interface StoreSettings {
   readonly prefix: string;
   readonly timeoutMs: number;
-  readonly onOutage: 'block';
+  readonly onOutage: 'block' | { readonly allowance: number };
+  /** undefined: in memory only. */
+  readonly journal: { readonly file: string; readonly sync: 'always' | '1s' | 'never' } | undefined;
+  /** File names. */
+  readonly tls: { readonly ca: string | undefined; readonly cert: string | undefined; readonly key: string | undefined; readonly servername: string | undefined } | undefined;
+}
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Login {
+  readonly username: string | undefined;
+  readonly password: Secret | undefined;
 }
 
 export type StoreConfig =
   | (StoreSettings & { readonly kind: 'redis'; readonly url: Secret })
+  | (StoreSettings & Login & { readonly kind: 'sentinel'; readonly master: string; readonly nodes: readonly HostPort[]; readonly sentinelLogin: Login })
+  | (StoreSettings & Login & { readonly kind: 'cluster'; readonly nodes: readonly HostPort[] })
   | (StoreSettings & { readonly kind: 'memory' });
 
 export interface ClassConfig {
@@ -139,8 +155,27 @@ function toUpstreamTls({ mode, ca, cert, key, negotiation }: ParsedConfig['upstr
 }
 
 function toStore(store: ParsedConfig['store']): StoreConfig {
-  const settings: StoreSettings = { prefix: store.prefix, timeoutMs: store.timeout, onOutage: store.on_outage };
-  return store.redis === undefined ? { ...settings, kind: 'memory' } : { ...settings, kind: 'redis', url: store.redis };
+  const { tls, username, password, journal } = store;
+  const settings: StoreSettings = {
+    prefix: store.prefix,
+    timeoutMs: store.timeout,
+    onOutage: store.on_outage,
+    journal: journal === undefined ? undefined : { file: journal, sync: store.journal_sync },
+    tls: tls === undefined ? undefined : { ca: tls.ca, cert: tls.cert, key: tls.key, servername: tls.servername },
+  };
+  if (store.redis !== undefined) return { ...settings, kind: 'redis', url: store.redis };
+  if (store.cluster !== undefined) return { ...settings, kind: 'cluster', nodes: store.cluster.map(toHostPort), username, password };
+  if (store.sentinel !== undefined) {
+    const { master, nodes } = store.sentinel;
+    const sentinelLogin = { username: store.sentinel.username, password: store.sentinel.password };
+    return { ...settings, kind: 'sentinel', master, nodes: nodes.map(toHostPort), sentinelLogin, username, password };
+  }
+  return { ...settings, kind: 'memory' };
+}
+
+function toHostPort(node: string): HostPort {
+  const colon = node.lastIndexOf(':');
+  return { host: node.slice(0, colon).replace(/^\[(.*)\]$/u, '$1'), port: Number(node.slice(colon + 1)) };
 }
 
 function toClass(name: string, cls: ParsedConfig['classes'][string]): ClassConfig {

@@ -1,9 +1,9 @@
 /** Durations and sizes as the configuration writes them. */
 
-const MS_OF_UNIT = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const MS_OF_UNIT = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const BYTES_OF_UNIT = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
-export const DURATION_PATTERN = /^[1-9][0-9]{0,8}[smhd]$/;
+export const DURATION_PATTERN = /^[1-9][0-9]{0,8}(?:ms|s|m|h|d)$/;
 export const SIZE_PATTERN = /^[1-9][0-9]{0,14}(B|KiB|MiB|GiB)?$/;
 
 export const DURATION_EXPECTED = 'a duration such as 90s, 15m, 24h or 30d';
@@ -12,8 +12,8 @@ export const SIZE_EXPECTED = 'a size such as 512, 4KiB or 1MiB';
 /** Milliseconds, or undefined if the text is not a duration. */
 export function parseDuration(text: string): number | undefined {
   if (!DURATION_PATTERN.test(text)) return undefined;
-  const unit = text.slice(-1) as keyof typeof MS_OF_UNIT;
-  return Number(text.slice(0, -1)) * MS_OF_UNIT[unit];
+  const count = Number.parseInt(text, 10);
+  return count * MS_OF_UNIT[text.slice(String(count).length) as keyof typeof MS_OF_UNIT];
 }
 
 /** Bytes, or undefined if the text is not a size that a number can hold exactly. */
@@ -30,7 +30,7 @@ export function formatDuration(ms: number): string {
   for (const unit of ['d', 'h', 'm'] as const) {
     if (ms >= MS_OF_UNIT[unit] && ms % MS_OF_UNIT[unit] === 0) return `${ms / MS_OF_UNIT[unit]}${unit}`;
   }
-  return `${ms / MS_OF_UNIT.s}s`;
+  return ms % MS_OF_UNIT.s === 0 ? `${ms / MS_OF_UNIT.s}s` : `${ms}ms`;
 }
 
 /** `512 B`, `1.5 MiB`. */

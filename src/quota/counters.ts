@@ -80,3 +80,16 @@ function counterKey(quota: CompiledQuota, windowMs: number, principal: string): 
 function escapeKeyPart(part: string): string {
   return part.replaceAll(/[%:{}\s]/g, (character) => `%${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
+
+/** What a counter's key says, with the names as they stand in it. */
+export interface CounterSubject {
+  readonly className: string;
+  readonly dimension: QuotaDimension;
+  /** `p:agent` or `r:support`. */
+  readonly owner: string;
+}
+
+export function readCounterKey(key: string): CounterSubject | undefined {
+  const match = /^q:\{([^{}]+)\}:(rows|subjects|bytes):\d+:([pr]:.+)$/u.exec(key);
+  return match === null ? undefined : { className: match[1] as string, dimension: match[2] as QuotaDimension, owner: match[3] as string };
+}

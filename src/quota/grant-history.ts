@@ -68,7 +68,6 @@ export class GrantHistory {
 
   /** Units of a grant whose number is not known any more. */
   restore(grantedAtMs: number, counter: CountedKey, units: number): void {
-    // Answers on one connection come in the order of their grants; after a reconnection an older one must not turn the window back.
     this.#latestMs = Math.max(this.#latestMs, grantedAtMs);
     let held = this.#held.get(counter.key);
     if (held === undefined || held.counter.windowMs !== counter.windowMs) {
@@ -76,7 +75,9 @@ export class GrantHistory {
       held = { counter, window: newWindow(counter.windowMs) };
       this.#held.set(counter.key, held);
     }
-    add(held.window, this.#latestMs, units);
+    // Answers on one connection come in the order of their grants; after a reconnection an older one must not turn the window back.
+    const { window } = held;
+    add(window, window.total === 0 ? grantedAtMs : Math.max(grantedAtMs, window.newest * window.shape.sliceMs), units);
   }
 
   /** People of one admission; `keep`: how many of a counter the store holds at most. */

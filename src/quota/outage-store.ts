@@ -1,0 +1,112 @@
+import { readCounterKey } from './counters.ts';
+import type { Counted } from './grant-history.ts';
+import type { RedisStore } from './redis-store.ts';
+import { StoreUnavailableError, type Counter, type CounterState, type CounterStore, type GroupGrant, type LeaseStamp, type Reservation, type ReserveGroup } from './store.ts';
+import { validForMs } from './window.ts';
+
+export interface OutageOptions {
+  /** Units of a class that a principal may take from this process while Redis is away. */
+  readonly units: number;
+  /** What the allowance is where bytes are counted: so many for each unit. */
+  readonly bytesPerUnit: number;
+  /** The first grant of an outage, and the end of it. */
+  readonly onChange?: (state: 'granting' | 'over') => void;
+}
+
+/**
+ * Counters in Redis, and while Redis is away a bounded local allowance (`store.on_outage: { allowance: N }`). What is granted from it is owed to Redis, which
+ * counts it before it grants this process anything else. Without Redis nobody knows what other processes grant: each of them may grant N units.
+ */
+export class OutageStore implements CounterStore {
+  readonly #redis: RedisStore;
+  readonly #options: OutageOptions;
+  /** What was taken in this outage, by class, dimension and owner. As large as there are people who ask. */
+  readonly #taken = new Map<string, number>();
+
+  constructor(redis: RedisStore, options: OutageOptions) {
+    this.#redis = redis;
+    this.#options = options;
+  }
+
+  async reserve(groups: readonly ReserveGroup[]): Promise<Reservation> {
+    try {
+      const answer = await this.#redis.reserve(groups);
+      if (this.#taken.size > 0) {
+        this.#taken.clear();
+        this.#options.onChange?.('over');
+      }
+      return answer;
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError)) throw error;
+      return this.#grantLocally(groups, error);
+    }
+  }
+
+  async refund(lease: LeaseStamp, groups: readonly { readonly units: number; readonly counters: readonly Counter[] }[]): Promise<void> {
+    if (lease.debt === undefined) return this.#redis.refund(lease, groups);
+    for (const { units, counters } of groups) {
+      const pot = potOf(counters);
+      if (pot !== undefined) this.#take(pot.key, -units);
+      this.#redis.oweLess(lease.debt, counters.map((counter) => ({ counter, units })));
+    }
+    return undefined;
+  }
+
+  usage(counters: readonly Counter[]): Promise<readonly CounterState[]> {
+    return this.#redis.usage(counters);
+  }
+
+  once(key: string, ttlMs: number): Promise<boolean> {
+    return this.#redis.once(key, ttlMs);
+  }
+
+  ping(): Promise<void> {
+    return this.#redis.ping();
+  }
+
+  close(): Promise<void> {
+    return this.#redis.close();
+  }
+
+  #grantLocally(groups: readonly ReserveGroup[], cause: StoreUnavailableError): Reservation {
+    const amounts = groups.map((group) => this.#affordable(group));
+    if (groups.some((group, g) => (amounts[g] as number) < group.min)) {
+      throw new StoreUnavailableError(`the allowance for the time without Redis is used up (${cause.message})`, { cause });
+    }
+    if (this.#taken.size === 0) this.#options.onChange?.('granting');
+    const owed: Counted[] = [];
+    for (const [g, group] of groups.entries()) {
+      const pot = potOf(group.counters);
+      if (pot !== undefined) this.#take(pot.key, amounts[g] as number);
+      for (const counter of group.counters) owed.push({ counter, units: amounts[g] as number });
+    }
+    const debt = this.#redis.owe(owed);
+    const lease: LeaseStamp = { grantedAtMs: 0, validForMs: validForMs(groups.flatMap((group) => group.counters)), debt };
+    return { kind: 'granted', lease, groups: groups.map((group, g): GroupGrant => ({
+      granted: amounts[g] as number,
+      counters: group.counters.map((counter) => ({ used: this.#redis.used(counter), nextFreeInMs: undefined })),
+    })) };
+  }
+
+  /** As much as is left of the allowance, and of each limit by what this process alone took of it. */
+  #affordable(group: ReserveGroup): number {
+    const pot = potOf(group.counters);
+    if (pot === undefined) return 0;
+    let amount = Math.min(group.want, this.#options.units * (pot.bytes ? this.#options.bytesPerUnit : 1) - (this.#taken.get(pot.key) ?? 0));
+    for (const counter of group.counters) if (counter.limit !== null) amount = Math.min(amount, counter.limit - this.#redis.used(counter));
+    return Math.max(0, amount);
+  }
+
+  #take(pot: string, units: number): void {
+    this.#taken.set(pot, Math.max(0, (this.#taken.get(pot) ?? 0) + units));
+  }
+}
+
+/** The principal's own counters say who it is; where only a whole role is limited, the role has one allowance. Counters of unknown form have none. */
+function potOf(counters: readonly Counter[]): { readonly key: string; readonly bytes: boolean } | undefined {
+  const subjects = counters.map(({ key }) => readCounterKey(key));
+  const subject = subjects.find((each) => each?.owner.startsWith('p:') === true) ?? subjects[0];
+  if (subject === undefined || subjects.includes(undefined)) return undefined;
+  const bytes = subject.dimension === 'bytes';
+  return { key: `${subject.className}:${bytes ? 'bytes' : 'rows'}:${subject.owner}`, bytes };
+}
