@@ -1,7 +1,7 @@
 import { readCounterKey } from './counters.ts';
 import type { Counted } from './grant-history.ts';
 import type { RedisStore } from './redis-store.ts';
-import { StoreUnavailableError, type Counter, type CounterState, type CounterStore, type GroupGrant, type LeaseStamp, type Reservation, type ReserveGroup } from './store.ts';
+import { StoreUnavailableError, type Admission, type Counter, type CounterState, type CounterStore, type Dismissal, type GroupGrant, type LeaseStamp, type Reservation, type ReserveGroup } from './store.ts';
 import { validForMs } from './window.ts';
 
 export interface OutageOptions {
@@ -52,6 +52,28 @@ export class OutageStore implements CounterStore {
     return undefined;
   }
 
+  /** Redis cannot be asked who is counted already: each person costs a unit of the allowance, and is owed as somebody who cannot be told apart. */
+  async admit(counters: readonly Counter[], people: readonly string[]): Promise<Admission> {
+    try {
+      return await this.#redis.admit(counters, people);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError)) throw error;
+      const admitted = this.#affordable({ want: people.length, min: 1, counters });
+      if (admitted < 1) throw new StoreUnavailableError(`the allowance for the time without Redis is used up (${error.message})`, { cause: error });
+      const lease = this.#grant([{ counters, units: admitted }]);
+      return { lease, admitted, fresh: people.slice(0, admitted).map(() => 2 ** counters.length - 1), refused: admitted < people.length ? 0 : undefined, counters: this.#states(counters) };
+    }
+  }
+
+  async dismiss(lease: LeaseStamp, dismissals: readonly Dismissal[]): Promise<void> {
+    if (lease.debt === undefined) return this.#redis.dismiss(lease, dismissals);
+    return this.refund(lease, dismissals.map(({ counters }) => ({ units: 1, counters })));
+  }
+
+  subjectSecret(): Promise<Buffer> {
+    return this.#redis.subjectSecret();
+  }
+
   usage(counters: readonly Counter[]): Promise<readonly CounterState[]> {
     return this.#redis.usage(counters);
   }
@@ -73,19 +95,23 @@ export class OutageStore implements CounterStore {
     if (groups.some((group, g) => (amounts[g] as number) < group.min)) {
       throw new StoreUnavailableError(`the allowance for the time without Redis is used up (${cause.message})`, { cause });
     }
+    const lease = this.#grant(groups.map((group, g) => ({ counters: group.counters, units: amounts[g] as number })));
+    return { kind: 'granted', lease, groups: groups.map((group, g): GroupGrant => ({ granted: amounts[g] as number, counters: this.#states(group.counters) })) };
+  }
+
+  #grant(parts: readonly { readonly counters: readonly Counter[]; readonly units: number }[]): LeaseStamp {
     if (this.#taken.size === 0) this.#options.onChange?.('granting');
     const owed: Counted[] = [];
-    for (const [g, group] of groups.entries()) {
-      const pot = potOf(group.counters);
-      if (pot !== undefined) this.#take(pot.key, amounts[g] as number);
-      for (const counter of group.counters) owed.push({ counter, units: amounts[g] as number });
+    for (const { counters, units } of parts) {
+      const pot = potOf(counters);
+      if (pot !== undefined) this.#take(pot.key, units);
+      for (const counter of counters) owed.push({ counter, units });
     }
-    const debt = this.#redis.owe(owed);
-    const lease: LeaseStamp = { grantedAtMs: 0, validForMs: validForMs(groups.flatMap((group) => group.counters)), debt };
-    return { kind: 'granted', lease, groups: groups.map((group, g): GroupGrant => ({
-      granted: amounts[g] as number,
-      counters: group.counters.map((counter) => ({ used: this.#redis.used(counter), nextFreeInMs: undefined })),
-    })) };
+    return { grantedAtMs: 0, validForMs: validForMs(parts.flatMap(({ counters }) => counters)), debt: this.#redis.owe(owed) };
+  }
+
+  #states(counters: readonly Counter[]): CounterState[] {
+    return counters.map((counter) => ({ used: this.#redis.used(counter), nextFreeInMs: undefined }));
   }
 
   /** As much as is left of the allowance, and of each limit by what this process alone took of it. */
@@ -107,6 +133,5 @@ function potOf(counters: readonly Counter[]): { readonly key: string; readonly b
   const subjects = counters.map(({ key }) => readCounterKey(key));
   const subject = subjects.find((each) => each?.owner.startsWith('p:') === true) ?? subjects[0];
   if (subject === undefined || subjects.includes(undefined)) return undefined;
-  const bytes = subject.dimension === 'bytes';
-  return { key: `${subject.className}:${bytes ? 'bytes' : 'rows'}:${subject.owner}`, bytes };
+  return { key: `${subject.className}:${subject.dimension}:${subject.owner}`, bytes: subject.dimension === 'bytes' };
 }

@@ -157,3 +157,22 @@ describe('the journal on disk', () => {
     await second.store.close();
   });
 });
+
+describe('people while Redis is away', () => {
+  it('cost a unit of the allowance each, and are owed', async () => {
+    const { store, redis } = await open(3);
+    const c = { ...own(10, 'p:agent', 'customers', 'subjects'), people: 10 };
+    const person = (n: number): string => `person${n}`.padEnd(16, '_');
+    await store.admit([c], [person(1), person(2)]);
+    await relay.refuse();
+    const answer = await store.admit([c], [person(3), person(4), person(5), person(6)]);
+    expect(answer).toMatchObject({ admitted: 3, refused: 0, fresh: [1, 1, 1] });
+    await expect(store.admit([c], [person(7)])).rejects.toThrow(StoreUnavailableError);
+    await store.dismiss(answer.lease, [{ person: person(5), counters: [c] }]);
+    expect(redis.debtUnits).toBe(2);
+    await relay.accept();
+    await untilBack(store);
+    expect(await usedOf(store, c)).toEqual([4]);
+    await store.close();
+  });
+});
