@@ -87,11 +87,16 @@ export class RedisConnection {
     });
   }
 
-  /** Runs one call; every failure becomes `StoreUnavailableError`. `domain`: what a Cluster's node is known by. */
-  async call<T>(run: (client: Redis | Cluster) => Promise<T>, domain = ''): Promise<T> {
+  /** Throws if a call would fail without being sent. */
+  check(domain = ''): void {
     if (this.client.status !== 'ready') throw new StoreUnavailableError(`Redis is not connected (${this.#lastError})`);
     if (this.#inFlight >= this.#maxInFlight) throw new StoreUnavailableError(`Redis owes answers to ${this.#inFlight} calls`);
     if ((this.#restsUntilMs.get(domain) ?? 0) > performance.now()) throw new StoreUnavailableError(`Redis does not answer (${this.#lastError})`);
+  }
+
+  /** Runs one call; every failure becomes `StoreUnavailableError`. `domain`: what a Cluster's node is known by. */
+  async call<T>(run: (client: Redis | Cluster) => Promise<T>, domain = ''): Promise<T> {
+    this.check(domain);
     this.#inFlight += 1;
     try {
       return this.client instanceof Cluster ? await this.#within(run(this.client)) : await run(this.client);

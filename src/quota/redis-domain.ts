@@ -216,7 +216,8 @@ export class RedisDomain {
 
   /** One call a batch. Its number stays the same until its answer comes, so that what Redis has counted is not counted again. */
   async #settleDebt(): Promise<void> {
-    // Units that come in from here on are owed in a later settlement.
+    this.#options.connection.check(this.name);
+    // Units that come in from here on are owed in a later settlement, for what is sent may be counted.
     this.#debtBatch += 1;
     while (this.#debt.size > 0) {
       this.#settling ??= { sequence: this.nextSequence(), part: [...this.#debt.values()].slice(0, BATCH_COUNTERS).map(({ counter, units }) => ({ counter, units })) };
