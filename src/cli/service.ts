@@ -13,6 +13,7 @@ import type { Catalogs } from '../session/catalogs.ts';
 import { Listener } from '../session/listener.ts';
 import { ruleLabels } from '../session/rule-labels.ts';
 import { ServiceGate } from '../session/service-gate.ts';
+import { connectTarget } from '../session/unix-socket.ts';
 import { Analyser } from '../sql/analyser.ts';
 import { openCatalogs } from './catalogs-of.ts';
 import type { ReadConfig } from './config-file.ts';
@@ -157,14 +158,14 @@ export class Service {
   async #open(): Promise<void> {
     const { config, log, version, configSha256 } = this.#options;
     await this.gate.audit({ event: 'service_start', version, pid: process.pid, config_sha256: configSha256 }).catch(() => undefined);
-    this.#port = await this.listener.listen(config.listen.host, config.listen.port);
+    this.#port = await this.listener.listen(config.listen);
     this.#admin = await startAdminServer({
       host: config.admin.host,
       port: config.admin.port,
       token: config.admin.token?.reveal(),
       metrics: this.metrics,
       checks: {
-        upstream: () => (this.gate.draining ? { ok: false, reason: 'Rowgate is stopping' } : canConnect(config.upstream.host, config.upstream.port)),
+        upstream: () => (this.gate.draining ? { ok: false, reason: 'Rowgate is stopping' } : canConnect(config.upstream)),
         store: () => this.#store.ping().then(ok, failed),
         audit: () => (this.#audit.healthy || this.gate.auditMayFail ? ok() : { ok: false, reason: 'the audit log cannot take records' }),
         catalog: () => {
@@ -191,9 +192,9 @@ function failed(error: unknown): ReadinessResult {
   return { ok: false, reason: error instanceof Error ? error.name : 'failed' };
 }
 
-function canConnect(host: string, port: number): Promise<ReadinessResult> {
+function canConnect(address: { readonly host: string; readonly port: number }): Promise<ReadinessResult> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port });
+    const socket = connect(connectTarget(address));
     socket.once('connect', () => {
       socket.destroy();
       resolve({ ok: true });

@@ -1,29 +1,20 @@
 import { z } from 'zod';
 import { accessShape } from './config-schema-access.ts';
-import { listenTls, upstreamTls } from './config-schema-tls.ts';
 import { limitsSection } from './config-schema-limits.ts';
 import { store } from './config-schema-store.ts';
+import { listenSection } from './config-schema-listen.ts';
+import { upstreamTls } from './config-schema-tls.ts';
 import {
   SECRET_DOCS, choice, duration, flag, listOf, notYet, onlyYet, port, secret, section, text,
 } from './config-fields.ts';
 
 /** The configuration: the one source of the loader's rules, `config/rowgate.schema.json` and `docs/configuration.md`. */
 
-const listen = section({
-  host: text('a host name or address').prefault('127.0.0.1').meta({
-    description: 'Address on which clients are accepted. `0.0.0.0` or `::` for every interface.',
-    examples: ['0.0.0.0'],
-  }),
-  port: port(0).prefault(6432).meta({ description: 'TCP port for clients. 0 takes a free one and logs it.', examples: [6432] }),
-  tls: listenTls.optional().meta({
-    description: 'Encryption towards clients. The files are read again when they change and on SIGHUP; names without a leading `/` are looked for beside the configuration file.',
-    'x-default': 'clients connect in plain text',
-    examples: [{ cert: 'server.crt', key: 'server.key', mode: 'require' }],
-  }),
-}).meta({ description: 'Where Rowgate accepts SQL clients.', examples: [{ host: '0.0.0.0', port: 6432 }] });
-
 const upstream = section({
-  host: text('a host name or address').prefault('127.0.0.1').meta({ description: 'Host of the PostgreSQL server.', examples: ['db.internal'] }),
+  host: text('a host name or address, or the directory of a Unix socket').prefault('127.0.0.1').meta({
+    description: 'Host of the PostgreSQL server, or, if it begins with `/`, the directory of its Unix socket. On a Unix socket the server\'s `local` lines of `pg_hba.conf` hold for everybody: `peer` and `trust` there would let anybody in.',
+    examples: ['db.internal', '/run/postgresql'],
+  }),
   port: port(1).prefault(5432).meta({ description: 'TCP port of the PostgreSQL server.', examples: [5432] }),
   tls: upstreamTls.prefault({}).meta({ description: 'Encryption between Rowgate and the server, for sessions, cancel requests and Rowgate\'s own logins.', examples: [{ mode: 'verify-full', ca: 'ca.crt' }] }),
   databases: listOf(text('a database name or glob'), 'a list of database names or globs')
@@ -111,7 +102,7 @@ const log = section({
 
 export const configSchema = section({
   version: z.literal(1, { error: '1, the version of this format' }).meta({ description: 'Version of this format. Always 1.', examples: [1] }),
-  listen: listen.prefault({}),
+  listen: listenSection.prefault({}),
   upstream: upstream.prefault({}),
   auth: auth.prefault({}),
   catalog,

@@ -1,4 +1,5 @@
 import type { DenyCategory } from '../catalog/reach-types.ts';
+import type { AddressRange } from './address-range.ts';
 import type { ParsedConfig } from './config-schema.ts';
 import type { CLIENT_TLS_MODES, SERVER_TLS_MODES } from './config-schema-tls.ts';
 import type { Secret } from './secret.ts';
@@ -7,7 +8,15 @@ import { isGlob } from './glob.ts';
 
 /** The configuration as the program uses it: units in the names, every default filled in. */
 export interface Config {
-  readonly listen: { readonly host: string; readonly port: number; readonly tls: ListenTlsConfig | undefined };
+  readonly listen: {
+    readonly host: string;
+    readonly port: number;
+    /** Directory and permissions of a Unix socket. */
+    readonly socket: { readonly directory: string; readonly mode: number } | undefined;
+    /** Whose connections begin with a PROXY header. */
+    readonly proxyFrom: readonly AddressRange[];
+    readonly tls: ListenTlsConfig | undefined;
+  };
   readonly upstream: {
     readonly host: string;
     readonly port: number;
@@ -118,7 +127,13 @@ export interface RoleConfig {
 
 export function toConfig(parsed: ParsedConfig): Config {
   return {
-    listen: { host: parsed.listen.host, port: parsed.listen.port, tls: toListenTls(parsed.listen.tls) },
+    listen: {
+      host: parsed.listen.host,
+      port: parsed.listen.port,
+      socket: parsed.listen.socket === undefined ? undefined : { directory: parsed.listen.socket, mode: Number.parseInt(parsed.listen.socket_mode, 8) },
+      proxyFrom: parsed.listen.proxy_protocol?.from ?? [],
+      tls: toListenTls(parsed.listen.tls),
+    },
     upstream: { host: parsed.upstream.host, port: parsed.upstream.port, databases: parsed.upstream.databases, tls: toUpstreamTls(parsed.upstream.tls) },
     auth: { method: parsed.auth.method },
     catalog: { user: parsed.catalog.user, password: parsed.catalog.password, refreshMs: parsed.catalog.refresh },

@@ -16,6 +16,7 @@ import { STARTING_DRAINED, type Draining } from './drain.ts';
 import { HandshakeBackend, HandshakeFrontend, startupForServer } from './handshake.ts';
 import type { WatchedSession } from './idle-watch.ts';
 import { lexerFault, lexerRefusal } from './lexer-settings.ts';
+import type { Peer } from './peer.ts';
 import type { ServiceGate } from './service-gate.ts';
 import { Session } from './session.ts';
 import { textDecoderFor } from './text-encoding.ts';
@@ -51,12 +52,12 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   #database = '';
   session: Session | undefined;
 
-  constructor(client: Socket, gate: ServiceGate, hooks: ConnectionHooks) {
+  constructor(client: Socket, peer: Peer, gate: ServiceGate, hooks: ConnectionHooks) {
     this.#client = client;
     this.#gate = gate;
     this.#hooks = hooks;
-    this.address = client.remoteAddress ?? '?';
-    this.clientAddress = `${this.address}:${client.remotePort ?? 0}`;
+    this.address = peer.address;
+    this.clientAddress = peer.text;
     this.#watch(client);
     client.on('data', this.#onStartupData);
     this.#timer = setTimeout(() => this.#refuse({ severity: 'FATAL', sqlstate: '57014', message: 'canceling authentication due to timeout' }, 'authentication timed out'), gate.config.limits.authTimeoutMs);

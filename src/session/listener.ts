@@ -1,39 +1,56 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Config } from '../policy/config.ts';
 import { ClientConnection } from './connection.ts';
 import { beginDraining, SHUTTING_DOWN } from './drain.ts';
 import { IdleWatch } from './idle-watch.ts';
+import { AddressRanges, peerOf, type Peer } from './peer.ts';
+import { ProxiedClient } from './proxied-client.ts';
 import type { ServiceGate } from './service-gate.ts';
+import { listenOnSocket, socketPath } from './unix-socket.ts';
 
 /** Accepts clients, looks after those that are idle, and sees them off at the end. */
 export class Listener {
   readonly #gate: ServiceGate;
-  readonly #server: Server;
+  readonly #servers: Server[] = [];
   readonly #connections = new Set<ClientConnection>();
   readonly #idleWatch: IdleWatch;
+  /** Their PROXY header has not come. */
+  readonly #proxied = new Set<ProxiedClient>();
+  readonly #speakForOthers: AddressRanges;
   #noSessions: () => void = () => undefined;
 
   constructor(gate: ServiceGate) {
     this.#gate = gate;
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
     this.#idleWatch = new IdleWatch(() => gate.config.limits.idleTimeoutMs, () => this.#sessions());
+    this.#speakForOthers = new AddressRanges(gate.config.listen.proxyFrom);
   }
 
   get connections(): ReadonlySet<ClientConnection> {
     return this.#connections;
   }
 
-  /** Resolves with the port that is listened on. */
-  listen(host: string, port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host, port }, () => {
-        this.#server.off('error', reject);
-        this.#server.on('error', (error) => this.#gate.fault(error));
-        this.#idleWatch.start();
-        const address = this.#server.address();
-        resolve(typeof address === 'object' && address !== null ? address.port : port);
+  /** Resolves with the TCP port that is listened on. */
+  async listen({ host, port, socket }: Config['listen']): Promise<number> {
+    const server = this.#server();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host, port }, () => {
+        server.off('error', reject);
+        resolve();
       });
     });
+    const address = server.address();
+    const actual = typeof address === 'object' && address !== null ? address.port : port;
+    if (socket !== undefined) await listenOnSocket(this.#server(), socketPath(socket.directory, actual), socket.mode);
+    for (const each of this.#servers) each.on('error', (error) => this.#gate.fault(error));
+    this.#idleWatch.start();
+    return actual;
+  }
+
+  #server(): Server {
+    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    this.#servers.push(server);
+    return server;
   }
 
   /**
@@ -59,16 +76,43 @@ export class Listener {
   }
 
   /** No new clients; those that are there get a last message. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#idleWatch.stop();
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    // A Unix socket's file goes with its server.
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    for (const each of this.#proxied) each.turnAway(SHUTTING_DOWN);
     for (const connection of this.#connections) connection.shutdown(SHUTTING_DOWN);
-    return closed;
+    await Promise.all(closed);
   }
 
   #accept(socket: Socket): void {
-    socket.setKeepAlive(true, this.#gate.config.limits.tcpKeepaliveMs);
-    const connection = new ClientConnection(socket, this.#gate, { onClosed: (each) => this.#closed(each) });
+    const { limits } = this.#gate.config;
+    if (socket.remoteAddress !== undefined) socket.setKeepAlive(true, limits.tcpKeepaliveMs);
+    if (!this.#speakForOthers.has(socket)) {
+      this.#connected(socket, peerOf(socket));
+      return;
+    }
+    const left = (): void => {
+      this.#proxied.delete(proxied);
+      this.#gate.admission.leave(proxied);
+    };
+    const proxied = new ProxiedClient(socket, limits.authTimeoutMs, {
+      onPeer: (peer) => {
+        left();
+        this.#connected(socket, peer);
+      },
+      onRefused: (reason) => {
+        left();
+        this.#gate.proxyHeaderRefused(reason, proxied.address);
+      },
+      onGone: left,
+    });
+    this.#proxied.add(proxied);
+    this.#gate.admission.arrive(proxied);
+  }
+
+  #connected(socket: Socket, peer: Peer): void {
+    const connection = new ClientConnection(socket, peer, this.#gate, { onClosed: (each) => this.#closed(each) });
     this.#connections.add(connection);
     this.#gate.admission.arrive(connection);
   }

@@ -325,6 +325,10 @@ export class ServiceGate implements Gate {
     this.#parts.log.error({ err: error }, 'the database server cannot be reached');
   }
 
+  proxyHeaderRefused(reason: string, address: string): void {
+    this.#parts.log.warn({ client: address }, reason);
+  }
+
   fault(error: unknown): void {
     this.#parts.log.error({ err: error }, 'a session ended by a fault of Rowgate');
   }

@@ -3,6 +3,7 @@ import { connect as connectTls, TLSSocket } from 'node:tls';
 import { ALPN } from '../auth/client-tls.ts';
 import type { UpstreamTls } from '../auth/upstream-tls.ts';
 import { writeSslRequest } from '../protocol/startup.ts';
+import { connectTarget, isSocketDirectory } from './unix-socket.ts';
 
 export interface UpstreamAddress {
   readonly host: string;
@@ -16,7 +17,7 @@ const NO = 'N'.charCodeAt(0);
 /** Opens a connection to the server, encrypted as configured, or rejects with the reason. */
 export function connectUpstream(address: UpstreamAddress, timeoutMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const raw = connect({ host: address.host, port: address.port, noDelay: true, keepAlive: true });
+    const raw = connect({ ...connectTarget(address), noDelay: true, keepAlive: true });
     const timer = setTimeout(() => raw.destroy(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
     const failed = (error: Error): void => {
       clearTimeout(timer);
@@ -35,7 +36,8 @@ export function connectUpstream(address: UpstreamAddress, timeoutMs: number): Pr
     raw.once('error', failed);
     raw.once('close', hungUp);
     raw.once('connect', () => {
-      if (address.tls.mode === 'disable') done(raw);
+      // As libpq: nobody listens in on a Unix socket, and the server offers no TLS there.
+      if (address.tls.mode === 'disable' || isSocketDirectory(address.host)) done(raw);
       else if (address.tls.direct) handshake(raw, address, done, failed);
       else askForTls(raw, address, done, failed);
     });

@@ -9,6 +9,9 @@ import { freePort } from './free-port.ts';
 
 export interface RowgateOptions {
   readonly postgresPort: number;
+  /** Address and port to listen on; 127.0.0.1 and a free one if left out. */
+  readonly host?: string;
+  readonly port?: number;
   /** YAML of `store:`; in-process memory if left out. */
   readonly store?: string;
   /** YAML of the support role's quotas; 200 rows an hour if left out. */
@@ -38,9 +41,9 @@ export interface TestRowgate {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
-export function configText(options: RowgateOptions & { readonly port: number; readonly adminPort: number; readonly directory: string }): string {
+export function configText(options: Omit<RowgateOptions, 'port'> & { readonly port: number; readonly adminPort: number; readonly directory: string }): string {
   return `version: 1
-listen: { host: 127.0.0.1, port: ${options.port}${options.listen === undefined ? '' : `, ${options.listen}`} }
+listen: { host: ${options.host ?? '127.0.0.1'}, port: ${options.port}${options.listen === undefined ? '' : `, ${options.listen}`} }
 upstream: { host: ${options.upstreamHost ?? '127.0.0.1'}, port: ${options.postgresPort}${options.upstream === undefined ? '' : `, ${options.upstream}`} }
 catalog: { user: rowgate, password: secret, refresh: 2s }
 store: ${options.store ?? '{ memory: true }'}
@@ -67,7 +70,7 @@ ${options.extra ?? ''}
 
 export async function startRowgate(options: RowgateOptions): Promise<TestRowgate> {
   const directory = mkdtempSync(join(tmpdir(), 'rowgate-'));
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const adminPort = await freePort();
   const configPath = join(directory, 'rowgate.yaml');
   writeFileSync(configPath, configText({ ...options, port, adminPort, directory }));

@@ -139,6 +139,6 @@ describe('messages', () => {
     await start('startup_packet_bytes: 512');
     const client = await RawClient.open(rowgate.port);
     client.socket.write(writeStartupMessage(0, [['user', 'agent'], ['options', 'x'.repeat(600)]]));
-    expect(firstError(await client.untilClosed())).toMatchObject({ sqlstate: '08P01' });
+    expect((await client.untilClosed()).length).toBe(0);
   });
 });
