@@ -56,7 +56,7 @@ export class RedisConnection {
   readonly #notice: (notice: StoreNotice) => void;
   readonly #restsUntilMs = new Map<string, number>();
   #inFlight = 0;
-  #lastError = 'not connected yet';
+  #lastError = NEVER_CONNECTED;
   #up = false;
   #told = '';
 
@@ -83,7 +83,8 @@ export class RedisConnection {
   /** Waits for the first attempt to connect, whatever comes of it: a proxy may start before its Redis. */
   async open(): Promise<void> {
     await this.client.connect().catch((error: unknown) => {
-      this.#lastError = messageOf(error);
+      // The reason came with an event before; this one may only say that the connection is closed.
+      if (this.#lastError === NEVER_CONNECTED) this.#lastError = messageOf(error);
     });
   }
 
@@ -142,6 +143,7 @@ export class RedisConnection {
 }
 
 const TIMED_OUT = 'Command timed out';
+const NEVER_CONNECTED = 'not connected yet';
 
 function openClient(options: ConnectionOptions, timeoutMs: number): Redis | Cluster {
   const each = {
