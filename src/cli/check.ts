@@ -6,6 +6,9 @@ import type { Config } from '../policy/config.ts';
 import type { LoadedConfig } from '../policy/load-config.ts';
 import { formatProblem, loadConfig } from '../policy/load-config.ts';
 import { compilePolicy } from '../policy/compile.ts';
+import { isGlob } from '../policy/glob.ts';
+import { readConfigFile } from './config-file.ts';
+import { checkLive } from './live-check.ts';
 import { withAbsolutePaths } from './config-file.ts';
 
 /** What the command touches of the world, so that tests can hand in their own. */
@@ -16,8 +19,14 @@ export interface CheckIo {
   readonly err: (line: string) => void;
 }
 
+export interface CheckOptions {
+  readonly config: string;
+  /** A warning counts as a mistake. */
+  readonly strict?: boolean;
+}
+
 /** Reads a configuration and tells every mistake in it, one a line. 0: valid, 1: not. */
-export function runCheck(options: { readonly config: string }, io: CheckIo = processIo()): number {
+export function runCheck(options: CheckOptions, io: CheckIo = processIo()): number {
   let text: string;
   try {
     text = io.readFile(options.config);
@@ -35,18 +44,33 @@ export function runCheck(options: { readonly config: string }, io: CheckIo = pro
     for (const problem of fileProblems) io.err(`${options.config}: ${problem}`);
     return 1;
   }
+  for (const warning of loaded.warnings) io.err(`warning: ${formatProblem(warning)}`);
   const policy = compilePolicy(loaded.config);
   const quotas = policy.roles.reduce((sum, role) => sum + role.quotas.length, 0);
   io.out(`config is valid: ${count(policy.classes.size, 'class', 'classes')}, ${count(policy.roles.length, 'role')}, ${count(quotas, 'quota')}`);
-  return 0;
+  return options.strict === true && loaded.warnings.length > 0 ? 1 : 0;
+}
+
+/** The same, and then against the server. */
+async function runLiveCheck(options: CheckOptions, databases: readonly string[] | true): Promise<number> {
+  const code = runCheck(options);
+  const read = readConfigFile(options.config);
+  if (!read.ok) return code;
+  const named = databases === true ? (read.config.upstream.databases ?? []).filter((name) => !isGlob(name)) : databases;
+  const { errors, warnings } = await checkLive(read.config, named.length === 0 ? ['postgres'] : named);
+  for (const error of errors) process.stderr.write(`${error}\n`);
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+  return errors.length > 0 || (options.strict === true && warnings.length > 0) ? 1 : code;
 }
 
 export function checkCommand(): Command {
   return new Command('check')
-    .description('read a configuration and tell every mistake in it')
+    .description('read a configuration: every mistake in it, and what is legal but most likely not meant')
     .requiredOption('-c, --config <file>', 'configuration file')
-    .action((options: { config: string }) => {
-      process.exitCode = runCheck(options);
+    .option('--connect [database...]', 'also ask the server, with the catalog login, whether what the policy names is there (databases: those of upstream.databases, else postgres)')
+    .option('--strict', 'fail on warnings too')
+    .action(async ({ connect, ...options }: CheckOptions & { connect?: readonly string[] | true }) => {
+      process.exitCode = connect === undefined ? runCheck(options) : await runLiveCheck(options, connect);
     });
 }
 

@@ -10,6 +10,7 @@ import { interpolate } from './interpolate.ts';
 import { schemaFindings } from './schema-findings.ts';
 import { acceptsType, schemaAt } from './schema-lookup.ts';
 import { REDACTED } from './secret.ts';
+import { suspicions } from './suspicions.ts';
 import { readYaml } from './yaml-document.ts';
 
 export interface Problem {
@@ -22,7 +23,12 @@ export interface Problem {
   readonly hint: string | undefined;
 }
 
-export type LoadedConfig = { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly problems: readonly Problem[] };
+export type LoadedConfig = {
+  readonly ok: true;
+  readonly config: Config;
+  /** What is legal and most likely not meant. */
+  readonly warnings: readonly Problem[];
+} | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** Reads a configuration. Tells every mistake at once, each with its place; never shows what `${...}` brought in, or a password. */
 export function loadConfig(text: string, fileName: string, sources: InterpolationSources): LoadedConfig {
@@ -41,9 +47,7 @@ export function loadConfig(text: string, fileName: string, sources: Interpolatio
     parsed.success ? [] : schemaFindings(parsed.error.issues, { schema, tree, show }),
     crossChecks(tree, show),
   ]);
-  if (parsed.success && findings.length === 0 && syntax.length === 0) return { ok: true, config: toConfig(parsed.data) };
-
-  const problems = findings.map((finding): Problem => {
+  const located = (finding: Finding): Problem => {
     const { line, column } = yaml.placeOf(finding.path, finding.at);
     return {
       file: fileName,
@@ -53,8 +57,16 @@ export function loadConfig(text: string, fileName: string, sources: Interpolatio
       message: scrub(finding.message, filled.secrets),
       hint: finding.hint === undefined ? undefined : scrub(finding.hint, filled.secrets),
     };
-  });
-  return { ok: false, problems: [...syntax, ...problems].toSorted((a, b) => a.line - b.line || a.column - b.column) };
+  };
+  if (parsed.success && findings.length === 0 && syntax.length === 0) {
+    const config = toConfig(parsed.data);
+    return { ok: true, config, warnings: inOrder(suspicions(config).map(located)) };
+  }
+  return { ok: false, problems: inOrder([...syntax, ...findings.map(located)]) };
+}
+
+function inOrder(problems: readonly Problem[]): readonly Problem[] {
+  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
 }
 
 /** `file:line:col: path: message (hint)` */

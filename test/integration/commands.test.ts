@@ -1,6 +1,7 @@
 /** The commands that ask a running Rowgate, as ops type them. */
 
 import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -81,6 +82,26 @@ describe('explain', () => {
 
   test('a text that is no SQL is one clear line', async () => {
     expect(await refused('explain', '-c', rowgate.configPath, '--user', 'agent', '--database', 'postgres', 'SELEC 1')).toMatch(/grammar rejects it at character 1: /);
+  });
+});
+
+describe('check --connect', () => {
+  test('tells what the policy names and the server does not have, and rules that let staff go round', async () => {
+    const path = join(rowgate.directory, 'other.yaml');
+    writeFileSync(path, readFileSync(rowgate.configPath, 'utf8').replace('crm.invoices: { subject: customer_id }', 'crm.invoices: { subject: no_such }\n      crm.nothing: {}').replace('user: rowgate', 'user: dba').replace('members: [dba, postgres]', 'members: [dba, { pg_role: ghosts }]'));
+    const { stderr, stdout } = await run(process.execPath, [MAIN, 'check', '-c', path, '--connect', 'postgres']);
+    expect(stdout).toContain('config is valid');
+    expect(stderr).toContain('warning: classes.customers.relations["crm.nothing"]: matches no relation in database "postgres"');
+    expect(stderr).toContain('warning: classes.customers.relations["crm.invoices"].subject: crm.invoices has no column "no_such"');
+    expect(stderr).toContain('warning: roles.dba.members: the server has no role "ghosts"');
+    expect(stderr).toContain('warning: catalog.user: "dba" is a superuser');
+    expect(stderr).not.toContain('crm.customers"]');
+  });
+
+  test('a server that does not answer is an error', async () => {
+    const path = join(rowgate.directory, 'nowhere.yaml');
+    writeFileSync(path, readFileSync(rowgate.configPath, 'utf8').replace(String(postgres.port), String(await freePort())));
+    expect(await refused('check', '-c', path, '--connect')).toMatch(/the catalog of database "postgres" cannot be read/);
   });
 });
 

@@ -11,14 +11,64 @@ function run(files: Readonly<Record<string, string>>, config = '/etc/rowgate/c.y
   return { code, out, err };
 }
 
-describe('rowgate check', () => {
-  it('says what a valid file holds', () => {
-    expect(run({ '/etc/rowgate/c.yaml': VALID })).toEqual({ code: 0, out: ['config is valid: 2 classes, 1 role, 1 quota'], err: [] });
+const WARNINGS = [
+  'warning: /etc/rowgate/c.yaml:5:1: admin: without admin.token, rowgate usage, sessions and reload by HTTP are off',
+  'warning: /etc/rowgate/c.yaml:11:3: classes.employees: no role has a quota on class "employees"',
+  'warning: /etc/rowgate/c.yaml:15:3: roles.support: role "support" names no contact: who is stopped does not read whom to ask (add contact)',
+];
+
+function warningsOf(support: string, rest = ''): readonly string[] {
+  const text = VALID.replace(/^roles:[^]*$/m, `roles:\n  support:\n    contact: a@b.c\n    members: [agent]\n    quotas:\n${support}${rest}`);
+  return run({ '/etc/rowgate/c.yaml': text }).err.filter((line) => /support|sales|unlisted|mode/.test(line)).map((line) => line.replace(/^warning: \S+ /, ''));
+}
+
+describe('warnings of rowgate check', () => {
+  it('fail the check if they are to', () => {
+    const { env, readFile } = sources({}, { '/etc/rowgate/c.yaml': VALID });
+    expect(runCheck({ config: '/etc/rowgate/c.yaml', strict: true }, { env, readFile, out: () => undefined, err: () => undefined })).toBe(1);
   });
 
-  it('accepts the shipped configuration', () => {
-    const text = readFileSync(new URL('../../../config/rowgate.yaml', import.meta.url), 'utf8');
-    expect(run({ '/etc/rowgate/c.yaml': text }).out).toEqual(['config is valid: 1 class, 2 roles, 4 quotas']);
+  it.each([
+    ['a longer window with a higher limit is no mistake', '      - { class: customers, window: 1h, rows: 10 }\n      - { class: customers, window: 24h, rows: 100 }\n', []],
+    ['24 hours of the hourly limit are less than the daily one', '      - { class: customers, window: 1h, rows: 10 }\n      - { class: customers, window: 24h, rows: 300 }\n', ['roles.support.quotas[1].rows: can never be reached: 10 rows in 1h of the same role is tighter']],
+    ['a longer window with a lower limit', '      - { class: customers, window: 1h, rows: 10 }\n      - { class: customers, window: 24h, rows: 10 }\n', ['roles.support.quotas[0].rows: can never be reached: 10 rows in 24h of the same role is tighter']],
+    ['rows bound people', '      - { class: customers, window: 24h, rows: 10 }\n      - { class: customers, window: 24h, subjects: 11 }\n', ['roles.support.quotas[1].subjects: can never be reached: 10 rows in 24h of the same role is tighter']],
+    ['people do not bound rows', '      - { class: customers, window: 24h, subjects: 10 }\n      - { class: customers, window: 24h, rows: 11 }\n', []],
+    ['a quota that only flags covers nothing', '      - { class: customers, window: 1h, rows: 10, action: flag }\n      - { class: customers, window: 24h, rows: 300 }\n', []],
+    ['a quota of each login does not cover the role\'s', '      - { class: customers, window: 24h, rows: 10 }\n      - { class: customers, window: 24h, rows: 11, scope: role }\n', []],
+    ['the role\'s covers that of each login', '      - { class: customers, window: 24h, rows: 12 }\n      - { class: customers, window: 24h, rows: 11, scope: role }\n', ['roles.support.quotas[0].rows: can never be reached: 11 rows in 24h of the same role is tighter']],
+    ['only statements are limited', '      - { class: customers, window: statement, rows: 10 }\n', ['roles.support.quotas: role "support" is limited a statement at a time only: any number of statements takes everything (add a quota with a window such as 24h)']],
+    ['only flags', '      - { class: customers, window: 24h, rows: 10, action: flag }\n', ['roles.support.quotas: every quota of role "support" only flags: its members are never stopped']],
+  ])('%s', (_name, quotas, expected) => {
+    expect(warningsOf(quotas)).toEqual(expected);
+  });
+
+  it('tell of a member of two roles, of a role without quotas, of modes that stop nothing', () => {
+    const more = '  sales: { members: [agent, "*"], quotas: [] }\nunlisted: allow\nmode: monitor\n';
+    expect(warningsOf('      - { class: customers, window: 24h, rows: 10 }\n', more)).toEqual([
+      'roles.sales.members[0]: is a member of role "support" too: the quotas of both hold',
+      'roles.sales.members[1]: role "sales" takes in every login',
+      'roles.sales.quotas: role "sales" has no quota: its members are counted and never stopped',
+      'unlisted: a login in no role takes what it likes, unmetered',
+      'mode: nothing is refused in monitor mode, not even what deny names',
+    ]);
+  });
+});
+
+describe('rowgate check', () => {
+  it('says what a valid file holds', () => {
+    expect(run({ '/etc/rowgate/c.yaml': VALID })).toEqual({ code: 0, out: ['config is valid: 2 classes, 1 role, 1 quota'], err: WARNINGS });
+  });
+
+  it.each([
+    ['rowgate', 'config is valid: 1 class, 2 roles, 4 quotas'],
+    ['call-centre', 'config is valid: 1 class, 3 roles, 6 quotas'],
+    ['marketing', 'config is valid: 2 classes, 2 roles, 5 quotas'],
+    ['analytics', 'config is valid: 1 class, 3 roles, 4 quotas'],
+  ])('accepts the shipped configuration %s.yaml', (name, says) => {
+    const text = readFileSync(new URL(`../../../config/${name}.yaml`, import.meta.url), 'utf8');
+    expect(text.split('\n')[0]).toBe('# yaml-language-server: $schema=./rowgate.schema.json');
+    expect(run({ '/etc/rowgate/c.yaml': text }).out).toEqual([says]);
   });
 
   it('tells every mistake, one a line, and fails', () => {
@@ -40,6 +90,6 @@ describe('rowgate check', () => {
   });
 
   it('is a command that wants a file', () => {
-    expect(checkCommand().options.map((option) => [option.flags, option.mandatory])).toEqual([['-c, --config <file>', true]]);
+    expect(checkCommand().options.map((option) => [option.flags, option.mandatory])).toEqual([['-c, --config <file>', true], ['--connect [database...]', false], ['--strict', false]]);
   });
 });

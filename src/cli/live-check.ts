@@ -1,0 +1,113 @@
+/** Holds a policy against the server that it is for: what names nothing there, and where staff could come round the proxy. */
+
+import { Client } from 'pg';
+import { UpstreamTls } from '../auth/upstream-tls.ts';
+import { compilePattern } from '../catalog/patterns.ts';
+import type { ReachIndex } from '../catalog/reach-index.ts';
+import { compilePolicy } from '../policy/compile.ts';
+import type { Config } from '../policy/config.ts';
+import { connectForPg } from '../session/upstream.ts';
+import { Analyser } from '../sql/analyser.ts';
+import { openCatalogs } from './catalogs-of.ts';
+
+export interface LiveFindings {
+  /** The server or a database could not be asked. */
+  readonly errors: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Reads the catalogs of the databases with the configuration's catalog login. */
+export async function checkLive(config: Config, databases: readonly string[]): Promise<LiveFindings> {
+  const policy = compilePolicy(config);
+  const analyser = await Analyser.create({ maxBytes: config.limits.maxStatementBytes });
+  const tls = new UpstreamTls(config.upstream.tls);
+  const quiet = (): void => undefined; // open() tells of the error itself
+  const catalogs = openCatalogs(config, policy, { upstreamTls: tls, analyse: (text) => analyser.analyse(text), onRefreshed: quiet, onError: quiet });
+  const errors: string[] = [];
+  const indexes: ReachIndex[] = [];
+  try {
+    for (const database of databases) {
+      try {
+        await catalogs.open(database);
+        indexes.push(catalogs.index(database));
+      } catch (error) {
+        errors.push(`the catalog of database "${database}" cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    const [first] = databases;
+    const server = errors.length > 0 || first === undefined ? [] : await serverWarnings(config, tls, first);
+    return { errors, warnings: errors.length > 0 ? [] : [...policyWarnings(config, indexes), ...server] };
+  } finally {
+    await catalogs.close();
+    await analyser.close();
+  }
+}
+
+/** Pure: what the policy names and no catalog has. */
+export function policyWarnings(config: Config, indexes: readonly ReachIndex[]): readonly string[] {
+  const found: string[] = [];
+  for (const cls of config.classes) {
+    if (indexes.every((index) => !index.members.present.has(cls.name))) found.push(`classes.${cls.name}: matches no relation in ${inDatabases(indexes)}`);
+    else for (const { pattern, subject } of cls.relations) found.push(...relationWarnings(cls.name, pattern, subject, indexes));
+  }
+  for (const role of config.roles) {
+    for (const member of role.members) {
+      const exists = member.kind === 'glob' || indexes.some((index) => index.snapshot.roles.has(member.value));
+      if (!exists) found.push(`roles.${role.name}.members: the server has no ${member.kind === 'pg_role' ? 'role' : 'login'} "${member.value}"`);
+    }
+  }
+  return found;
+}
+
+function relationWarnings(className: string, pattern: string, subject: readonly string[], indexes: readonly ReachIndex[]): readonly string[] {
+  const { matches } = compilePattern(pattern);
+  const matched = indexes.flatMap((index) => [...index.snapshot.relations.values()].filter((relation) => index.members.classesOf.get(relation.oid)?.has(className) === true && matches(relation.schema, relation.name)).map((relation) => ({ index, relation })));
+  if (matched.length === 0) return [`classes.${className}.relations["${pattern}"]: matches no relation in ${inDatabases(indexes)}`];
+  return matched.flatMap(({ index, relation }) => {
+    const columns = index.snapshot.columns.get(relation.oid)?.names ?? [];
+    const missing = subject.filter((column) => !columns.includes(column));
+    return missing.length === 0 ? [] : [`classes.${className}.relations["${pattern}"].subject: ${relation.schema}.${relation.name} has no column ${missing.map((column) => `"${column}"`).join(', ')}, so each of its rows counts as another person`];
+  });
+}
+
+function inDatabases(indexes: readonly ReachIndex[]): string {
+  return `database ${indexes.map((index) => `"${index.snapshot.database}"`).join(', ')}`;
+}
+
+/** pg_hba_file_rules is there for superusers and those whom one let read it; without the right there is nothing to say. */
+const HBA_RULES = `SELECT line_number, type, array_to_string(user_name, ',') AS users, address, netmask, auth_method
+  FROM pg_catalog.pg_hba_file_rules WHERE error IS NULL AND type LIKE 'host%' AND auth_method <> 'reject'`;
+
+async function serverWarnings(config: Config, tls: UpstreamTls, database: string): Promise<readonly string[]> {
+  const stream = await connectForPg({ host: config.upstream.host, port: config.upstream.port, tls }, CONNECT_TIMEOUT_MS);
+  const client = new Client({ stream: () => stream, user: config.catalog.user, password: config.catalog.password?.reveal(), database, application_name: 'rowgate check' });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    const found: string[] = [];
+    const own = await client.query<{ rolsuper: boolean }>('SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user');
+    if (own.rows[0]?.rolsuper === true) found.push(`catalog.user: "${config.catalog.user}" is a superuser; a login without any right on tables is enough`);
+    const rules = await client.query<HbaRule>(HBA_RULES).catch(() => undefined);
+    return [...found, ...(rules?.rows ?? []).flatMap(openRule)];
+  } finally {
+    await client.end();
+  }
+}
+
+interface HbaRule {
+  readonly line_number: number;
+  readonly type: string;
+  readonly users: string;
+  readonly address: string | null;
+  readonly netmask: string | null;
+  readonly auth_method: string;
+}
+
+/** A rule that lets more than one host in: staff could connect past the proxy. */
+function openRule(rule: HbaRule): readonly string[] {
+  const oneHost = rule.netmask === '255.255.255.255' || rule.netmask === 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff' || rule.address === 'samehost';
+  if (oneHost) return [];
+  return [`pg_hba.conf line ${rule.line_number}: lets ${rule.users === 'all' ? 'every login' : rule.users} in from ${rule.address ?? 'anywhere'}${rule.netmask === null ? '' : ` (${rule.netmask})`} by ${rule.auth_method}: who is there can go round Rowgate; name Rowgate's address alone`];
+}
