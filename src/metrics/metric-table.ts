@@ -3,7 +3,7 @@
  * the configuration names (roles, classes, rules) or a fixed list; anything else is counted under `other`, so no client can make new series.
  */
 
-export type LabelName = 'kind' | 'decision' | 'role' | 'class' | 'rule' | 'reason' | 'quantile' | 'version' | 'principal';
+export type LabelName = 'kind' | 'decision' | 'role' | 'class' | 'rule' | 'reason' | 'share' | 'version' | 'principal';
 
 export interface MetricDefinition {
   readonly name: string;
@@ -52,7 +52,7 @@ export const metricTable = {
   catalogErrors: { name: 'rowgate_catalog_errors_total', type: 'counter', help: 'Reads of the catalog that failed.', labels: [] },
   catalogAge: { name: 'rowgate_catalog_age_seconds', type: 'gauge', help: 'Age of the oldest catalog snapshot in use; absent before the first.', labels: [] },
   eventLoopLag: {
-    name: 'rowgate_event_loop_lag_seconds', type: 'gauge', help: 'How late the event loop was since the last scrape, by quantile (1 is the maximum).', labels: ['quantile'],
+    name: 'rowgate_event_loop_lag_seconds', type: 'gauge', help: 'How late the event loop was since the last scrape, in this share of the cases (1: the worst).', labels: ['share'],
   },
   buildInfo: { name: 'rowgate_build_info', type: 'gauge', help: 'Always 1; the version stands in the label.', labels: ['version'] },
 } as const satisfies Record<string, MetricDefinition>;

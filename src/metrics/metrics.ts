@@ -231,7 +231,7 @@ export class Metrics {
   #collectEventLoopLag(gauge: Gauge): void {
     for (const quantile of eventLoopQuantiles) {
       const ns = quantile === 1 ? this.#eventLoop.max : this.#eventLoop.percentile(quantile * 100);
-      gauge.set({ quantile: String(quantile) }, this.#eventLoop.count === 0 ? 0 : Math.max(0, ns / 1e9 - eventLoopResolutionMs / 1000));
+      gauge.set({ share: String(quantile) }, this.#eventLoop.count === 0 ? 0 : Math.max(0, ns / 1e9 - eventLoopResolutionMs / 1000));
     }
     this.#eventLoop.reset();
   }

@@ -34,7 +34,7 @@ describe('the names of the metrics', () => {
     expect(name.endsWith('_total')).toBe(definition.type === 'counter');
     expect(name).not.toMatch(/_(milliseconds|ms|microseconds|minutes|hours|days|kilobytes|megabytes|percent|count|sum|bucket|counter|gauge|histogram)(_|$)/);
     expect(definition.help).toMatch(/^[A-Z1].+\.$/);
-    for (const label of definition.labels) expect(['le', 'quantile_', 'job', 'instance', '__name__']).not.toContain(label);
+    for (const label of definition.labels) expect(['le', 'quantile', 'job', 'instance', '__name__']).not.toContain(label);
     if (definition.type === 'histogram') {
       const buckets = definition.buckets ?? [];
       expect(buckets.length).toBeGreaterThan(0);
