@@ -6,7 +6,7 @@
 
 const USER = 'OPERATOR(pg_catalog.>=) 16384';
 
-export const SERVER = `SELECT current_setting('server_version_num')::int, current_database()::text`;
+export const SERVER = `SELECT current_setting('server_version_num')::int, current_database()::text, (SELECT oid FROM pg_database WHERE datname = current_database())`;
 
 export const NAMESPACES = `
   SELECT n.oid, n.nspname::text,
@@ -60,6 +60,7 @@ export const DEPENDENCIES = `
     SELECT 'write', t.tgrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid
      WHERE ${TARGETS} AND NOT t.tgisinternal AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+       AND NOT (d.refclassid = 'pg_proc'::regclass AND d.refobjid = t.tgfoid)
     UNION ALL
     SELECT 'read', p.polrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
@@ -69,7 +70,7 @@ export const DEPENDENCIES = `
       FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.deptype = 'n' AND d.refclassid = 'pg_proc'::regclass AND d.refobjid ${USER}
   ) AS found ORDER BY 1, 2, 3, 4`;
 
-export const TRIGGERS = `SELECT tgrelid, tgfoid FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2`;
+export const TRIGGERS = `SELECT tgrelid, tgfoid, tgname::text FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2, 3`;
 
 /** confdeltype and confupdtype: c cascade, n set null, d set default; the server then writes to the referencing table, whose triggers fire. */
 export const CASCADES = `
@@ -83,6 +84,23 @@ export const FUNCTIONS = `
     LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
     LEFT JOIN pg_extension e ON e.oid = d.refobjid
    ORDER BY 1`;
+
+/** Routines whose body can be read. An extension's are judged by the extension. */
+export const ROUTINES = `
+  SELECT p.oid FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+   WHERE p.oid ${USER} AND p.prokind IN ('f', 'p') AND l.lanname IN ('sql', 'plpgsql') AND length(p.prosrc) <= 262144
+     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+   ORDER BY 1`;
+
+/** The whole CREATE FUNCTION. A body that is kept parsed (BEGIN ATOMIC) is printed like a rule, locks included. */
+export const ROUTINE_TEXTS = `SELECT wanted.oid, pg_get_functiondef(wanted.oid) FROM unnest($1::oid[]) AS wanted(oid) JOIN pg_proc p ON p.oid = wanted.oid`;
+
+/** What a user's aggregate runs. */
+export const AGGREGATES = `
+  SELECT aggfnoid::oid, array_remove(ARRAY[aggtransfn::oid, aggfinalfn::oid, aggcombinefn::oid, aggserialfn::oid, aggdeserialfn::oid, aggmtransfn::oid, aggminvtransfn::oid, aggmfinalfn::oid], 0::oid)::int8[]::text[]
+    FROM pg_aggregate WHERE aggfnoid::oid ${USER} ORDER BY 1`;
+
+export const EVENT_TRIGGERS = `SELECT evtfoid, evtname::text FROM pg_event_trigger WHERE evtenabled <> 'D' ORDER BY 1, 2`;
 
 export const OPERATORS = `
   SELECT o.oid, n.nspname::text, o.oprname::text, o.oprleft, o.oprright, o.oprcode::oid
@@ -107,7 +125,7 @@ export const MEMBERSHIPS = `SELECT DISTINCT roleid, member FROM pg_auth_members 
 
 const DIGESTED = [
   'pg_namespace', 'pg_class', 'pg_attribute', 'pg_attrdef', 'pg_inherits', 'pg_rewrite', 'pg_depend', 'pg_trigger', 'pg_constraint', 'pg_policy',
-  'pg_proc', 'pg_operator', 'pg_cast', 'pg_type', 'pg_extension', 'pg_auth_members',
+  'pg_proc', 'pg_aggregate', 'pg_event_trigger', 'pg_operator', 'pg_cast', 'pg_type', 'pg_extension', 'pg_auth_members',
 ] as const;
 
 /**

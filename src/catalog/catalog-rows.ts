@@ -65,6 +65,21 @@ export interface FunctionRow {
   readonly extension: string | null;
   /** Its only argument's type where it has exactly one: `rel.name` then calls it too ("functional notation", ParseFuncOrColumn in parser/parse_func.c). */
   readonly soleArgument: number | null;
+  /** CREATE FUNCTION of a routine in SQL or PL/pgSQL, as pg_get_functiondef prints it. */
+  readonly definition?: string;
+  /** Functions that a user's aggregate is made of. */
+  readonly parts?: readonly number[];
+}
+
+export interface TriggerRow {
+  readonly relation: number;
+  readonly function: number;
+  readonly name: string;
+}
+
+export interface EventTriggerRow {
+  readonly function: number;
+  readonly name: string;
 }
 
 /** An operator or cast made after initdb. Types are 0 where the operand is missing. */
@@ -102,6 +117,8 @@ export interface RoleRow {
 
 export interface CatalogRows {
   readonly database: string;
+  /** Stays when the database is renamed. */
+  readonly databaseOid: number;
   /** server_version_num: 150018. */
   readonly serverVersion: number;
   readonly namespaces: readonly NamespaceRow[];
@@ -111,7 +128,8 @@ export interface CatalogRows {
   readonly inherits: readonly { readonly child: number; readonly parent: number }[];
   readonly rules: readonly RuleRow[];
   readonly dependencies: readonly DependencyRow[];
-  readonly triggers: readonly { readonly relation: number; readonly function: number }[];
+  readonly triggers: readonly TriggerRow[];
+  readonly eventTriggers: readonly EventTriggerRow[];
   /** Foreign keys whose ON DELETE or ON UPDATE writes to the referencing relation. */
   readonly cascades: readonly { readonly referenced: number; readonly referencing: number }[];
   readonly functions: readonly FunctionRow[];

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { Client, type ClientConfig } from 'pg';
-import type { Analysis } from '../sql/facts.ts';
+import type { Analysis, RoutineBody } from '../sql/facts.ts';
 import { CatalogUnavailableError } from './errors.ts';
-import { buildSnapshot, ruleTexts, type Snapshot, snapshotVersion } from './snapshot.ts';
+import { buildSnapshot, routineTexts, ruleTexts, type Snapshot, snapshotVersion } from './snapshot.ts';
 import { inCatalogTransaction, readCatalog, readDigest, type ReadLimits } from './snapshot-reader.ts';
 
 export interface CatalogOptions {
@@ -13,6 +13,8 @@ export interface CatalogOptions {
   readonly connect?: () => Promise<Duplex>;
   /** Facts of views' and rules' texts; may take its time. */
   readonly analyse: (sql: string) => Analysis | Promise<Analysis>;
+  /** What the bodies of routines do, by their definition; may take its time. */
+  readonly readRoutine: (definition: string) => RoutineBody | Promise<RoutineBody>;
   /** How often the server is asked whether its catalog has changed, in milliseconds. */
   readonly refreshMs: number;
   /** Default 10,000. */
@@ -48,6 +50,7 @@ export class Catalog {
   #snapshot: Snapshot | undefined;
   #digest: string | undefined;
   #analyses: ReadonlyMap<string, Analysis> = new Map();
+  #bodies: ReadonlyMap<string, RoutineBody> = new Map();
   #running: Promise<Snapshot> | undefined;
   #queued: Promise<Snapshot> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -176,9 +179,11 @@ export class Catalog {
       const version = snapshotVersion(read.rows);
       if (version !== this.#snapshot?.version) {
         const analyses = await this.#analyse(ruleTexts(read.rows));
+        const bodies = await this.#readRoutines(routineTexts(read.rows));
         const first = this.#snapshot === undefined;
-        this.#snapshot = buildSnapshot(read.rows, analyses, version);
+        this.#snapshot = buildSnapshot(read.rows, analyses, version, bodies);
         this.#analyses = analyses;
+        this.#bodies = bodies;
         if (!first) this.#options.onChange?.(this.#snapshot);
       }
       // A view that somebody had locked is asked for again next time.
@@ -208,6 +213,19 @@ export class Catalog {
       if (analyses.size % 64 === 0) await new Promise((resolve) => setImmediate(resolve)); // Sessions go on meanwhile.
     }
     return analyses;
+  }
+
+  /** As `#analyse`. A body that stays unread is opaque. */
+  async #readRoutines(definitions: readonly string[]): Promise<ReadonlyMap<string, RoutineBody>> {
+    const bodies = new Map<string, RoutineBody>();
+    for (const definition of definitions) {
+      if (bodies.has(definition)) continue;
+      const known = this.#bodies.get(definition);
+      const body = known ?? (await Promise.resolve(this.#options.readRoutine(definition)).catch(() => undefined));
+      if (body !== undefined) bodies.set(definition, body);
+      if (known === undefined && bodies.size % 16 === 0) await new Promise((resolve) => setImmediate(resolve)); // Sessions go on meanwhile.
+    }
+    return bodies;
   }
 
   async #connected(): Promise<Client> {

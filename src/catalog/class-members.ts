@@ -1,5 +1,5 @@
 import { compilePattern } from './patterns.ts';
-import type { ClassDefinition } from './reach-types.ts';
+import type { ClassDefinition, DerivedRelations } from './reach-types.ts';
 import { closure, type Snapshot } from './snapshot.ts';
 
 /** The subject key of a relation as one class declares it. */
@@ -14,6 +14,8 @@ export interface ClassMembers {
   /** Relations whose rows are the class's rows: what the patterns match, their partitions and their inheritance children, at any depth. */
   readonly classesOf: ReadonlyMap<number, ReadonlySet<string>>;
   readonly subjects: ReadonlyMap<number, readonly SubjectKey[]>;
+  /** Relations that a pattern of the policy names. */
+  readonly declared: ReadonlySet<number>;
   /** Classes that have a relation in this database. */
   readonly present: ReadonlySet<string>;
 }
@@ -27,10 +29,11 @@ function compileRelations(cls: ClassDefinition): readonly { readonly matches: (s
   return [...compiled.filter((entry) => entry.exact), ...compiled.filter((entry) => !entry.exact)];
 }
 
-export function findMembers(snapshot: Snapshot, classes: readonly ClassDefinition[], derived: ReadonlyMap<number, readonly string[]> = new Map()): ClassMembers {
+export function findMembers(snapshot: Snapshot, classes: readonly ClassDefinition[], derived: DerivedRelations = new Map()): ClassMembers {
   const classesOf = new Map<number, Set<string>>();
   const keysOf = new Map<number, Map<string, readonly string[]>>();
   const present = new Set<string>();
+  const declared = new Set<number>();
 
   const admit = (oid: number, className: string, subject: readonly string[]): void => {
     present.add(className);
@@ -48,16 +51,19 @@ export function findMembers(snapshot: Snapshot, classes: readonly ClassDefinitio
       if (matching.length === 0) continue;
       const subject = matching.find((pattern) => pattern.subject.length > 0)?.subject ?? [];
       admit(relation.oid, cls.name, subject);
+      declared.add(relation.oid);
       if (snapshot.children.has(relation.oid)) inherited.push([relation.oid, subject]);
     }
     // Children have their parents' columns, by name. What a pattern says of the child itself came first.
     for (const [oid, subject] of inherited) for (const child of closure(oid, snapshot.children)) admit(child, cls.name, subject);
   }
-  for (const [oid, names] of derived) {
+  const names = new Set(classes.map((cls) => cls.name));
+  for (const [oid, copied] of derived) {
     if (!snapshot.relations.has(oid)) continue;
-    for (const copy of closure(oid, snapshot.children)) for (const name of names) admit(copy, name, []);
+    // A class that the policy no longer has is no class.
+    for (const copy of closure(oid, snapshot.children)) for (const { className } of copied) if (names.has(className)) admit(copy, className, []);
   }
-  return { classesOf, subjects: resolveKeys(snapshot, keysOf), present };
+  return { classesOf, declared, subjects: resolveKeys(snapshot, keysOf), present };
 }
 
 /** A key with a column that the relation lacks is no key: rows without one count as subjects of their own. */

@@ -32,15 +32,39 @@ export interface Effects {
   readonly volatile: boolean;
   /** An error of SQLSTATE class 42 may quote a value. */
   readonly impure: boolean;
+  /** Relations that take in what the code is given: arguments, rows of a trigger. `SINK` stands for a setting, a notification and the like. */
+  readonly stores: ReadonlySet<number>;
+  /** Relations that take in rows of the classes, whatever the code is given. */
+  readonly copies: ReadonlySet<number>;
+  /** The row that a trigger hands on holds what it has read. */
+  readonly feedsRow: boolean;
+  /** Leaves cursors open under names that the session does not see. */
+  readonly opensCursors: boolean;
 }
+
+/** No relation has this oid. */
+export const SINK = 0;
+const NONE: ReadonlySet<number> = new Set();
 
 export const NO_EFFECTS: Effects = {
   classes: new Map(), oids: new Set(), opaque: [], categories: new Set(), sink: false, volatile: false, impure: false,
+  stores: NONE, copies: NONE, feedsRow: false, opensCursors: false,
 };
 
 export function opaqueEffects(reason: string, category: DenyCategory = 'opaque'): Effects {
   return { ...NO_EFFECTS, opaque: [reason], categories: new Set([category]), impure: true, volatile: true };
 }
+
+/** The same, with the name of what brought it in its reasons. */
+export function byWayOf(effects: Effects, name: string): Effects {
+  if (effects.opaque.length === 0) return effects;
+  const named = effects.opaque.slice(0, MOST_REASONS).map((reason) => (reason.includes(name) ? reason : `${reason}${reason.includes(WAY) ? ', ' : WAY}${name}`));
+  return { ...effects, opaque: named };
+}
+
+const WAY = ', by way of ';
+/** A body of a thousand unknown names is told of by the first few. */
+const MOST_REASONS = 3;
 
 /** The share of a function in a statement; see `FunctionEffects` for where it comes from. */
 export interface FunctionEffect {
@@ -95,6 +119,13 @@ export class Tally {
   sink = false;
   volatile = false;
   impure = false;
+  feedsRow = false;
+  opensCursors = false;
+  readonly #copies = new Union<number>();
+  /** What stores its arguments, and whether it reaches a class by itself. */
+  readonly #storing: { readonly stores: ReadonlySet<number>; readonly reaches: boolean }[] = [];
+  /** How many things of the statement give something of a class. */
+  #sources = 0;
 
   get oids(): ReadonlySet<number> {
     return this.#oids.values;
@@ -116,6 +147,7 @@ export class Tally {
   /** Takes over everything but the width: it is there, however often. */
   touch(effects: Effects, times: number): void {
     if (effects === NO_EFFECTS) return;
+    if (effects.classes.size > 0) this.#sources = saturate(this.#sources + Math.max(1, times));
     const seen = this.#seen.has(effects);
     for (const [name, more] of effects.classes) {
       const effect = this.classOf(name);
@@ -133,6 +165,23 @@ export class Tally {
     this.sink ||= effects.sink;
     this.volatile ||= effects.volatile;
     this.impure ||= effects.impure;
+    this.feedsRow ||= effects.feedsRow;
+    this.opensCursors ||= effects.opensCursors;
+    this.#copies.add(effects.copies);
+    if (effects.stores.size > 0) this.#storing.push({ stores: effects.stores, reaches: effects.classes.size > 0 });
+  }
+
+  /** Relations that take in something of a class: what stores its arguments counts if anything but itself can give it a class's values. */
+  get copies(): ReadonlySet<number> {
+    const active = this.#storing.filter(({ reaches }) => this.#sources > (reaches ? 1 : 0));
+    if (active.length === 0) return this.#copies.values;
+    return new Set([...this.#copies.values, ...active.flatMap(({ stores }) => [...stores])]);
+  }
+
+  /** What takes in values that are given from outside. */
+  get stores(): ReadonlySet<number> {
+    if (this.#storing.length === 0) return NONE;
+    return new Set(this.#storing.flatMap(({ stores }) => [...stores]));
   }
 
   widen(className: string, width: number): void {
@@ -175,6 +224,7 @@ export class Tally {
     }
     return {
       classes, oids: this.oids, opaque: [...this.opaque], categories: this.categories, sink: this.sink, volatile: this.volatile, impure: this.impure,
+      stores: this.stores, copies: this.copies, feedsRow: this.feedsRow, opensCursors: this.opensCursors,
     };
   }
 }

@@ -1,6 +1,7 @@
 import { builtinFunction, isScalarAggregate } from './builtin-functions.ts';
 import { FIRST_USER_OID, type FunctionRow } from './catalog-rows.ts';
 import { type ClassEffect, type Effects, type FunctionEffect, NO_EFFECTS, opaqueEffects } from './effects.ts';
+import type { EffectsMemo } from './effects-memo.ts';
 import { extensionFunction } from './extension-rules.ts';
 import { compilePattern, matchesAny, type NamePattern } from './patterns.ts';
 import type { ClassDefinition } from './reach-types.ts';
@@ -12,13 +13,19 @@ interface ClassFunctions {
   readonly harmless: readonly NamePattern[];
 }
 
+/** What a routine of a user's runs, as far as its text tells; undefined where there is no text to read. */
+export type ReadBody = (fn: FunctionRow) => Effects | undefined;
+
 /** Judges functions one by one: by oid and origin, never by name alone. */
 export class FunctionEffects {
   readonly #classes: readonly ClassFunctions[];
   readonly #trusted: readonly NamePattern[];
-  readonly #known = new Map<number, FunctionEffect>();
+  readonly #memo: EffectsMemo;
+  readonly #readBody: ReadBody;
 
-  constructor(classes: readonly ClassDefinition[], trustedFunctions: readonly string[]) {
+  constructor(classes: readonly ClassDefinition[], trustedFunctions: readonly string[], memo: EffectsMemo, readBody: ReadBody) {
+    this.#memo = memo;
+    this.#readBody = readBody;
     this.#trusted = trustedFunctions.map(compilePattern);
     this.#classes = classes.map(({ name, functions }) => ({
       className: name,
@@ -28,17 +35,8 @@ export class FunctionEffects {
   }
 
   of(fn: FunctionRow): FunctionEffect {
-    let effect = this.#known.get(fn.oid);
-    if (effect === undefined) {
-      effect = this.#judge(fn);
-      this.#known.set(fn.oid, effect);
-    }
-    return effect;
-  }
-
-  #judge(fn: FunctionRow): FunctionEffect {
     const builtin = fn.oid < FIRST_USER_OID;
-    const effects = builtin ? this.#builtin(fn) : this.#made(fn);
+    const effects = this.#memo.of('f', fn.oid, () => (builtin ? this.#builtin(fn) : this.#made(fn)));
     // An aggregate that users made keeps what it likes in its state: it packs.
     const scalar = builtin && isScalarAggregate(fn.name);
     return { effects, aggregate: fn.kind !== 'a' ? 'none' : scalar ? 'scalar' : 'packing', window: fn.kind === 'w' };
@@ -83,7 +81,13 @@ export class FunctionEffects {
         return opaqueEffects(`function ${name} reads or writes files of the server`, 'server_files');
       case 'opaque':
         // Left behind by an installation without CREATE EXTENSION.
-        return fn.name.startsWith('dblink') ? opaqueEffects(`function ${name} reaches another server`, 'remote') : opaqueEffects(`function ${name} is not trusted`);
+        if (fn.name.startsWith('dblink')) return opaqueEffects(`function ${name} reaches another server`, 'remote');
+        return this.#readBody(fn) ?? opaqueEffects(unreadReason(fn, name));
     }
   }
+}
+
+function unreadReason(fn: FunctionRow, name: string): string {
+  const readable = fn.language === 'sql' || fn.language === 'plpgsql';
+  return readable ? `the body of function ${name} was not read` : `function ${name} is written in ${fn.language} and not in trusted_functions`;
 }

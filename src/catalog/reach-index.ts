@@ -1,9 +1,11 @@
-import type { StatementFacts } from '../sql/facts.ts';
-import { FIRST_USER_OID, type RelationRow, type RuleRow } from './catalog-rows.ts';
+import type { RoutineBody, StatementFacts } from '../sql/facts.ts';
+import { FIRST_USER_OID, type FunctionRow, type RelationRow, type RuleRow } from './catalog-rows.ts';
 import { type ClassMembers, findMembers, type SubjectKey } from './class-members.ts';
-import { type ClassEffect, type Effects, NO_EFFECTS, opaqueEffects, Tally } from './effects.ts';
+import { bodyEffects } from './body-effects.ts';
+import { byWayOf, type ClassEffect, type Effects, NO_EFFECTS, opaqueEffects, Tally } from './effects.ts';
+import { EffectsMemo } from './effects-memo.ts';
 import { FunctionEffects } from './function-effects.ts';
-import type { ClassDefinition } from './reach-types.ts';
+import type { ClassDefinition, DerivedClass, DerivedRelations, SearchPath } from './reach-types.ts';
 import { closure, qualifiedName, type Snapshot } from './snapshot.ts';
 import { tallyStatement } from './statement-tally.ts';
 import { systemRelation } from './system-relations.ts';
@@ -14,7 +16,7 @@ export interface ReachPolicy {
   /** Functions of users that ops vouch for: `schema.name` or globs. */
   readonly trustedFunctions: readonly string[];
   /** Relations, by oid, that hold a copy of classes' rows: those classes are theirs, whatever their names are by now. */
-  readonly derived?: ReadonlyMap<number, readonly string[]>;
+  readonly derived?: DerivedRelations;
 }
 
 /** The texts of views and rules are printed with an empty search_path, so their names resolve with one. */
@@ -30,18 +32,18 @@ export class ReachIndex {
   readonly members: ClassMembers;
   readonly functions: FunctionEffects;
   readonly types: TypeEffects;
-  readonly #reads = new Map<number, Effects>();
-  readonly #writes = new Map<number, Effects>();
-  readonly #underWay = new Set<number>();
+  readonly #derived: DerivedRelations;
+  readonly #memo = new EffectsMemo();
   readonly #toastOwners: ReadonlyMap<number, number>;
   #protected: ReadonlyMap<number, readonly string[]> | undefined;
 
   constructor(snapshot: Snapshot, policy: ReachPolicy) {
     this.snapshot = snapshot;
     this.classes = policy.classes;
+    this.#derived = policy.derived ?? new Map();
     this.members = findMembers(snapshot, policy.classes, policy.derived);
-    this.functions = new FunctionEffects(policy.classes, policy.trustedFunctions);
-    this.types = new TypeEffects(snapshot, this.functions);
+    this.functions = new FunctionEffects(policy.classes, policy.trustedFunctions, this.#memo, (fn) => this.#routine(fn));
+    this.types = new TypeEffects(snapshot, this.functions, this.#memo);
     this.#toastOwners = new Map([...snapshot.relations.values()].flatMap((relation) => (relation.toast === 0 ? [] : [[relation.toast, relation.oid] as const])));
   }
 
@@ -66,20 +68,28 @@ export class ReachIndex {
 
   /** What reading the relation once can give. */
   readEffects(oid: number): Effects {
-    const known = this.#reads.get(oid);
-    if (known !== undefined) return known;
     const relation = this.snapshot.relations.get(oid);
     if (relation === undefined) return NO_EFFECTS;
-    // The server refuses such views and policies when they are used ("infinite recursion detected").
-    if (this.#underWay.has(oid)) return opaqueEffects(`${qualifiedName(relation)} is defined in terms of itself`);
-    this.#underWay.add(oid);
-    try {
-      const effects = oid < FIRST_USER_OID ? this.#systemRead(relation) : this.#userRead(relation);
-      this.#reads.set(oid, effects);
-      return effects;
-    } finally {
-      this.#underWay.delete(oid);
+    return this.#memo.of('r', oid, () => (oid < FIRST_USER_OID ? this.#systemRead(relation) : this.#userRead(relation)));
+  }
+
+  /** What the block of a DO does in a session with this search path. */
+  blockEffects(body: RoutineBody, path: SearchPath): Effects {
+    return bodyEffects(body, 'the DO block', this, path);
+  }
+
+  /** What calling a routine in SQL or PL/pgSQL runs, or an aggregate made of such. Names without a schema mean what any schema holds, since callers set the path. */
+  #routine(fn: FunctionRow): Effects | undefined {
+    const name = `function ${qualifiedName(fn)}`;
+    if (fn.parts !== undefined) {
+      const tally = new Tally();
+      for (const part of fn.parts) tally.add(this.types.functionEffects(part), 1);
+      return byWayOf({ ...tally.toEffects(), impure: true }, name);
     }
+    const body = fn.definition === undefined ? undefined : this.snapshot.bodies.get(fn.definition);
+    if (body === undefined) return undefined;
+    const effects = byWayOf(bodyEffects(body, name, this, undefined), name);
+    return { ...effects, volatile: effects.volatile || fn.volatility === 'v' };
   }
 
   #systemRead(relation: RelationRow): Effects {
@@ -111,6 +121,7 @@ export class ReachIndex {
     const oids = new Set<number>([relation.oid]);
     const holds = new Set<string>(this.members.classesOf.get(relation.oid));
     tally.touch(this.#membership(relation), 1);
+    for (const { className, width } of this.#copied(relation)) tally.widen(className, width);
 
     // Reading a parent reads its children, each row of them once. `FROM ONLY` is not told apart: that over-charges.
     for (const child of closure(relation.oid, this.snapshot.children)) {
@@ -146,7 +157,31 @@ export class ReachIndex {
     const names = this.members.classesOf.get(relation.oid);
     if (names === undefined) return NO_EFFECTS;
     const effect: ClassEffect = { width: 0, calls: 0, packs: false, aggregated: false, relations: new Set(named ? [qualifiedName(relation)] : []) };
-    return { ...NO_EFFECTS, classes: new Map([...names].map((name) => [name, effect])) };
+    const packed = new Set(this.#copied(relation).flatMap(({ className, packs }) => (packs ? [className] : [])));
+    return { ...NO_EFFECTS, classes: new Map([...names].map((name) => [name, packed.has(name) ? { ...effect, packs: true, aggregated: true } : effect])) };
+  }
+
+  #copied(relation: RelationRow): readonly DerivedClass[] {
+    const names = this.members.classesOf.get(relation.oid);
+    return (this.#derived.get(relation.oid) ?? []).filter(({ className }) => names?.has(className) === true);
+  }
+
+  /** Relations that triggers, and rules, fill with what stands in a class, or with what they read of one: copies that the catalog itself shows. */
+  fedByTriggers(): DerivedRelations {
+    const fed = new Map<number, readonly DerivedClass[]>();
+    for (const oid of new Set([...this.snapshot.triggers.keys(), ...this.snapshot.rules.keys()])) {
+      const { classes, copies, stores } = this.writeEffects(oid);
+      const own = this.members.classesOf.get(oid);
+      const row = own === undefined ? NO_EFFECTS : this.readEffects(oid);
+      const given = own === undefined ? copies : new Set([...copies, ...stores]);
+      const holds = new Map([...classes, ...row.classes]);
+      for (const target of given) {
+        if (!this.snapshot.relations.has(target)) continue;
+        const derived = [...holds].map(([className, effect]) => ({ className, width: Math.max(1, effect.width), packs: effect.packs }));
+        fed.set(target, mergeDerived(fed.get(target) ?? [], derived));
+      }
+    }
+    return fed;
   }
 
   #rules(relation: RelationRow, select: '1' | 'other'): readonly RuleRow[] {
@@ -187,19 +222,30 @@ export class ReachIndex {
    * goes on to (children, the tables under a view, tables with a cascading foreign key).
    */
   writeEffects(oid: number): Effects {
-    const known = this.#writes.get(oid);
-    if (known !== undefined) return known;
+    return this.#memo.of('w', oid, () => this.#write(oid));
+  }
+
+  #write(oid: number): Effects {
     const tally = new Tally();
+    const copies = new Set<number>();
+    const stores = new Set<number>();
+    let feedsRow = false;
     for (const touched of this.#touchedByWrite(oid)) {
-      for (const fn of this.snapshot.triggers.get(touched) ?? []) tally.touch(this.types.functionEffects(fn), 1);
+      const relation = this.snapshot.relations.get(touched);
+      for (const trigger of this.snapshot.triggers.get(touched) ?? []) {
+        const effects = this.types.functionEffects(trigger.function);
+        tally.touch(byWayOf(effects, `trigger ${trigger.name} on ${relation === undefined ? touched : qualifiedName(relation)}`), 1);
+        for (const oid of effects.copies) copies.add(oid);
+        for (const oid of effects.stores) stores.add(oid);
+        if (effects.feedsRow) copies.add(touched);
+        feedsRow ||= effects.feedsRow;
+      }
       for (const dependency of this.snapshot.dependencies.write.get(touched) ?? []) tally.touch(this.types.dependencyEffects(dependency), 1);
       for (const type of this.snapshot.columns.get(touched)?.types ?? []) tally.touch(this.types.typeEffects(type), 1);
-      const relation = this.snapshot.relations.get(touched);
       if (relation !== undefined) for (const rule of this.#rules(relation, 'other')) this.#addRule(tally, relation, rule);
     }
-    const effects = tally.toEffects();
-    this.#writes.set(oid, effects);
-    return effects;
+    // Triggers are given the row that is written: what it holds is for the statement to tell, unless one of them puts in what it has read.
+    return { ...tally.toEffects(), copies: feedsRow ? new Set([...copies, ...stores]) : copies, stores, feedsRow: false };
   }
 
   #touchedByWrite(oid: number): ReadonlySet<number> {
@@ -237,6 +283,41 @@ export class ReachIndex {
     }
     if (touchesClass && leaves) tally.touch({ ...NO_EFFECTS, categories: new Set(['derived_copy']) }, 1);
   }
+}
+
+/** Whichever says more, class by class. */
+export function mergeDerived(a: readonly DerivedClass[], b: readonly DerivedClass[]): readonly DerivedClass[] {
+  const merged = new Map(a.map((each) => [each.className, each]));
+  for (const each of b) {
+    const other = merged.get(each.className);
+    merged.set(each.className, other === undefined ? each : { className: each.className, width: Math.max(each.width, other.width), packs: each.packs || other.packs });
+  }
+  return [...merged.values()].sort((x, y) => (x.className < y.className ? -1 : 1));
+}
+
+export function sameDerived(a: readonly DerivedClass[], b: readonly DerivedClass[]): boolean {
+  return a.length === b.length && a.every((each, i) => each.className === b[i]?.className && each.width === b[i].width && each.packs === b[i].packs);
+}
+
+/** A copy may be copied on by further triggers; a chain longer than this is cut, which leaves its writes refused or charged as copies. */
+const MOST_ROUNDS = 5;
+
+/** The index over the policy's classes, the copies that are remembered, and those that the catalog shows. */
+export function makeReachIndex(snapshot: Snapshot, policy: ReachPolicy): ReachIndex {
+  let derived = new Map(policy.derived);
+  let index = new ReachIndex(snapshot, policy);
+  for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    const more = new Map(derived);
+    for (const [oid, classes] of index.fedByTriggers()) {
+      const held = index.members.classesOf.get(oid);
+      const missing = classes.filter(({ className, packs }) => held?.has(className) !== true || (packs && !index.members.declared.has(oid)));
+      if (missing.length > 0) more.set(oid, mergeDerived(more.get(oid) ?? [], missing));
+    }
+    if ([...more].every(([oid, classes]) => sameDerived(derived.get(oid) ?? [], classes))) break;
+    derived = more;
+    index = new ReachIndex(snapshot, { ...policy, derived });
+  }
+  return index;
 }
 
 function packed(effects: Effects): Effects {

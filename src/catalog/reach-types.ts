@@ -39,6 +39,8 @@ export interface Reach {
   readonly oids: ReadonlySet<number>;
   /** The statement moves values to where they are read for free: set_config, pg_notify, setval, advisory locks. */
   readonly sink: boolean;
+  /** It leaves cursors open under names that the session does not see. */
+  readonly opensCursors: boolean;
   /** No volatile function, no write: running it twice or not at all changes nothing. */
   readonly readOnly: boolean;
   /** True if every function is of the reviewed safe list, so an SQLSTATE class 42 error can depend on nothing but the text. */
@@ -50,6 +52,18 @@ export interface ResolvedReach extends Reach {
   /** Names that are not in the snapshot, as `relation "x"`; the statement is charged as opaque for them. Worth one refresh of the catalog and another try. */
   readonly misses: readonly string[];
 }
+
+/** What one row of a copy can hold of a class. */
+export interface DerivedClass {
+  readonly className: string;
+  /** References to the class that went into one row. */
+  readonly width: number;
+  /** A value of it may hold any number of rows. */
+  readonly packs: boolean;
+}
+
+/** By oid of the copy. */
+export type DerivedRelations = ReadonlyMap<number, readonly DerivedClass[]>;
 
 /** A relation that this session made in its open transaction: no other session sees it yet, so it is not in the snapshot. */
 export interface LocalRelation {

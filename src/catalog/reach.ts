@@ -1,6 +1,6 @@
 import type { StatementFacts } from '../sql/facts.ts';
 import { willBeMember } from './class-members.ts';
-import { saturate, type Tally } from './effects.ts';
+import { saturate, SINK, type Tally } from './effects.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { ClassReach, DenyCategory, LocalRelation, ResolvedReach, SearchPath } from './reach-types.ts';
 import type { ResolvedUse } from './resolved-use.ts';
@@ -49,8 +49,9 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     categories,
     relations: namesOf(uses),
     oids: tally.oids,
-    sink: tally.sink,
-    readOnly: opaque.length === 0 && READING_KINDS.has(facts.kind) && !facts.modifies && !facts.changesCatalog && !tally.volatile && !tally.sink,
+    sink: tally.sink || tally.copies.has(SINK),
+    opensCursors: tally.opensCursors,
+    readOnly: opaque.length === 0 && READING_KINDS.has(facts.kind) && !facts.modifies && !facts.changesCatalog && !tally.volatile && !tally.sink && tally.copies.size === 0 && tally.stores.size === 0,
     pure: opaque.length === 0 && !tally.impure,
     misses: [...tally.misses],
   };
@@ -78,12 +79,18 @@ function everyClass(tally: Tally, index: ReachIndex): readonly ClassReach[] {
   return index.classes.map((cls) => cls.name).sort().map((name) => classReach(name, tally, true));
 }
 
+function isMemberOfAll(oid: number, tally: Tally, index: ReachIndex): boolean {
+  const classes = index.members.classesOf.get(oid);
+  return classes !== undefined && [...tally.classes.keys()].every((name) => classes.has(name));
+}
+
 /**
  * Whether rows of a class can end up where the class does not reach, or in another shape than the class is metered in. Writing a value that the client sent into
  * a class is no copy; feeding a class from itself is one as soon as a row can take in more than one other row, since doing so again and again packs.
  */
 function derivesCopy(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], { index }: ReachContext): boolean {
   if (tally.categories.has('derived_copy') || tally.sink) return true;
+  if ([...tally.copies].some((oid) => !isMemberOfAll(oid, tally, index))) return true;
   if (facts.kind === 'refresh_matview' || facts.kind === 'truncate') return false;
   const reshapes = (className: string, width: number): boolean => {
     const effect = tally.classes.get(className);

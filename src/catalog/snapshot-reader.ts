@@ -45,19 +45,19 @@ export async function readDigest(client: ClientBase): Promise<string> {
   return row?.[0] ?? '';
 }
 
-async function textsOf(client: ClientBase, oids: readonly number[]): Promise<readonly (readonly [number, string | null])[]> {
-  return ask<[number, string | null]>(client, queries.RULE_TEXTS, [oids]);
+async function textsOf(client: ClientBase, query: string, oids: readonly number[]): Promise<readonly (readonly [number, string | null])[]> {
+  return ask<[number, string | null]>(client, query, [oids]);
 }
 
 /**
- * Texts of views and rules. Somebody who holds a lock on a view would keep all of them waiting, so after a time-out they are asked for one by one, and
+ * Texts of views, rules and routines. Somebody who holds a lock on a view would keep all of them waiting, so after a time-out they are asked for one by one, and
  * what stays locked is left without a text: it counts as opaque, and nothing else suffers.
  */
-async function readRuleTexts(client: ClientBase, oids: readonly number[]): Promise<ReadonlyMap<number, string | null>> {
+async function readTexts(client: ClientBase, query: string, oids: readonly number[]): Promise<ReadonlyMap<number, string | null>> {
   if (oids.length === 0) return new Map();
   await client.query('SAVEPOINT texts');
   try {
-    return new Map(await textsOf(client, oids));
+    return new Map(await textsOf(client, query, oids));
   } catch (error) {
     if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE && sqlstateOf(error) !== QUERY_CANCELED) throw error;
   }
@@ -66,7 +66,7 @@ async function readRuleTexts(client: ClientBase, oids: readonly number[]): Promi
   for (const oid of oids) {
     try {
       await client.query('SAVEPOINT texts');
-      for (const [found, text] of await textsOf(client, [oid])) texts.set(found, text);
+      for (const [found, text] of await textsOf(client, query, [oid])) texts.set(found, text);
       await client.query('RELEASE texts');
     } catch (error) {
       if (sqlstateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
@@ -78,20 +78,24 @@ async function readRuleTexts(client: ClientBase, oids: readonly number[]): Promi
 
 async function readRules(client: ClientBase): Promise<readonly RuleRow[]> {
   const rules = await ask<[number, number, RuleRow['event']]>(client, queries.RULES);
-  const texts = await readRuleTexts(client, rules.map(([oid]) => oid));
+  const texts = await readTexts(client, queries.RULE_TEXTS, rules.map(([oid]) => oid));
   return rules.map(([oid, relation, event]) => ({ oid, relation, event, text: texts.get(oid) ?? null }));
 }
 
 /** Reads the whole catalog; to be called within `inCatalogTransaction`. */
 export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
-  const [server] = await ask<[number, string]>(client, queries.SERVER);
+  const [server] = await ask<[number, string, number]>(client, queries.SERVER);
   if (server === undefined) throw new Error('the server did not tell its version');
   const namespaces = await ask<[number, string, boolean]>(client, queries.NAMESPACES);
   const relations = await ask<[number, string, string, RelationRow['kind'], number, number]>(client, queries.RELATIONS);
   const columns = await ask<[number, number[], string[], number[]]>(client, queries.COLUMNS);
   const inherits = await ask<[number, number]>(client, queries.INHERITS);
   const dependencies = await ask<[CatalogRows['dependencies'][number]['via'], number, CatalogRows['dependencies'][number]['target'], number]>(client, queries.DEPENDENCIES);
-  const triggers = await ask<[number, number]>(client, queries.TRIGGERS);
+  const triggers = await ask<[number, number, string]>(client, queries.TRIGGERS);
+  const eventTriggers = await ask<[number, string]>(client, queries.EVENT_TRIGGERS);
+  const routines = await ask<[number]>(client, queries.ROUTINES);
+  const definitions = await readTexts(client, queries.ROUTINE_TEXTS, routines.map(([oid]) => oid));
+  const aggregates = new Map(await ask<[number, string[]]>(client, queries.AGGREGATES));
   const cascades = await ask<[number, number]>(client, queries.CASCADES);
   const functions = await ask<[number, string, string, FunctionRow['kind'], string, FunctionRow['volatility'], boolean, string | null, number | null]>(client, queries.FUNCTIONS);
   const operators = await ask<[number, string, string, number, number, number]>(client, queries.OPERATORS);
@@ -104,16 +108,19 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   return {
     serverVersion: server[0],
     database: server[1],
+    databaseOid: server[2],
     namespaces: namespaces.map(([oid, name, publicUsage]) => ({ oid, name, publicUsage })),
     relations: relations.map(([oid, schema, name, kind, toast, rowType]) => ({ oid, schema, name, kind, toast, rowType })),
     columns: columns.map(([relation, attnums, names, columnTypes]) => ({ relation, attnums, names, types: columnTypes })),
     inherits: inherits.map(([child, parent]) => ({ child, parent })),
     rules: await readRules(client),
     dependencies: dependencies.map(([via, owner, target, oid]) => ({ via, owner, target, oid })),
-    triggers: triggers.map(([relation, fn]) => ({ relation, function: fn })),
+    triggers: triggers.map(([relation, fn, name]) => ({ relation, function: fn, name })),
+    eventTriggers: eventTriggers.map(([fn, name]) => ({ function: fn, name })),
     cascades: cascades.map(([referenced, referencing]) => ({ referenced, referencing })),
     functions: functions.map(([oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument]) => ({
       oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument,
+      ...definitionOf(definitions.get(oid)), ...partsOf(aggregates.get(oid)),
     })),
     operators: operators.map(([oid, schema, name, left, right, fn]) => ({ oid, schema, name, left, right, function: fn })),
     builtinOperators: builtinOperators.map(([name]) => name),
@@ -123,4 +130,12 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     roles: roles.map(([oid, name]) => ({ oid, name })),
     memberships: memberships.map(([role, member]) => ({ role, member })),
   };
+}
+
+function definitionOf(definition: string | null | undefined): Pick<FunctionRow, 'definition'> {
+  return definition === null || definition === undefined ? {} : { definition };
+}
+
+function partsOf(parts: readonly string[] | undefined): Pick<FunctionRow, 'parts'> {
+  return parts === undefined ? {} : { parts: parts.map(Number) };
 }

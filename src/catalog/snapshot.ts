@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Analysis } from '../sql/facts.ts';
-import type { CastRow, CatalogRows, DependencyRow, FunctionRow, OperatorRow, RelationRow, RuleRow, TypeRow } from './catalog-rows.ts';
+import type { Analysis, RoutineBody } from '../sql/facts.ts';
+import type { CastRow, CatalogRows, DependencyRow, FunctionRow, OperatorRow, RelationRow, RuleRow, EventTriggerRow, TriggerRow, TypeRow } from './catalog-rows.ts';
 
 /** Columns of a relation; the three arrays run side by side. */
 export interface RelationColumns {
@@ -14,6 +14,7 @@ export interface Snapshot {
   /** Digest of the content: equal content, equal version. */
   readonly version: string;
   readonly database: string;
+  readonly databaseOid: number;
   readonly serverVersion: number;
   readonly schemas: ReadonlySet<string>;
   /** Schemas whose USAGE is granted to PUBLIC: a path's later schemas cannot matter for a name found there. */
@@ -26,7 +27,8 @@ export interface Snapshot {
   readonly rules: ReadonlyMap<number, readonly RuleRow[]>;
   /** By `via` and owner. */
   readonly dependencies: Readonly<Record<DependencyRow['via'], ReadonlyMap<number, readonly DependencyRow[]>>>;
-  readonly triggers: ReadonlyMap<number, readonly number[]>;
+  readonly triggers: ReadonlyMap<number, readonly TriggerRow[]>;
+  readonly eventTriggers: readonly EventTriggerRow[];
   /** Relations that the server writes to by itself when the key is written to. */
   readonly cascades: ReadonlyMap<number, readonly number[]>;
   readonly functions: ReadonlyMap<number, FunctionRow>;
@@ -44,6 +46,8 @@ export interface Snapshot {
   readonly memberOf: ReadonlyMap<string, ReadonlySet<string>>;
   /** What the analyser says of rule and view texts. */
   readonly analyses: ReadonlyMap<string, Analysis>;
+  /** What the bodies of routines do, by their definition. */
+  readonly bodies: ReadonlyMap<string, RoutineBody>;
 }
 
 function groupBy<Row, Key, Value>(rows: Iterable<Row>, keyOf: (row: Row) => Key, valueOf: (row: Row) => Value): ReadonlyMap<Key, readonly Value[]> {
@@ -62,6 +66,11 @@ const same = <Row>(row: Row): Row => row;
 /** Texts in the rows that `reach` needs the facts of. */
 export function ruleTexts(rows: Pick<CatalogRows, 'rules'>): readonly string[] {
   return rows.rules.flatMap((rule) => (rule.text === null ? [] : [rule.text]));
+}
+
+/** Definitions of routines that `reach` needs the bodies of. */
+export function routineTexts(rows: Pick<CatalogRows, 'functions'>): readonly string[] {
+  return rows.functions.flatMap((fn) => fn.definition ?? []);
 }
 
 /** Roles reached from each member, over any number of grants. pg_auth_members cannot hold a cycle, but a hand-made one must not hang us. */
@@ -90,7 +99,7 @@ export function snapshotVersion(rows: CatalogRows): string {
 }
 
 /** `analyses` must hold every text of `ruleTexts(rows)`; a view whose text is missing counts as opaque. */
-export function buildSnapshot(rows: CatalogRows, analyses: ReadonlyMap<string, Analysis>, version: string = snapshotVersion(rows)): Snapshot {
+export function buildSnapshot(rows: CatalogRows, analyses: ReadonlyMap<string, Analysis>, version: string = snapshotVersion(rows), bodies: ReadonlyMap<string, RoutineBody> = new Map()): Snapshot {
   const relations = new Map(rows.relations.map((relation) => [relation.oid, relation]));
   const functions = new Map(rows.functions.map((fn) => [fn.oid, fn]));
   const dependenciesVia = (via: DependencyRow['via']): ReadonlyMap<number, readonly DependencyRow[]> =>
@@ -98,6 +107,7 @@ export function buildSnapshot(rows: CatalogRows, analyses: ReadonlyMap<string, A
   return {
     version,
     database: rows.database,
+    databaseOid: rows.databaseOid,
     serverVersion: rows.serverVersion,
     schemas: new Set(rows.namespaces.map((namespace) => namespace.name)),
     publicSchemas: new Set(rows.namespaces.flatMap((namespace) => (namespace.publicUsage ? [namespace.name] : []))),
@@ -108,7 +118,8 @@ export function buildSnapshot(rows: CatalogRows, analyses: ReadonlyMap<string, A
     parents: groupBy(rows.inherits, (row) => row.child, (row) => row.parent),
     rules: groupBy(rows.rules, (rule) => rule.relation, same),
     dependencies: { rule: dependenciesVia('rule'), write: dependenciesVia('write'), read: dependenciesVia('read'), type: dependenciesVia('type') },
-    triggers: groupBy(rows.triggers, (row) => row.relation, (row) => row.function),
+    triggers: groupBy(rows.triggers, (row) => row.relation, same),
+    eventTriggers: rows.eventTriggers,
     cascades: groupBy(rows.cascades, (row) => row.referenced, (row) => row.referencing),
     functions,
     functionsByName: groupBy(rows.functions, (fn) => fn.name, same),
@@ -122,6 +133,7 @@ export function buildSnapshot(rows: CatalogRows, analyses: ReadonlyMap<string, A
     roles: new Set(rows.roles.map((role) => role.name)),
     memberOf: closeMemberships(rows),
     analyses,
+    bodies,
   };
 }
 

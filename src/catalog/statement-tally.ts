@@ -1,6 +1,6 @@
 import type { FunctionUse, RelationUse, StatementFacts } from '../sql/facts.ts';
 import { FIRST_USER_OID } from './catalog-rows.ts';
-import { NO_EFFECTS, saturate, Tally } from './effects.ts';
+import { byWayOf, NO_EFFECTS, saturate, Tally } from './effects.ts';
 import { resolveFunctions, resolveOperators, resolveRelations, resolveTypes } from './names.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { LocalRelation, SearchPath } from './reach-types.ts';
@@ -34,7 +34,10 @@ export function quoted(name: { readonly schema: string | undefined; readonly nam
 export function tallyStatement(facts: StatementFacts, index: ReachIndex, scope: Scope): StatementTally {
   const tally = new Tally();
   for (const reason of facts.opaque) tally.refuse(reason);
-  if (facts.kind === 'do' || facts.kind === 'call') tally.refuse(`${facts.node} runs code that its text does not show`);
+  if (facts.kind === 'do') addBlock(tally, facts, index, scope);
+  if (facts.changesCatalog || facts.kind === 'ddl' || facts.kind === 'code') {
+    for (const trigger of index.snapshot.eventTriggers) tally.touch(byWayOf(index.types.functionEffects(trigger.function), `event trigger ${trigger.name}`), 1);
+  }
   tally.packs = facts.packs;
   tally.aggregated = facts.grouped;
 
@@ -47,6 +50,11 @@ export function tallyStatement(facts: StatementFacts, index: ReachIndex, scope: 
   addTypes(tally, facts, index, scope);
   if (index.types.hiddenOperators.length > 0 || index.types.hiddenCasts.length > 0) addHidden(tally, facts, uses, index, scope);
   return { tally, uses };
+}
+
+function addBlock(tally: Tally, facts: StatementFacts, index: ReachIndex, scope: Scope): void {
+  if (facts.body === undefined) tally.refuse('DO runs code that is not read');
+  else tally.add(index.blockEffects(facts.body, scope.searchPath), 1);
 }
 
 function resolveUse(use: RelationUse, index: ReachIndex, scope: Scope): ResolvedUse {

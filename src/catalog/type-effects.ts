@@ -2,22 +2,35 @@ import { type Effects, NO_EFFECTS, Tally } from './effects.ts';
 import type { FunctionEffects } from './function-effects.ts';
 import type { CastRow, DependencyRow, OperatorRow } from './catalog-rows.ts';
 import { FIRST_USER_OID } from './catalog-rows.ts';
+import type { EffectsMemo } from './effects-memo.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Functions that run without being called by name: checks of domains, operators, casts. */
 export class TypeEffects {
-  /** Operators and casts of users whose functions do more than compute: usually none. */
-  readonly hiddenOperators: readonly OperatorRow[];
-  readonly hiddenCasts: readonly CastRow[];
   readonly #snapshot: Snapshot;
   readonly #functions: FunctionEffects;
-  readonly #known = new Map<number, Effects>();
+  readonly #memo: EffectsMemo;
+  #hiddenOperators: readonly OperatorRow[] | undefined;
+  #hiddenCasts: readonly CastRow[] | undefined;
 
-  constructor(snapshot: Snapshot, functions: FunctionEffects) {
+  constructor(snapshot: Snapshot, functions: FunctionEffects, memo: EffectsMemo) {
     this.#snapshot = snapshot;
     this.#functions = functions;
-    this.hiddenOperators = [...snapshot.operators.values()].filter((operator) => !isPlain(this.functionEffects(operator.function)));
-    this.hiddenCasts = snapshot.casts.filter((cast) => !isPlain(this.functionEffects(cast.function)));
+    this.#memo = memo;
+  }
+
+  /** Operators of users whose functions do more than compute: usually none. While a body is read, that is not known yet, so all of them. */
+  get hiddenOperators(): readonly OperatorRow[] {
+    if (this.#hiddenOperators === undefined && this.#memo.busy) return [...this.#snapshot.operators.values()];
+    this.#hiddenOperators ??= [...this.#snapshot.operators.values()].filter((operator) => !isPlain(this.functionEffects(operator.function)));
+    return this.#hiddenOperators;
+  }
+
+  /** The same for casts. */
+  get hiddenCasts(): readonly CastRow[] {
+    if (this.#hiddenCasts === undefined && this.#memo.busy) return this.#snapshot.casts;
+    this.#hiddenCasts ??= this.#snapshot.casts.filter((cast) => !isPlain(this.functionEffects(cast.function)));
+    return this.#hiddenCasts;
   }
 
   functionEffects(oid: number): Effects {
@@ -38,21 +51,18 @@ export class TypeEffects {
   /** What making a value of the type runs: its own functions, and those of its base, element and attribute types. */
   typeEffects(oid: number): Effects {
     if (oid < FIRST_USER_OID) return NO_EFFECTS;
-    const known = this.#known.get(oid);
-    if (known !== undefined) return known;
-    this.#known.set(oid, NO_EFFECTS); // A composite type may hold an array of itself.
-    const type = this.#snapshot.types.get(oid);
-    const tally = new Tally();
-    for (const dependency of this.#snapshot.dependencies.type.get(oid) ?? []) tally.add(this.dependencyEffects(dependency), 1);
-    if (type !== undefined) {
-      for (const inner of [type.base, type.element, ...(this.#snapshot.columns.get(type.relation)?.types ?? [])]) tally.add(this.typeEffects(inner), 1);
-    }
-    const effects = tally.toEffects();
-    this.#known.set(oid, effects);
-    return effects;
+    return this.#memo.of('t', oid, () => {
+      const type = this.#snapshot.types.get(oid);
+      const tally = new Tally();
+      for (const dependency of this.#snapshot.dependencies.type.get(oid) ?? []) tally.add(this.dependencyEffects(dependency), 1);
+      if (type !== undefined) {
+        for (const inner of [type.base, type.element, ...(this.#snapshot.columns.get(type.relation)?.types ?? [])]) tally.add(this.typeEffects(inner), 1);
+      }
+      return tally.toEffects();
+    });
   }
 }
 
 function isPlain(effects: Effects): boolean {
-  return effects.opaque.length === 0 && effects.classes.size === 0 && !effects.sink;
+  return effects.opaque.length === 0 && effects.classes.size === 0 && !effects.sink && effects.stores.size === 0 && effects.copies.size === 0;
 }

@@ -61,6 +61,7 @@ export class Service {
     this.#catalogs = openCatalogs(config, policy, {
       upstreamTls: this.#tls.upstream,
       analyse: (sql) => this.#analyser.analyse(sql),
+      readRoutine: (definition) => this.#analyser.readRoutine(definition),
       onRefreshed: () => this.metrics.count('catalogRefreshes'),
       onError: (error) => {
         this.metrics.count('catalogErrors');

@@ -2,10 +2,10 @@
 
 import { Catalog } from '../catalog/catalog.ts';
 import { reach } from '../catalog/reach.ts';
-import { ReachIndex, type ReachPolicy } from '../catalog/reach-index.ts';
+import { makeReachIndex, type ReachIndex, type ReachPolicy } from '../catalog/reach-index.ts';
 import type { LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
-import type { Analysis, StatementFacts } from '../sql/facts.ts';
+import type { Analysis, RoutineBody, StatementFacts } from '../sql/facts.ts';
 import { connectForPg, type UpstreamAddress } from './upstream.ts';
 
 export interface CatalogLogin {
@@ -18,6 +18,7 @@ export interface CatalogsOptions {
   readonly login: CatalogLogin;
   readonly refreshMs: number;
   readonly analyse: (sql: string) => Analysis | Promise<Analysis>;
+  readonly readRoutine: (definition: string) => RoutineBody | Promise<RoutineBody>;
   readonly onRefreshed: () => void;
   readonly onError: (error: Error) => void;
 }
@@ -73,6 +74,7 @@ export class Catalogs {
       connect: () => connectForPg(login.upstream, CONNECT_TIMEOUT_MS),
       connection: { user: login.user, password: login.password, database, application_name: 'rowgate catalog' },
       analyse: this.#options.analyse,
+      readRoutine: this.#options.readRoutine,
       refreshMs: this.#options.refreshMs,
       onChange: () => this.#reindex(database),
       onError: this.#options.onError,
@@ -203,7 +205,7 @@ export class Catalogs {
   #reindex(database: string): void {
     const held = this.#held.get(database);
     if (held === undefined) return;
-    held.index = new ReachIndex(held.catalog.current(), this.#policy);
+    held.index = makeReachIndex(held.catalog.current(), this.#policy);
     held.reaches = new WeakMap();
   }
 }

@@ -60,7 +60,7 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   }
   if (statement.kind === 'known' && statement.facts.kind === 'begin') session.beginInFlight = true;
   // DO, CALL and functions may PREPARE, DEALLOCATE and open cursors under any name. A name that is merely unknown may not.
-  if (statement.kind === 'opaque' || reach.categories.has('opaque')) session.tainted = true;
+  if (statement.kind === 'opaque' || reach.categories.has('opaque') || reach.opensCursors) session.tainted = true;
 }
 
 /** The server has done it. `credits`: what DECLARE paid for its cursor. */

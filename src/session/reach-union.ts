@@ -21,6 +21,7 @@ export function unionReach(a: Reach, b: Reach): Reach {
     relations: [...new Set([...a.relations, ...b.relations])].sort(),
     oids: new Set([...a.oids, ...b.oids]),
     sink: a.sink || b.sink,
+    opensCursors: a.opensCursors || b.opensCursors,
     readOnly: a.readOnly && b.readOnly,
     pure: a.pure && b.pure,
   };
@@ -33,6 +34,7 @@ export const NO_REACH: Reach = {
   relations: [],
   oids: new Set(),
   sink: false,
+  opensCursors: false,
   readOnly: true,
   pure: true,
 };
@@ -46,6 +48,7 @@ export function opaqueReach(classNames: readonly string[], reason: string, denie
     relations: [],
     oids: new Set(),
     sink: false,
+    opensCursors: false,
     readOnly: false,
     pure: false,
   };

@@ -1,5 +1,6 @@
-import type { SqlParser } from './dialect.ts';
-import type { Analysis } from './facts.ts';
+import type { ParsedStatement, SqlParser } from './dialect.ts';
+import type { Analysis, StatementFacts } from './facts.ts';
+import { doBody } from './routine-body.ts';
 import { statementFacts } from './statement-facts.ts';
 
 /** A script of more statements in one Query message is refused rather than handed over piece by piece. */
@@ -16,8 +17,13 @@ export function analyseText(text: string, parser: SqlParser): Analysis {
     case 'tree':
       return outcome.statements.length > MAX_STATEMENTS
         ? { kind: 'opaque', reason: `the text holds more than ${MAX_STATEMENTS} statements` }
-        : { kind: 'statements', statements: outcome.statements.map(statementFacts) };
+        : { kind: 'statements', statements: outcome.statements.map((statement) => factsOf(statement, parser)) };
   }
+}
+
+function factsOf(statement: ParsedStatement, parser: SqlParser): StatementFacts {
+  const facts = statementFacts(statement);
+  return facts.kind === 'do' ? { ...facts, body: doBody(statement.tree, parser) } : facts;
 }
 
 /** C strings end at NUL, so the parser would not see the rest; a lone surrogate has no UTF-8 form, so it would see other names than the server. */

@@ -1,10 +1,11 @@
 import { analyseText } from './analyse-text.ts';
 import type { SqlParser, SqlParserFactory } from './dialect.ts';
 import { analysisBytes, FactsCache } from './facts-cache.ts';
-import type { Analysis } from './facts.ts';
+import type { Analysis, RoutineBody } from './facts.ts';
 import { normalise } from './normalise.ts';
 import type { NormalisedSql } from './normalise.ts';
 import { createPostgresParser } from './postgres-parser.ts';
+import { routineBody, unread } from './routine-body.ts';
 import { WorkerClient } from './worker-client.ts';
 
 export interface AnalyserOptions {
@@ -45,6 +46,9 @@ const DEFAULT_MAX_QUEUED = 64;
 
 /** The largest tree of a text of 4 KiB stays far below; the instance starts with 128 MiB. */
 const INLINE_MEMORY_BYTES = 192 * 1024 * 1024;
+
+/** Each expression of a body is parsed by itself, so a body takes several times as long as a statement of its size. */
+const INLINE_ROUTINE_CHARACTERS = 1024;
 
 /** Below this no text costs more than a few milliseconds. */
 const SHORT_BYTES = 128;
@@ -147,6 +151,28 @@ export class Analyser {
     return parser instanceof Promise
       ? parser.then((fresh) => this.#remember(text, normalise(text, fresh)), () => unparsed(text))
       : this.#remember(text, normalise(text, parser));
+  }
+
+  /** What the body of a routine does, by its CREATE FUNCTION. Never throws and never rejects. The caller keeps the answer. */
+  readRoutine(definition: string): RoutineBody | Promise<RoutineBody> {
+    if (definition.length > INLINE_ROUTINE_CHARACTERS || this.#sizeOf(definition) !== 'small') return this.#readRoutineInWorker(definition);
+    const parser = this.#usableParser();
+    const read = (using: SqlParser): RoutineBody => {
+      try {
+        const body = routineBody(definition, using);
+        // What a failing parser left out must not count as understood.
+        return using.usable ? body : unread('made the parser fail');
+      } catch {
+        return unread('could not be read');
+      }
+    };
+    return parser instanceof Promise ? parser.then(read, () => unread('could not be read')) : read(parser);
+  }
+
+  async #readRoutineInWorker(definition: string): Promise<RoutineBody> {
+    this.#workerRuns += 1;
+    const answer = await this.#worker.run('routine', definition);
+    return answer.kind === 'done' && answer.result.task === 'routine' ? answer.result.body : unread('could not be read in time');
   }
 
   /** Ends the thread; what still waits becomes opaque. */

@@ -31,6 +31,8 @@ export interface SqlParser {
   parse(text: string): ParseOutcome;
   /** Only for text that `parse` accepted: the library reports lexer errors here as if they were results. Undefined where it fails. */
   scan(text: string): readonly Token[] | undefined;
+  /** PL/pgSQL's own grammar over a CREATE FUNCTION or DO: the tree as JSON; undefined if it rejects the body or fails. */
+  parsePlpgsql(text: string): unknown;
   fingerprint(text: string): string | undefined;
 }
 

@@ -331,11 +331,9 @@ class FactCollector {
       case 'RuleStmt':
         this.#derives = true;
         return undefined;
+      // A procedure is called like a function; the body of DO is read apart (routine-body.ts).
       case 'DoStmt':
-        this.#opaque.push('DO runs code that its text hides');
-        return undefined;
       case 'CallStmt':
-        this.#opaque.push('CALL runs a procedure');
         return undefined;
       case 'CreateDomainStmt':
       case 'AlterDomainStmt':

@@ -123,9 +123,44 @@ export interface StatementFacts {
   readonly opaque: readonly string[];
   /** Categories of `deny` that the text alone proves. */
   readonly categories: readonly TextCategory[];
+  /** The block of a DO in a language that is read. */
+  readonly body: RoutineBody | undefined;
   /** Byte offset and length of the statement in its text (UTF-8). */
   readonly offset: number;
   readonly length: number;
+}
+
+/** One statement or expression of a routine's body. */
+export interface BodyStatement {
+  readonly facts: StatementFacts;
+  /** Arguments and variables that it names. */
+  readonly mentions: readonly string[];
+  /** Variables that its value goes into. */
+  readonly assigns: readonly string[];
+  /** Which statements run next hangs on its value (IF, CASE, EXIT). */
+  readonly decides: boolean;
+}
+
+/** In `assigns`: the row that a trigger hands on. */
+export const TRIGGER_ROW = '*row*';
+
+/** What the body of a function, procedure or DO block says. */
+export interface RoutineBody {
+  readonly statements: readonly BodyStatement[];
+  /** What the caller gives; NEW and OLD of a trigger. */
+  readonly arguments: readonly string[];
+  /** Variables that are filled from cursors, errors or diagnostics: with whatever the body reads. */
+  readonly filled: readonly string[];
+  /** It can gather any number of rows in a variable. */
+  readonly loops: boolean;
+  /** It opens cursors, under names that the session does not see. */
+  readonly opensCursors: boolean;
+  /** Of arguments, result and variables. */
+  readonly types: readonly TypeUse[];
+  /** `search_path` that the routine sets for itself; undefined: the caller's. */
+  readonly searchPath: readonly string[] | undefined;
+  /** Why its text does not say all that it does: `runs dynamic SQL`. */
+  readonly opaque: readonly string[];
 }
 
 /** Categories that need no catalog: see `deny` in the configuration reference. */

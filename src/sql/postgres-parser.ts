@@ -19,6 +19,7 @@ interface WasmModule {
   _wasm_parse_query_raw(text: number): number;
   _wasm_free_parse_result(result: number): void;
   _wasm_fingerprint(text: number): number;
+  _wasm_parse_plpgsql(text: number): number;
   _wasm_scan(text: number): number;
   _wasm_free_string(address: number): void;
 }
@@ -139,6 +140,20 @@ class PostgresParser implements SqlParser {
     try {
       const { tokens = [] } = JSON.parse(json) as { tokens?: readonly { start?: number; end: number; tokenName: string }[] };
       return tokens.map((token) => ({ name: token.tokenName, start: token.start ?? 0, end: token.end }));
+    } catch {
+      return undefined;
+    }
+  }
+
+  parsePlpgsql(text: string): unknown {
+    const json = this.#stringOf(text, (address) => this.#wasm._wasm_parse_plpgsql(address));
+    if (json === undefined || !json.startsWith('{')) return undefined;
+    if (Buffer.byteLength(text) >= CANARY_FROM_BYTES && !this.#canaryAlive()) {
+      this.#usable = false;
+      return undefined;
+    }
+    try {
+      return JSON.parse(json) as unknown;
     } catch {
       return undefined;
     }

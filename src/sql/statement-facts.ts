@@ -19,6 +19,7 @@ export function statementFacts({ tree, offset, length }: ParsedStatement): State
     node: nodeKind,
     copy: nodeKind === 'CopyStmt' ? copyFacts(node) : undefined,
     named: namedAction(nodeKind, node),
+    body: undefined,
     explainAnalyze: nodeKind === 'ExplainStmt' && isAnalyze(node),
     offset,
     length,

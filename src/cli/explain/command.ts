@@ -43,7 +43,7 @@ async function explain(sql: string, options: Options): Promise<void> {
   const database = options.database ?? options.user;
   const analyser = await Analyser.create({ maxBytes: config.limits.maxStatementBytes });
   const quiet = (): void => undefined; // open() tells of the error itself
-  const catalogs = openCatalogs(config, policy, { upstreamTls: new UpstreamTls(config.upstream.tls), analyse: (text) => analyser.analyse(text), onRefreshed: quiet, onError: quiet });
+  const catalogs = openCatalogs(config, policy, { upstreamTls: new UpstreamTls(config.upstream.tls), analyse: (text) => analyser.analyse(text), readRoutine: (text) => analyser.readRoutine(text), onRefreshed: quiet, onError: quiet });
   try {
     await catalogs.open(database).catch((error: unknown) => {
       throw new AdminError(`the catalog of database "${database}" cannot be read: ${error instanceof Error ? error.message : String(error)}`);

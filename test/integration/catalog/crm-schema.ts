@@ -33,12 +33,12 @@ export const CRM_SCHEMA = `
   CREATE VIEW public.xml_view AS SELECT query_to_xml('SELECT 1', true, true, '');
   CREATE MATERIALIZED VIEW public.customer_copy AS SELECT * FROM crm.customers;
 
-  CREATE FUNCTION public.mystery(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';
+  CREATE FUNCTION public.mystery(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN EXECUTE ''SELECT '' || $1; RETURN 1; END';
   CREATE FUNCTION public.trusted_one(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
   CREATE FUNCTION crm.find_customer(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT name FROM crm.customers WHERE id = $1';
-  CREATE FUNCTION shadow.lower(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
-  CREATE FUNCTION public.full_name(crm.customers) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN $1.name; END';
-  CREATE FUNCTION public.log_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO audit.log VALUES (1, NEW.name); RETURN NEW; END';
+  CREATE FUNCTION shadow.lower(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN EXECUTE $1; RETURN $1; END';
+  CREATE FUNCTION public.full_name(crm.customers) RETURNS text LANGUAGE plpgsql AS 'BEGIN EXECUTE $1.name; RETURN $1.name; END';
+  CREATE FUNCTION public.log_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN EXECUTE NEW.name; RETURN NEW; END';
   CREATE VIEW public.mystery_view AS SELECT public.mystery(id) FROM public.products;
   CREATE TABLE public.triggered (id int, name text);
   CREATE TRIGGER watch BEFORE INSERT OR UPDATE ON public.triggered FOR EACH ROW EXECUTE FUNCTION public.log_it();
@@ -52,7 +52,7 @@ export const CRM_SCHEMA = `
   CREATE TYPE public.mood AS ENUM ('good', 'bad');
   CREATE TYPE public.pair AS (a int, b public.checked);
 
-  CREATE FUNCTION shadow.same(public.mood, text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+  CREATE FUNCTION shadow.same(public.mood, text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN EXECUTE $2; RETURN true; END';
   CREATE OPERATOR public.= (LEFTARG = public.mood, RIGHTARG = text, FUNCTION = shadow.same);
   CREATE OPERATOR public.<~~> (LEFTARG = text, RIGHTARG = text, FUNCTION = textcat);
   CREATE OPERATOR public.<!!> (LEFTARG = public.mood, RIGHTARG = text, FUNCTION = shadow.same);

@@ -35,7 +35,7 @@ describe.skipIf(!psql)('psql', () => {
     analyser = await Analyser.create();
     catalog = new Catalog({
       connection: { host: '127.0.0.1', port: server.port, user: 'catalog', password: 'secret', database: 'postgres' },
-      analyse: (sql) => analyser.analyse(sql),
+      analyse: (sql) => analyser.analyse(sql), readRoutine: (definition) => analyser.readRoutine(definition),
       refreshMs: 60_000,
     });
     index = new ReachIndex(await catalog.refresh(), { classes: [{ name: 'customers', relations: [{ pattern: 'crm.*', subject: [] }], functions: [] }], trustedFunctions: [] });

@@ -6,6 +6,7 @@ import type { Analysis, RelationUse, StatementFacts } from '../../../src/sql/fac
 /** A database without a server: two protected tables, one that is not, and the few built-in things that the tests name. */
 export const BASE: CatalogRows = {
   database: 'hand_made',
+  databaseOid: 5,
   serverVersion: 180004,
   namespaces: [
     { oid: 11, name: 'pg_catalog', publicUsage: true },
@@ -32,6 +33,7 @@ export const BASE: CatalogRows = {
   rules: [{ oid: 50001, relation: 30010, event: '1', text: 'the view' }],
   dependencies: [],
   triggers: [],
+  eventTriggers: [],
   cascades: [],
   functions: [
     { oid: 870, schema: 'pg_catalog', name: 'lower', kind: 'f', language: 'internal', volatility: 'i', securityDefiner: false, extension: null, soleArgument: 25 },

@@ -71,6 +71,7 @@ export function reachOf(partial: { classes?: readonly ClassReach[]; categories?:
     relations: partial.relations ?? [],
     oids: new Set(),
     sink: false,
+    opensCursors: false,
     readOnly: true,
     pure: true,
   };

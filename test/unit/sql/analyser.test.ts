@@ -102,6 +102,7 @@ describe('a parser that traps', () => {
           return { kind: 'trap', reason: 'memory access out of bounds' };
         },
         scan: (text) => real.scan(text),
+        parsePlpgsql: (text) => real.parsePlpgsql(text),
         fingerprint: (text) => real.fingerprint(text),
       };
       made.push(parser);

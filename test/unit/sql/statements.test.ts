@@ -34,8 +34,8 @@ describe('kinds and categories', () => {
     ['DEALLOCATE p', 'deallocate'],
     ['DISCARD ALL', 'discard'],
     ['EXPLAIN SELECT 1', 'explain'],
-    ["DO 'x'", 'do', 'code', 'opaque'],
-    ['CALL p()', 'call', 'opaque'],
+    ["DO 'x'", 'do', 'code'],
+    ['CALL p()', 'call'],
     ['SET x = 1', 'set'],
     ['RESET x', 'reset'],
     ['RESET ALL', 'reset'],
@@ -122,7 +122,7 @@ describe('kinds and categories', () => {
     expect(factsOf(sql).modifies).toBe(modifies);
   });
 
-  it.each([['CREATE TABLE t ()', true], ['DROP FUNCTION f', true], ['DISCARD TEMP', true], ['GRANT a TO b', true], ['CREATE ROLE r', true], ['DO $$$$', true],
+  it.each([['CREATE TABLE t ()', true], ['DROP FUNCTION f', true], ['DISCARD TEMP', true], ['GRANT a TO b', true], ['CREATE ROLE r', true], ['DO $$$$', false],
     ['DISCARD PLANS', false], ['SELECT 1', false], ['SET search_path = x', false], ['COMMENT ON TABLE t IS NULL', false]])('%s changes the catalog: %s', (sql, changes) => {
     expect(factsOf(sql).changesCatalog).toBe(changes);
   });

@@ -1,0 +1,89 @@
+import { type BodyStatement, type RoutineBody, type StatementFacts, TRIGGER_ROW } from '../sql/facts.ts';
+import { harmlessSetting } from '../sql/routine-settings.ts';
+import { type Effects, SINK, Tally } from './effects.ts';
+import { resolveTypes } from './names.ts';
+import type { ReachIndex } from './reach-index.ts';
+import type { SearchPath } from './reach-types.ts';
+import { type StatementTally, tallyStatement } from './statement-tally.ts';
+
+/** What a body may hold and still be told exactly. The rest (definitions, PREPARE, transaction control in SQL ...) changes what the session's names mean. */
+const PLAIN_KINDS: ReadonlySet<StatementFacts['kind']> = new Set(['select', 'values', 'insert', 'update', 'delete', 'merge', 'call', 'notify', 'lock', 'set', 'reset', 'show', 'analyze']);
+
+/** Questions about a class that a body without loops may ask before its writes count as a copy. A few are how checks are written, and tell a bit each. */
+const MOST_QUESTIONS = 4;
+
+/** What running a body can reach and do. `name`: for reasons, `function crm.f`. */
+export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, callersPath: SearchPath): Effects {
+  const path = body.searchPath ?? callersPath;
+  const tally = new Tally();
+  for (const reason of body.opaque) tally.refuse(`${name} ${reason}`);
+  for (const type of body.types) {
+    const { builtin, types } = resolveTypes(index.snapshot, type, path);
+    for (const row of types) tally.touch(index.types.typeEffects(row.oid), 1);
+    if (!builtin && types.length === 0) tally.refuse(`${name} names a type that is not in the catalog`);
+  }
+  const parts = body.statements.map((statement): readonly [BodyStatement, StatementTally] => {
+    const reason = whyNotPlain(statement.facts);
+    if (reason !== undefined) tally.refuse(`${name} ${reason}`);
+    const told = tallyStatement(statement.facts, index, { searchPath: path, local: undefined });
+    tally.add(told.tally.toEffects(), 1);
+    return [statement, told];
+  });
+  const reads = tally.classes.size > 0;
+  const copies = new Set<number>();
+  const stores = new Set<number>();
+  const dirty = spread(parts, reads ? body.filled : [], ({ tally: own }) => own.classes.size > 0);
+  const given = spread(parts, [...body.arguments, ...body.filled], () => false);
+  tally.feedsRow = dirty.has(TRIGGER_ROW);
+  // What a body writes can tell of what it has read without naming it: once a turn of a loop, or once a branch.
+  const questions = parts.filter(([{ decides, mentions }, told]) => decides && (told.tally.classes.size > 0 || mentions.some((name) => dirty.has(name)))).length;
+  const tells = reads && (body.loops || questions > MOST_QUESTIONS);
+  for (const [statement, told] of parts) {
+    const written = writtenBy(told);
+    if (written.size === 0) continue;
+    const holdsRead = tells || told.tally.classes.size > 0 || statement.mentions.some((name) => dirty.has(name));
+    const into = holdsRead ? copies : statement.mentions.some((name) => given.has(name)) ? stores : undefined;
+    for (const oid of written) into?.add(oid);
+  }
+  const effects = tally.toEffects();
+  // A variable can gather what a loop reads, row by row.
+  const packs = body.loops && reads;
+  return {
+    ...effects,
+    classes: packs ? new Map([...effects.classes].map(([cls, effect]) => [cls, { ...effect, packs: true }])) : effects.classes,
+    copies: new Set([...effects.copies, ...copies]),
+    stores,
+    sink: effects.copies.has(SINK) || copies.has(SINK),
+    volatile: effects.volatile || body.statements.some(({ facts }) => facts.modifies),
+    // RAISE may use any SQLSTATE.
+    impure: true,
+    opensCursors: effects.opensCursors || (body.opensCursors && reads),
+  };
+}
+
+/** Variables that hold something of `start`, or of what a statement brings: whatever order the statements run in. */
+function spread(parts: readonly (readonly [BodyStatement, StatementTally])[], start: readonly string[], brings: (told: StatementTally) => boolean): ReadonlySet<string> {
+  const reached = new Set(start);
+  for (let before = -1; before !== reached.size;) {
+    before = reached.size;
+    for (const [{ mentions, assigns }, told] of parts) {
+      if (assigns.length > 0 && (brings(told) || mentions.some((name) => reached.has(name)))) for (const name of assigns) reached.add(name);
+    }
+  }
+  return reached;
+}
+
+/** Where the statement puts what it is given: its targets, what their triggers write to, and what the functions that it calls do. */
+function writtenBy({ tally, uses }: StatementTally): ReadonlySet<number> {
+  const written = new Set<number>(tally.stores);
+  for (const { use, relations } of uses) if (use.mode === 'write') for (const relation of relations) written.add(relation.oid);
+  if (tally.sink) written.add(SINK);
+  return written;
+}
+
+function whyNotPlain(facts: StatementFacts): string | undefined {
+  if (!PLAIN_KINDS.has(facts.kind)) return `runs ${facts.node}, which is not followed`;
+  if (facts.derives || facts.changesCatalog) return 'makes a relation';
+  const setting = facts.settings.find(({ name }) => !harmlessSetting(name));
+  return setting === undefined ? undefined : `changes the setting ${setting.name}`;
+}
