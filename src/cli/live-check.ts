@@ -24,7 +24,7 @@ export async function checkLive(config: Config, databases: readonly string[]): P
   const analyser = await Analyser.create({ maxBytes: config.limits.maxStatementBytes });
   const tls = new UpstreamTls(config.upstream.tls);
   const quiet = (): void => undefined; // open() tells of the error itself
-  const catalogs = openCatalogs(config, policy, { upstreamTls: tls, analyse: (text) => analyser.analyse(text), onRefreshed: quiet, onError: quiet });
+  const catalogs = openCatalogs(config, policy, { upstreamTls: tls, analyse: (text) => analyser.analyse(text), readRoutine: (text) => analyser.readRoutine(text), onRefreshed: quiet, onError: quiet });
   const errors: string[] = [];
   const indexes: ReachIndex[] = [];
   try {
