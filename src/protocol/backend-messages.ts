@@ -99,20 +99,28 @@ export interface ColumnOrigin {
   readonly attributeNumber: number;
 }
 
+/** What RowDescription tells of a column. */
+export interface ColumnShape extends ColumnOrigin {
+  /** OID of its type; a domain's base type. */
+  readonly type: number;
+  /** 0 text, 1 binary; undefined: a statement was described, and formats come with Bind. */
+  readonly format: number | undefined;
+}
+
 /**
  * RowDescription: Int16 count, then for each column String name, Int32 table OID, Int16 attribute number,
  * Int32 type OID, Int16 type size, Int32 type modifier, Int16 format.
  */
-export function readColumnOrigins(buffer: Buffer, start: number, end: number): readonly ColumnOrigin[] {
+export function readColumns(buffer: Buffer, start: number, end: number): readonly ColumnShape[] {
   let at = start + HEADER_BYTES;
   if (at + 2 > end) throw new ProtocolViolation('malformed RowDescription');
   const count = buffer.readInt16BE(at);
   at += 2;
-  const columns: ColumnOrigin[] = [];
+  const columns: ColumnShape[] = [];
   for (let i = 0; i < count; i++) {
     const nul = buffer.indexOf(0, at);
     if (nul < 0 || nul + 19 > end) throw new ProtocolViolation('malformed RowDescription');
-    columns.push({ tableOid: buffer.readUInt32BE(nul + 1), attributeNumber: buffer.readInt16BE(nul + 5) });
+    columns.push({ tableOid: buffer.readUInt32BE(nul + 1), attributeNumber: buffer.readInt16BE(nul + 5), type: buffer.readUInt32BE(nul + 7), format: buffer.readInt16BE(nul + 17) });
     at = nul + 19;
   }
   return columns;

@@ -58,6 +58,28 @@ export function readBind(buffer: Buffer, start: number, end: number, nameOf: Nam
   return { portal: nameOf(buffer.subarray(portalStart, portalEnd)), statement: nameOf(buffer.subarray(portalEnd + 1, statementEnd)) };
 }
 
+/**
+ * Bind's result formats: none (all text), one for all columns, or one each. They stand behind the parameters: Int16 count, Int16 formats; Int16 count, then
+ * Int32 length and value each; Int16 count, Int16 formats. Undefined if the message is not all there.
+ */
+export function readResultFormats(buffer: Buffer, start: number, end: number): readonly number[] | undefined {
+  const statementStart = stringEnd(buffer, start + HEADER_BYTES, end) + 1;
+  let at = stringEnd(buffer, statementStart, end) + 1;
+  if (at + 2 > end) return undefined;
+  at += 2 + 2 * Math.max(0, buffer.readInt16BE(at));
+  if (at + 2 > end) return undefined;
+  const values = buffer.readUInt16BE(at);
+  at += 2;
+  for (let i = 0; i < values; i++) {
+    if (at + 4 > end) return undefined;
+    at += 4 + Math.max(0, buffer.readInt32BE(at));
+  }
+  if (at + 2 > end) return undefined;
+  const count = buffer.readUInt16BE(at);
+  if (at + 2 + 2 * count > end) return undefined;
+  return Array.from({ length: count }, (_, i) => buffer.readInt16BE(at + 2 + 2 * i));
+}
+
 export interface TargetMessage {
   readonly kind: 'statement' | 'portal';
   readonly name: WireName;

@@ -50,14 +50,21 @@ function bind(quotas: readonly CompiledQuota[], principal: string): DimensionCou
     if (index === undefined) {
       indexOf.set(key, counters.length);
       bindings.push({ quota, counter: counters.length });
-      counters.push({ key, windowMs: quota.window, limit });
+      counters.push({ key, windowMs: quota.window, limit, ...(quota.dimension === 'subjects' ? { people: rememberedFor(quota) } : {}) });
       continue;
     }
     bindings.push({ quota, counter: index });
     const shared = counters[index];
-    if (shared !== undefined) counters[index] = { ...shared, limit: tighter(shared.limit, limit) };
+    if (shared === undefined) continue;
+    const people = quota.dimension === 'subjects' ? { people: Math.max(shared.people ?? 1, rememberedFor(quota)) } : {};
+    counters[index] = { ...shared, limit: tighter(shared.limit, limit), ...people };
   }
   return { counters, bindings };
+}
+
+/** Enough to know that a flag is due, and to tell by how much it was passed. */
+function rememberedFor({ limit }: CompiledQuota): number {
+  return 2 * limit + 1;
 }
 
 /** null counts only; a limit always wins over it. */

@@ -18,13 +18,28 @@ export function planLease(
       return {
         className,
         width,
-        // Until subject keys are read from rows, each row counts as people not seen before: as many as it can describe.
-        rows: poolPlan([counters.rows, counters.subjects], counters.statement.filter((quota) => quota.dimension !== 'bytes')),
+        rows: poolPlan([counters.rows], counters.statement.filter((quota) => quota.dimension === 'rows')),
         bytes: poolPlan([counters.bytes], counters.statement.filter((quota) => quota.dimension === 'bytes')),
         prepaid: credits.find((credit) => credit.className === className),
       };
     }),
   };
+}
+
+/** What counts people, for each class of the reach that has such quotas. */
+export interface PeoplePlan {
+  /** Index in the reach. */
+  readonly at: number;
+  readonly className: string;
+  readonly pool: PoolPlan;
+}
+
+export function planPeople(principal: Pick<PrincipalPolicy, 'principal' | 'quotas'>, reach: readonly Pick<ClassReach, 'className'>[]): readonly PeoplePlan[] {
+  return reach.flatMap(({ className }, at): PeoplePlan[] => {
+    const { subjects, statement } = countersFor(principal, className);
+    const pool = poolPlan([subjects], statement.filter((quota) => quota.dimension === 'subjects'));
+    return pool.counters.length + pool.statement.length === 0 ? [] : [{ at, className, pool }];
+  });
 }
 
 /** The quota that a rule id names. */

@@ -11,6 +11,7 @@ import { beginRun, looksMistyped, markForwarded, overtaken, REFUSED_PARSE, refus
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import { copiesIn, type Statement } from './statement.ts';
+import { countsPeople } from './subject-meter.ts';
 
 export class ExtendedQuery {
   readonly #session: SessionState;
@@ -75,7 +76,7 @@ export class ExtendedQuery {
     const { portal: name, statement: statementName } = messages.readBind(buffer, start, end, this.#nameOf);
     const statement = lookUpStatement(session, statementName, 'likely');
     session.groupOpen = true;
-    const portal = { statement, prepaid: [], holdable: false };
+    const portal = { statement, prepaid: [], holdable: false, resultFormats: countsPeople(session.principal) ? messages.readResultFormats(buffer, start, end) : undefined };
     session.names.portalAsked(name, portal);
     session.ledger.push('bind', { kind: 'bind', name, statementName, portal });
     return AtMessage.Forward;

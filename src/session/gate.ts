@@ -3,7 +3,9 @@ import type { LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-
 import type { AuditEvent, ClassUnits, Flag, StatementEnd } from '../audit/events.ts';
 import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { Outage } from '../policy/outage-refusal.ts';
+import type { SubjectKey } from '../catalog/class-members.ts';
 import type { Neighbours } from '../quota/neighbours.ts';
+import type { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 import type { Run } from './run.ts';
@@ -16,6 +18,8 @@ export interface Gate {
   readonly store: CounterStore;
   /** The leases that are open in this process. */
   readonly neighbours: Neighbours;
+  /** Who was delivered in this process a moment ago. */
+  readonly recentPeople: RecentPeople;
   readonly maxStatementBytes: number;
   analyse(text: string): Analysis | Promise<Analysis>;
   /** Changes whenever the policy or the catalog of the database does. */
@@ -36,6 +40,8 @@ export interface Gate {
   widen(statement: Statement, classes: readonly string[]): void;
   /** Classes that the relation with this OID belongs to; undefined if the snapshot does not know it. */
   classesOfOid(database: string, oid: number): readonly string[] | undefined;
+  /** Subject keys of a relation, for each class that has one there. */
+  subjectKeys(database: string, oid: number): readonly SubjectKey[];
   /** Resolves when the record is written; rejects if it cannot be. */
   audit(event: AuditEvent): Promise<void>;
   /** Protected rows go out even if no audit record can be written (`audit.on_failure: continue`). */

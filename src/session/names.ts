@@ -14,6 +14,8 @@ export interface Portal {
   prepaid: readonly LeaseCredit[];
   /** DECLARE ... WITH HOLD: outlives its transaction. */
   readonly holdable: boolean;
+  /** As Bind asks for them: none (all text), one for all columns, or one each; undefined: not known. */
+  readonly resultFormats?: readonly number[] | undefined;
 }
 
 export class SessionNames {

@@ -18,6 +18,7 @@ import { runOf, runsOf, type Request } from './request.ts';
 import { passOn, type ReplyTurn, type RowMeter } from './row-meter.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
+import { countsPeople } from './subject-meter.ts';
 
 export class ReplyEnds {
   readonly #session: SessionState;
@@ -34,7 +35,7 @@ export class ReplyEnds {
     const session = this.#session;
     const { payload } = entry;
     const run = this.#rows.arrivedRun();
-    if (run !== undefined && run.metered && !run.isOpen && !run.cut) {
+    if (run !== undefined && run.metered && !run.cut && !run.spendEnd(this.#turn.nowMs)) {
       // No answer about protected data leaves before its unit is reserved and its start on record, an empty one neither.
       this.#rows.moreUnits(run);
       return AtMessage.Pause;
@@ -130,6 +131,12 @@ export class ReplyEnds {
     const sqlstate = fields.get('C') ?? 'XX000';
     const entry = session.ledger.head;
     if (entry === undefined) return AtMessage.Forward; // The server ends the session: idle time-outs, shutdown.
+    const failed = runOf(entry.payload);
+    if (failed !== undefined && countsPeople(failed.principal) && !session.muted && !failed.cut && !failed.spendEnd(this.#turn.nowMs)) {
+      // An error tells something about somebody, as an empty answer does.
+      this.#rows.moreUnits(failed);
+      return AtMessage.Pause;
+    }
     const match = session.ledger.match(Backend.ErrorResponse);
     const skipped = match === 'error_skips_to_sync' ? session.ledger.skipToSync() : [entry];
     session.copyIn = false;

@@ -6,8 +6,11 @@ import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation } from '../protoco
 import type { Reach } from '../catalog/reach-types.ts';
 import type { Refusal } from '../policy/types.ts';
 import { costsUnits, judgeNow } from './judge.ts';
+import type { Portal } from './names.ts';
 import { covers, NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
+import type { ColumnShape } from '../protocol/backend-messages.ts';
 import { runOf, type Request } from './request.ts';
+import { DATA_ROW } from './row-reader.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
@@ -32,6 +35,8 @@ export class RowMeter {
   readonly #turn: ReplyTurn;
   /** The run that was checked against what the server confirmed since it was judged. */
   #arrived: Run | undefined;
+  /** What Describe told of portals and statements, for those who execute them later. */
+  readonly #descriptions = new WeakMap<object, readonly ColumnShape[]>();
   /** The next CopyData is a line of column names. */
   copyHeader = false;
   /** A CancelRequest is under way; nothing that it could hit may be sent before it has taken effect. */
@@ -47,18 +52,19 @@ export class RowMeter {
     if (headOf(session).payload.kind === 'internal') return AtHeader.Whole;
     const run = this.arrivedRun();
     if (session.muted || run === undefined || run.cut) return AtHeader.Drop;
-    if (run.looksIntoRows && rowBytes <= LARGEST_ROW_LOOKED_INTO && !copy) return AtHeader.Whole;
+    if ((run.weighsExpressions || run.looksForPeople) && rowBytes <= LARGEST_ROW_LOOKED_INTO && !copy) return AtHeader.Whole;
     if (run.spend(rowBytes, this.#turn.nowMs)) return AtHeader.Forward;
     this.moreUnits(run);
     return AtHeader.Pause;
   }
 
-  /** A row of a statement that aggregates: what its expressions hold is measured apart from plain columns. */
+  /** A row that is looked into: what its expressions hold is measured apart from plain columns where the statement aggregates, and keys of people are read. */
   rowWhole(buffer: Buffer, start: number, end: number): AtMessage {
     const run = this.arrivedRun();
     if (this.#session.muted || run === undefined || run.cut) return AtMessage.Drop;
-    const expressionBytes = messages.rowBytesWhere(buffer, start, end, (column) => run.plainColumns?.[column] !== true);
-    if (run.spend(end - start - HEADER_BYTES, this.#turn.nowMs, expressionBytes)) return AtMessage.Forward;
+    const rowBytes = end - start - HEADER_BYTES;
+    const expressionBytes = run.weighsExpressions ? messages.rowBytesWhere(buffer, start, end, (column) => run.plainColumns?.[column] !== true) : rowBytes;
+    if (run.spend(rowBytes, this.#turn.nowMs, expressionBytes, { buffer, start, end })) return AtMessage.Forward;
     this.moreUnits(run);
     return AtMessage.Pause;
   }
@@ -116,7 +122,17 @@ export class RowMeter {
       const { reach } = judgeNow(this.#session, statement, 'confirmed');
       if (costsUnits(statement, reach) && !covers(run.reach, reach)) this.#widen(run, unionReach(run.reach, reach));
     }
+    if (payload.kind === 'execute') this.#describeExecuted(run, this.#session.names.portal(payload.portalName));
     return run;
+  }
+
+  /** Execute sends no RowDescription: what Describe told of the portal holds, or what it told of its statement with the formats of Bind. */
+  #describeExecuted(run: Run, portal: Portal | undefined): void {
+    if (portal === undefined) return;
+    const columns = this.#descriptions.get(portal) ?? (portal.statement === undefined ? undefined : this.#descriptions.get(portal.statement));
+    if (columns === undefined) return;
+    const formats = portal.resultFormats;
+    run.describe(columns.map((column, i) => (column.format === undefined ? { ...column, format: formats === undefined ? undefined : formats.length === 1 ? formats[0] : (formats[i] ?? 0) } : column)), DATA_ROW);
   }
 
   #widen(run: Run, reach: Reach): void {
@@ -126,7 +142,7 @@ export class RowMeter {
 
   rowDescription(entry: Entry<Request>, buffer: Buffer, start: number, end: number): AtMessage {
     const session = this.#session;
-    const origins = messages.readColumnOrigins(buffer, start, end);
+    const origins = messages.readColumns(buffer, start, end);
     const classes = new Set<string>();
     const unknown = new Set<number>();
     for (const { tableOid } of origins) {
@@ -139,6 +155,7 @@ export class RowMeter {
     if (payload.kind === 'describe') {
       const statement = payload.target === 'statement' ? session.names.statement(payload.name) : session.names.portal(payload.name)?.statement;
       if (statement !== undefined && classes.size > 0) this.#heed(statement, NO_REACH, classes);
+      this.#remember(payload.target === 'portal' ? session.names.portal(payload.name) : statement, payload.target, origins);
       session.ledger.shift();
       return passOn(session);
     }
@@ -149,6 +166,7 @@ export class RowMeter {
       this.#widen(run, unionReach(run.reach, opaqueReach(session.gate.classNames, 'the server named a table that the catalog did not have a moment ago', false)));
     }
     if (run !== undefined) {
+      run.describe(origins, DATA_ROW);
       run.plainColumns = origins.map(({ tableOid }) => tableOid !== 0);
       if (classes.size > 0) {
         const missing = this.#heed(run.statement, run.reach, classes);
@@ -156,6 +174,11 @@ export class RowMeter {
       }
     }
     return passOn(session);
+  }
+
+  /** Of a statement the formats are not known yet: the description says 0 for all of them ("Message Formats", RowDescription). */
+  #remember(described: object | undefined, target: 'portal' | 'statement', columns: readonly ColumnShape[]): void {
+    if (described !== undefined) this.#descriptions.set(described, target === 'portal' ? columns : columns.map((column) => ({ ...column, format: undefined })));
   }
 
   /** The server's word beats ours: classes that its description shows and our verdict lacks are remembered with the statement. */

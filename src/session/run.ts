@@ -12,8 +12,11 @@ import type { CompiledClass, PrincipalPolicy, Refusal, Verdict } from '../policy
 import type { FlagCrossing, LeaseCredit, LeaseRefusal } from '../quota/lease-plan.ts';
 import { Leasing, type LeaseOutcome } from '../quota/leasing.ts';
 import { planLease, quotaOf } from '../quota/lease-planner.ts';
+import type { ColumnShape } from '../protocol/backend-messages.ts';
+import type { RowReader } from './row-reader.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
+import { countsPeople, SubjectMeter, type RowAt } from './subject-meter.ts';
 
 const NO_COSTS = new Float64Array(0);
 
@@ -34,6 +37,11 @@ export class Run {
   #finished = false;
   /** For each column of the result whether it is a table's column as it stands, as RowDescription said; undefined where nothing said so. */
   plainColumns: readonly boolean[] | undefined;
+  /** Where quotas count people. */
+  #people: SubjectMeter | undefined;
+  #described: { readonly columns: readonly ColumnShape[]; readonly reader: RowReader } | undefined;
+  /** What was refused last was for want of people, not of units. */
+  #peopleShort = false;
   rows = 0;
   bytes = 0;
   /** Why no more rows go out. Set once; the statement's end is then answered with it. */
@@ -83,7 +91,7 @@ export class Run {
    */
   async begin(prepaid: readonly LeaseCredit[], rowBound: number | undefined): Promise<Refusal | undefined> {
     this.#lease(prepaid, rowBound);
-    const refusal = await this.#settle(await (this.#leasing as Leasing).begin());
+    const refusal = (await this.#settle(await (this.#leasing as Leasing).begin())) ?? (countsPeople(this.principal) ? await this.#beginPeople() : undefined);
     if (refusal !== undefined) return this.#fail(refusal);
     this.#auditStart = this.#recordStart();
     return undefined;
@@ -106,25 +114,40 @@ export class Run {
   widen(reach: Reach): void {
     if (this.#leasing !== undefined) this.#leasing.close();
     this.#leasing = undefined;
+    this.#people?.close();
+    this.#people = undefined;
     this.#open = false;
     this.#reach = reach;
     if (this.id === '') this.id = this.#session.nextStatementId();
   }
 
+  /** What the columns of the result are, and how its rows lie in their messages. */
+  describe(columns: readonly ColumnShape[], reader: RowReader): void {
+    this.#described = { columns, reader };
+    this.#people?.describe(columns, reader);
+  }
+
+  /** There are keys in the rows. */
+  get looksForPeople(): boolean {
+    return this.#people?.looksIntoRows === true;
+  }
+
   /** A row's cost depends on which columns its bytes stand in. */
-  get looksIntoRows(): boolean {
+  get weighsExpressions(): boolean {
     return this.plainColumns !== undefined && this.#reach.classes.some((cls) => cls.aggregated && !cls.packs);
   }
 
   /** Spends what one row of `rowBytes` costs. False: nothing was spent; pause, and `renew`. */
-  spend(rowBytes: number, nowMs: number, expressionBytes = rowBytes): boolean {
+  spend(rowBytes: number, nowMs: number, expressionBytes = rowBytes, row?: RowAt): boolean {
     if (this.#reach.classes.length > 0) {
       if (!this.#open) return false;
       const { lease } = this.#leasing as Leasing;
       for (let i = 0; i < this.#costs.length; i++) {
         this.#costs[i] = rowCost(this.#reach.classes[i] as Reach['classes'][number], this.#classes[i] as CompiledClass, rowBytes, expressionBytes);
       }
-      if (lease.expired(nowMs) || !lease.trySpend(this.#costs, rowBytes)) return false;
+      this.#peopleShort = this.#people !== undefined && !this.#people.admits(this.#costs, row, nowMs);
+      if (this.#peopleShort || lease.expired(nowMs) || !lease.trySpend(this.#costs, rowBytes)) return false;
+      this.#people?.commit();
     }
     this.rows++;
     this.bytes += rowBytes;
@@ -138,6 +161,17 @@ export class Run {
     return true;
   }
 
+  /** The end of a statement that gave no rows, or its error, tells something: where people are counted it is about one who cannot be told. */
+  spendEnd(nowMs: number): boolean {
+    if (!this.metered) return true;
+    if (!this.#open) return false;
+    const { statement } = this;
+    // DECLARE tells nothing: what is fetched does.
+    if (this.#people === undefined || (statement.kind === 'known' && statement.facts.named?.kind === 'declare')) return true;
+    this.#peopleShort = !this.#people.admitsEnd(nowMs);
+    return !this.#peopleShort;
+  }
+
   /** More units, after `spend` said no. Resolves to a refusal if there are none. */
   async renew(): Promise<Refusal | undefined> {
     if (!this.#open) {
@@ -146,16 +180,16 @@ export class Run {
       // The row was not tried against the lease yet; the caller tries it again.
       return undefined;
     }
-    return this.#settle(await (this.#leasing as Leasing).renew());
+    return this.#settle(this.#peopleShort && this.#people !== undefined ? await this.#people.ask() : await (this.#leasing as Leasing).renew());
   }
 
   /** Ends the run: unused units go back, the end is put on record. Returns what was paid and not used. */
   finish(sqlstate: string | undefined): readonly LeaseCredit[] {
     if (this.#finished) return [];
     this.#finished = true;
-    for (const { ruleId, used, limit } of this.#leasing?.lease.usage() ?? []) this.#session.gate.quotaUsed(ruleId, this.principal.principal, used, limit);
+    for (const { ruleId, used, limit } of [...(this.#leasing?.lease.usage() ?? []), ...(this.#people?.usage ?? [])]) this.#session.gate.quotaUsed(ruleId, this.principal.principal, used, limit);
     const closed = this.#leasing?.close();
-    if (closed !== undefined) this.#raise(closed.flags);
+    this.#raise([...(closed?.flags ?? []), ...(this.#people?.close() ?? [])]);
     const units = this.#unitsByClass();
     this.#session.gate.countRun(this, units);
     if (this.metered) this.#session.addTotals(this.rows, units.reduce((sum, each) => sum + each.units, 0), this.bytes);
@@ -174,6 +208,28 @@ export class Run {
       onRefundError: (error) => gate.storeFailed(error),
     });
     if (this.#flagged !== undefined) this.#raiseVerdict(this.#flagged);
+  }
+
+  async #beginPeople(): Promise<Refusal | undefined> {
+    const { gate, identity } = this.#session;
+    try {
+      this.#people = await SubjectMeter.open(this.principal, this.#reach, {
+        store: gate.store,
+        nowMs: () => performance.now(),
+        neighbours: gate.neighbours,
+        recent: gate.recentPeople,
+        keysOf: (oid) => gate.subjectKeys(identity.database, oid),
+        encoding: () => this.#session.clientEncoding,
+        onRefundError: (error) => gate.storeFailed(error),
+      });
+    } catch (error) {
+      gate.storeFailed(error instanceof Error ? error : new Error(String(error)));
+      return gate.outage('store', this.principal);
+    }
+    if (this.#described !== undefined) this.#people?.describe(this.#described.columns, this.#described.reader);
+    // What cannot be undone must not run if its answer could not be given.
+    const changes = this.statement.kind !== 'known' || this.statement.facts.modifies;
+    return this.#people === undefined || !changes ? undefined : this.#settle(await this.#people.begin());
   }
 
   #fail(refusal: Refusal): Refusal {

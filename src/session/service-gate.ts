@@ -18,7 +18,9 @@ import { outageRefusal, type Outage } from '../policy/outage-refusal.ts';
 import { policyFor } from '../policy/principal.ts';
 import { askContact, refuse, REFUSAL_KINDS, sentences } from '../policy/refusal-codes.ts';
 import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
+import type { SubjectKey } from '../catalog/class-members.ts';
 import { Neighbours } from '../quota/neighbours.ts';
+import { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { Analyser } from '../sql/analyser.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
@@ -54,6 +56,7 @@ export class ServiceGate implements Gate {
   /** Rowgate is stopping: no new sessions. */
   draining = false;
   readonly #pending = new PendingWork();
+  readonly recentPeople = new RecentPeople();
   readonly #parts: GateParts;
   readonly #sessions = new Set<SessionState>();
   readonly #widened = new WeakMap<StatementFacts, readonly string[]>();
@@ -188,6 +191,10 @@ export class ServiceGate implements Gate {
     const index = this.#parts.catalogs.index(database);
     if (oid >= FIRST_USER_OID && !index.snapshot.relations.has(oid)) return undefined;
     return index.protectedOids.get(oid) ?? [];
+  }
+
+  subjectKeys(database: string, oid: number): readonly SubjectKey[] {
+    return this.#parts.catalogs.index(database).subjectColumns.get(oid) ?? [];
   }
 
   widened(statement: Statement): readonly string[] {

@@ -14,7 +14,7 @@ describe('counters', () => {
       { key: 'q:{customers}:rows:86400000:r:support', windowMs: 86_400_000, limit: null },
     ]);
     expect(counters.bytes.counters).toEqual([{ key: 'q:{customers}:bytes:3600000:p:agent', windowMs: 3_600_000, limit: 1_048_576 }]);
-    expect(counters.subjects.counters).toEqual([{ key: 'q:{customers}:subjects:2592000000:p:agent', windowMs: 2_592_000_000, limit: 7 }]);
+    expect(counters.subjects.counters).toEqual([{ key: 'q:{customers}:subjects:2592000000:p:agent', windowMs: 2_592_000_000, limit: 7, people: 15 }]);
     expect(counters.rows.bindings.map((binding) => [binding.quota.ruleId, binding.counter])).toEqual([
       ['support/customers/rows/1h', 0],
       ['support/customers/rows/24h/role', 1],

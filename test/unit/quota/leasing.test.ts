@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LeasePlan } from '../../../src/quota/lease-plan.ts';
-import { planLease } from '../../../src/quota/lease-planner.ts';
+import { planLease, planPeople } from '../../../src/quota/lease-planner.ts';
 import { Leasing } from '../../../src/quota/leasing.ts';
 import { MemoryStore } from '../../../src/quota/memory-store.ts';
 import { StoreUnavailableError, type CounterStore } from '../../../src/quota/store.ts';
@@ -248,8 +248,10 @@ describe('the plan of a lease', () => {
     expect(plan.classes[0]?.rows.counters).toMatchObject([
       { counter: { limit: 150 }, ruleId: 'sales/customers/rows/3600000/150', flags: [{ limit: 100 }] },
       { counter: { limit: 900 }, flags: [] },
-      // Until people are told apart, each row counts as new ones.
-      { counter: { limit: 10 }, flags: [] },
+    ]);
+    // People are counted apart: a row may be about somebody who was counted before.
+    expect(planPeople({ principal: 'agent', quotas: new Map([['c', [quota(200), quota(10, { dimension: 'subjects' })]]]) }, [{ className: 'b' }, { className: 'c' }])).toMatchObject([
+      { at: 1, className: 'c', pool: { counters: [{ counter: { limit: 10, people: 21 }, flags: [] }] } },
     ]);
   });
 
