@@ -2,11 +2,13 @@
 
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
+import { lockFile, type FileLock } from './file-lock.ts';
 
 export interface FileState {
   readonly dev: number;
   readonly ino: number;
   readonly size: number;
+  readonly modifiedMs: number;
   /** 0: deleted; what is written to it is lost with the descriptor. */
   readonly links: number;
   readonly mode: number;
@@ -20,21 +22,32 @@ export interface AuditFileIo {
   readonly open: (path: string) => Promise<number>;
   /** One write(2): may write less than asked for. */
   readonly write: (fd: number, bytes: Buffer) => Promise<number>;
+  /** fdatasync(2). */
+  readonly datasync: (fd: number) => Promise<void>;
+  /** Makes a new or changed name last. */
+  readonly syncDirectory: (directory: string) => Promise<void>;
   /** Undefined: nothing there. */
   readonly stat: (path: string) => Promise<FileState | undefined>;
   readonly fstat: (fd: number) => Promise<FileState>;
-  /** The last byte of a file that is not empty; undefined if it may not be read. */
-  readonly lastByte: (path: string) => Promise<number | undefined>;
+  /** Up to `length` bytes from `offset` on. */
+  readonly read: (path: string, offset: number, length: number) => Promise<Buffer>;
   readonly close: (fd: number) => Promise<void>;
+  readonly rename: (from: string, to: string) => Promise<void>;
+  readonly remove: (path: string) => Promise<void>;
+  readonly list: (directory: string) => Promise<readonly string[]>;
+  /** Throws with code `BUSY` if another process holds it. */
+  readonly lock: (path: string) => Promise<FileLock>;
 }
 
 const open = promisify(fs.open);
 const close = promisify(fs.close);
 const stat = promisify(fs.stat);
 const fstat = promisify(fs.fstat);
+const fdatasync = promisify(fs.fdatasync);
 
 function stateOf(stats: fs.Stats): FileState {
-  return { dev: stats.dev, ino: stats.ino, size: stats.size, links: stats.nlink, mode: stats.mode & 0o7777, regular: stats.isFile() };
+  const { dev, ino, size, mtimeMs, nlink, mode } = stats;
+  return { dev, ino, size, modifiedMs: mtimeMs, links: nlink, mode: mode & 0o7777, regular: stats.isFile() };
 }
 
 export const nodeAuditFileIo: AuditFileIo = {
@@ -52,6 +65,17 @@ export const nodeAuditFileIo: AuditFileIo = {
       });
     });
   },
+  datasync(fd) {
+    return fdatasync(fd);
+  },
+  async syncDirectory(directory) {
+    const handle = await fs.promises.open(directory, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
   async stat(path) {
     try {
       return stateOf(await stat(path));
@@ -64,21 +88,34 @@ export const nodeAuditFileIo: AuditFileIo = {
   async fstat(fd) {
     return stateOf(await fstat(fd));
   },
-  async lastByte(path) {
-    let handle: fs.promises.FileHandle | undefined;
+  async read(path, offset, length) {
+    const handle = await fs.promises.open(path, 'r');
     try {
-      handle = await fs.promises.open(path, 'r');
-      const { size } = await handle.stat();
-      if (size === 0) return undefined;
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
-      return bytesRead === 1 ? buffer[0] : undefined;
-    } catch {
-      return undefined;
+      const buffer = Buffer.alloc(length);
+      let read = 0;
+      while (read < length) {
+        const { bytesRead } = await handle.read(buffer, read, length - read, offset + read);
+        if (bytesRead === 0) break;
+        read += bytesRead;
+      }
+      return buffer.subarray(0, read);
     } finally {
-      await handle?.close();
+      await handle.close();
     }
   },
   close(fd) {
     return close(fd);
+  },
+  rename(from, to) {
+    return fs.promises.rename(from, to);
+  },
+  remove(path) {
+    return fs.promises.unlink(path);
+  },
+  list(directory) {
+    return fs.promises.readdir(directory);
+  },
+  lock(path) {
+    return lockFile(path);
   },
 };

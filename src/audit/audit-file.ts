@@ -1,45 +1,100 @@
 /**
- * Whole lines into one file, appended with write(2).
+ * Whole, chained lines into one file, appended with write(2).
  *
  * Why not sonic-boom, pino's own file destination: it has no way to tell *which* records a write carried (a session waits for its own), after an
  * error it keeps the unsent text and writes it again behind whatever the failed write left on the disk (a torn line, continued), its buffer either
- * grows or drops without telling the writer, and it does not notice that the file was deleted under it. So pino formats, and this writes.
+ * grows or drops without telling the writer, and it does not notice that the file was deleted under it.
  *
- * A line is torn when a write was short or failed, or when the file as found does not end in a newline (a crash). Before anything else is written a
- * newline ends it; the torn record itself is written again, whole. Readers skip empty lines and count lines that are not JSON as torn.
+ * The chain follows the file: a record belongs to it once it stands there whole. After a failure, and at the start, the file's end is read; what is
+ * whole is continued, a torn line is ended by a line feed, stays where it is, and the next record (`audit_open`) tells its length and digest.
  */
 
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import type { AuditFileIo, FileState } from './audit-file-io.ts';
+import { keyId, newChain, type ChainHead } from './chain.ts';
+import type { AuditEvent } from './events.ts';
+import type { FileLock } from './file-lock.ts';
+import { readTail, type FileTail } from './file-tail.ts';
+import { findPredecessor, startOfFile } from './predecessor.ts';
+import { rotatedName, rotationDue, type RotationRules } from './rotation.ts';
+import { Sealer, type SealedLines } from './sealer.ts';
 
-const newline = 0x0a;
-
-/** What happened to the file behind our back, seen after a write. */
+/** What happened to the file, seen after a write. */
 export type FileNotice =
+  /** By another program: moved, or replaced. */
   | { readonly kind: 'rotated' }
-  /** Deleted: the lines of that write were written again to a new file, but earlier ones went with the old. */
+  /** By us, by size or time. */
+  | { readonly kind: 'closed'; readonly file: string }
+  | { readonly kind: 'rotation_failed'; readonly reason: string }
+  /** Deleted: the lines of the last moments were written again to a new file, but earlier ones went with the old. */
   | { readonly kind: 'deleted' }
-  | { readonly kind: 'truncated'; readonly missingBytes: number };
+  | { readonly kind: 'truncated'; readonly missingBytes: number }
+  /** Somebody else wrote to it. */
+  | { readonly kind: 'foreign_bytes'; readonly bytes: number }
+  /** The file system has no sockets: a second writer would not be noticed before it writes. */
+  | { readonly kind: 'unlocked'; readonly reason: string };
 
 export interface AppendResult {
-  /** How many of the lines are in the file, counted from the first. */
+  /** How many of the records are in the file, counted from the first. */
   readonly written: number;
   readonly error: Error | undefined;
   readonly notices: readonly FileNotice[];
+  /** All lines that were written, those of the file's own records included; only if asked for. */
+  readonly lines: readonly string[];
 }
+
+export interface AuditFileOptions {
+  readonly path: string;
+  readonly io: AuditFileIo;
+  readonly key: Buffer | undefined;
+  readonly writer: string | undefined;
+  readonly rotation: RotationRules;
+  /** Most time and text between two looks at what stands under the path. */
+  readonly placeCheckMs: number;
+  readonly wantLines: boolean;
+  readonly nowMs: () => number;
+  readonly body: (event: AuditEvent) => string;
+}
+
+const MAX_UNPLACED_CHARS = 1024 * 1024;
+/** A rotation that could not be made is tried again after this. */
+const ROTATION_RETRY_MS = 60_000;
+/** What a line has beyond its body, about. */
+const FRAME_CHARS = 150;
+/** `listen` on a socket where the file system knows none. */
+const NO_SOCKETS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EINVAL']);
 
 export class AuditFile {
   readonly path: string;
+  readonly #options: AuditFileOptions;
   readonly #io: AuditFileIo;
+  readonly #sealer: Sealer;
+  #lock: FileLock | undefined;
   #fd: number | undefined;
   #opened: FileState | undefined;
-  #torn = false;
   /** The least size that the file can have if nobody cut it. */
-  #leastSize = 0;
+  #size = 0;
+  #startedMs = 0;
+  #head: ChainHead | undefined;
+  /** Lines of a write that failed: they may be in the file all the same. */
+  #attempted: readonly ChainHead[] = [];
+  /** The record that the next ones stand behind. */
+  #opening: AuditEvent | undefined;
+  #needsLineFeed = false;
+  #dirty = false;
+  /** What was written since the path was looked at. */
+  #unplaced: string[] = [];
+  #unplacedChars = 0;
+  #placedAtMs = Number.NEGATIVE_INFINITY;
+  #rotateNotBeforeMs = 0;
+  #notices: FileNotice[] = [];
 
-  constructor(path: string, io: AuditFileIo) {
-    this.path = path;
-    this.#io = io;
+  constructor(options: AuditFileOptions) {
+    this.path = options.path;
+    this.#options = options;
+    this.#io = options.io;
+    this.#sealer = new Sealer(options.key);
   }
 
   /** Permission bits of the file when it was opened; undefined if not open or not a regular file. */
@@ -47,24 +102,66 @@ export class AuditFile {
     return this.#opened?.regular === true ? this.#opened.mode : undefined;
   }
 
-  /** Opens anew, then lets go of the old descriptor. Throws if it cannot; the old descriptor is closed all the same. */
-  async reopen(): Promise<void> {
-    await this.close();
-    await this.#io.makeDirectory(dirname(this.path));
-    const fd = await this.#io.open(this.path);
-    try {
-      const state = await this.#io.fstat(fd);
-      if (state.regular) this.#torn = state.size > 0 && (await this.#io.lastByte(this.path)) !== newline;
-      this.#opened = state;
-      this.#leastSize = state.size;
-    } catch (error) {
-      await this.#io.close(fd);
-      throw error;
-    }
-    this.#fd = fd;
+  /** The last record that is known to be in the file. */
+  get head(): ChainHead | undefined {
+    return this.#head;
   }
 
+  /** The path was not looked at since the last write. */
+  get unplaced(): boolean {
+    return this.#unplaced.length > 0;
+  }
+
+  /** Opens anew, then lets go of the old descriptor. Throws if it cannot; the old descriptor is closed all the same. */
+  async reopen(): Promise<void> {
+    await this.letGo();
+    await this.#open();
+  }
+
+  /** Gives up the file, and the right to write it. */
   async close(): Promise<void> {
+    await this.letGo();
+    const lock = this.#lock;
+    this.#lock = undefined;
+    await lock?.release();
+  }
+
+  /** Never throws. */
+  async append(bodies: readonly string[], sync: boolean): Promise<AppendResult> {
+    const progress: Progress = { written: 0, lines: [] };
+    let error: Error | undefined;
+    try {
+      if (this.#fd === undefined) await this.#open();
+      await this.#rotateIfDue(bodies);
+      await this.#write(bodies, progress);
+      // A failed fdatasync leaves the records in the file, and nobody knows whether on the disk: their callers are told no.
+      if (sync) await unless(progress, this.#sync());
+      await this.#place(progress);
+    } catch (cause) {
+      error = cause instanceof Error ? cause : new Error(String(cause));
+      // What the write left behind is read from the file when it is opened again.
+      await this.letGo();
+    }
+    const notices = this.#notices;
+    this.#notices = [];
+    return { written: progress.written, error, notices, lines: progress.lines };
+  }
+
+  /** For `sync: interval`. Throws. */
+  async syncIfDirty(): Promise<void> {
+    if (this.#dirty && this.#fd !== undefined) await this.#sync();
+  }
+
+  /** Looks at the path now, if something was written since the last time. */
+  checkPlace(): Promise<AppendResult> {
+    this.#placedAtMs = Number.NEGATIVE_INFINITY;
+    return this.append([], false);
+  }
+
+  // --- opening --------------------------------------------------------------------------------------------------------
+
+  /** Closes the file and keeps the right to write it: the next record opens it anew. */
+  async letGo(): Promise<void> {
     const fd = this.#fd;
     this.#fd = undefined;
     this.#opened = undefined;
@@ -76,96 +173,229 @@ export class AuditFile {
     }
   }
 
-  /** Each line ends in a newline. Never throws. */
-  async append(lines: readonly string[]): Promise<AppendResult> {
-    const notices: FileNotice[] = [];
-    const progress = { written: 0 };
+  async #open(): Promise<void> {
+    const { path } = this;
+    await this.#io.makeDirectory(dirname(path));
+    const found = await this.#io.stat(path);
+    if (found === undefined || found.regular) await this.#takeLock();
+    const fd = await this.#io.open(path);
     try {
-      if (this.#fd === undefined) await this.reopen();
-      await this.#writeAll(lines, progress);
-      let placed = await this.#place();
-      if (placed === 'deleted') {
-        notices.push({ kind: 'deleted' });
-        progress.written = 0;
-        await this.reopen();
-        await this.#writeAll(lines, progress);
-        placed = await this.#place();
-        if (placed === 'deleted') {
-          progress.written = 0;
-          throw new Error('the audit file is deleted again and again');
-        }
-      }
-      if (placed === 'rotated') {
-        notices.push({ kind: 'rotated' });
-        await this.reopen();
-      } else if (placed !== 'same') {
-        notices.push(placed);
-      }
-      return { written: progress.written, error: undefined, notices };
+      const state = await this.#io.fstat(fd);
+      this.#opened = state;
+      this.#size = state.size;
+      this.#needsLineFeed = false;
+      if (state.regular) await this.#continueFrom(state);
+      else if (this.#head === undefined) this.#begin(newChain(), 'new');
     } catch (error) {
-      return { written: progress.written, error: error instanceof Error ? error : new Error(String(error)), notices };
+      this.#opened = undefined;
+      await this.#io.close(fd);
+      throw error;
+    }
+    this.#fd = fd;
+  }
+
+  async #takeLock(): Promise<void> {
+    if (this.#lock !== undefined) return;
+    try {
+      this.#lock = await this.#io.lock(this.path);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? '';
+      if (!NO_SOCKETS.has(code)) throw error;
+      this.#lock = { release: () => Promise.resolve() };
+      this.#notices.push({ kind: 'unlocked', reason: code });
     }
   }
 
-  async #writeAll(lines: readonly string[], progress: { written: number }): Promise<void> {
-    let withoutProgress = 0;
-    while (progress.written < lines.length) {
-      const fd = this.#fd;
-      if (fd === undefined) throw new Error('the audit file is not open');
-      const rest = progress.written === 0 ? lines : lines.slice(progress.written);
-      const lead = this.#torn ? '\n' : '';
-      const bytes = Buffer.from(lead + rest.join(''));
-      // Until the write says otherwise: a write that fails may have left a part of itself.
-      this.#torn = true;
-      const count = await this.#io.write(fd, bytes);
-      this.#leastSize += count;
-      if (count === bytes.length) {
-        this.#torn = false;
-        progress.written = lines.length;
-        return;
+  async #continueFrom(state: FileState): Promise<void> {
+    const { io, nowMs, writer } = this.#options;
+    if (state.size === 0) {
+      this.#startedMs = nowMs();
+      if (this.#head !== undefined) this.#begin(this.#head, this.#opening?.event === 'audit_open' ? this.#opening.reason : 'moved');
+      else {
+        const before = await findPredecessor(io, this.path, writer);
+        this.#begin(before?.head ?? newChain(), before === undefined ? 'new' : 'continued', before?.file);
       }
-      // Short: the disk is all but full, a quota or RLIMIT_FSIZE is reached. The next write tells the reason.
-      const whole = wholeLines(rest, count - lead.length);
-      progress.written += whole.lines;
-      this.#torn = whole.bytes !== count - lead.length;
-      withoutProgress = whole.lines === 0 ? withoutProgress + 1 : 0;
-      if (withoutProgress > 1) throw Object.assign(new Error('the audit file takes only parts of a record'), { code: 'SHORT_WRITE' });
+      return;
+    }
+    this.#startedMs = (await startOfFile(io, this.path)) ?? nowMs();
+    const tail = await readTail(io, this.path, state.size);
+    this.#needsLineFeed = tail.needsLineFeed;
+    const head = this.#head;
+    if (head === undefined) this.#begin(tail.last ?? newChain(), tail.last === undefined ? 'new' : 'continued', undefined, tail);
+    else {
+      // Records of a write that failed half-way are in the chain if they are in the file.
+      const kept = this.#attempted.find((each) => each.mac === tail.last?.mac);
+      this.#head = kept ?? head;
+      if (tail.torn !== undefined || tail.last?.mac !== this.#head.mac) this.#begin(this.#head, 'recovered', undefined, tail);
+    }
+    this.#attempted = [];
+  }
+
+  #begin(head: ChainHead, reason: 'new' | 'continued' | 'rotated' | 'moved' | 'recovered', previousFile?: string, tail?: FileTail): void {
+    this.#head = head;
+    this.#opening = {
+      event: 'audit_open',
+      reason,
+      key_id: keyId(this.#options.key),
+      pid: process.pid,
+      previous_seq: head.seq,
+      previous_mac: head.mac,
+      previous_file: previousFile ?? (this.#opening?.event === 'audit_open' ? this.#opening.previous_file : undefined),
+      torn_bytes: tail?.torn?.bytes,
+      torn_sha256: tail?.torn?.sha256,
+    };
+  }
+
+  // --- writing --------------------------------------------------------------------------------------------------------
+
+  async #write(bodies: readonly string[], progress: Progress): Promise<void> {
+    const opening = this.#opening === undefined ? [] : [this.#options.body(this.#opening)];
+    const all = opening.length === 0 ? bodies : [...opening, ...bodies];
+    if (bodies.length === 0) return;
+    const lead = this.#needsLineFeed ? '\n' : '';
+    const sealed = this.#sealer.seal(this.#head as ChainHead, all, lead);
+    let done = 0;
+    try {
+      done = await this.#writeAll(sealed.bytes, (bytes) => { done = bytes; });
+    } finally {
+      const whole = wholeLines(sealed, done);
+      if (whole > 0) {
+        this.#head = sealed.heads[whole - 1];
+        this.#opening = undefined;
+        this.#needsLineFeed = false;
+      }
+      this.#attempted = sealed.heads.slice(whole);
+      progress.written = Math.max(0, whole - opening.length);
+      if (this.#options.wantLines) progress.lines.push(...textOf(sealed, whole, lead.length));
+      for (const body of bodies) this.#unplacedChars += body.length;
+      this.#unplaced.push(...bodies.slice(0, progress.written));
     }
   }
 
-  /** Is what we write to still what others find under the path? One stat(2) a batch: a write to a deleted file succeeds, and is lost. */
-  async #place(): Promise<'same' | 'rotated' | 'deleted' | (FileNotice & { kind: 'truncated' })> {
-    const opened = this.#opened;
-    const fd = this.#fd;
-    if (opened === undefined || fd === undefined) return 'rotated';
+  async #writeAll(bytes: Buffer, told: (done: number) => void): Promise<number> {
+    let done = 0;
+    let withoutProgress = 0;
+    this.#dirty = true;
+    while (done < bytes.length) {
+      // Short: a signal, or the disk is all but full, a quota or RLIMIT_FSIZE is reached. The next write goes on, or tells the reason.
+      const count = await this.#io.write(this.#fd as number, done === 0 ? bytes : bytes.subarray(done));
+      done += count;
+      this.#size += count;
+      told(done);
+      withoutProgress = count === 0 ? withoutProgress + 1 : 0;
+      if (withoutProgress > 1) throw Object.assign(new Error('the audit file takes nothing'), { code: 'SHORT_WRITE', syscall: 'write' });
+    }
+    return done;
+  }
+
+  async #sync(): Promise<void> {
+    if (this.#opened?.regular === true) await this.#io.datasync(this.#fd as number);
+    this.#dirty = false;
+  }
+
+  // --- place and rotation ---------------------------------------------------------------------------------------------
+
+  /**
+   * Is what we write to still what others find under the path? A write to a deleted file succeeds, and is lost; so what was written since the last
+   * look is kept, and written again. A look costs a stat(2): as much as writing many records.
+   */
+  async #place(progress: Progress): Promise<void> {
+    for (let attempt = 0; this.unplaced; attempt++) {
+      const nowMs = performance.now();
+      if (nowMs - this.#placedAtMs < this.#options.placeCheckMs && this.#unplacedChars < MAX_UNPLACED_CHARS) return;
+      const again = this.#unplaced;
+      const notice = await this.#look();
+      this.#placedAtMs = performance.now();
+      this.#unplaced = [];
+      this.#unplacedChars = 0;
+      if (notice === undefined) return;
+      this.#notices.push(notice);
+      if (notice.kind === 'truncated') return;
+      if (notice.kind !== 'deleted') return this.reopen();
+      if (attempt > 0) {
+        progress.written = 0;
+        throw Object.assign(new Error('the audit file is deleted again and again'), { code: 'DELETED' });
+      }
+      this.#placedAtMs = Number.NEGATIVE_INFINITY;
+      await unless(progress, this.reopen().then(() => this.#write(again, { written: 0, lines: progress.lines })));
+    }
+    return undefined;
+  }
+
+  async #look(): Promise<FileNotice | undefined> {
+    const opened = this.#opened as FileState;
     let found: FileState | undefined;
     try {
       found = await this.#io.stat(this.path);
     } catch {
       found = undefined; // A directory that may not be entered: opening it anew gives the reason.
     }
-    if (found !== undefined && found.dev === opened.dev && found.ino === opened.ino) {
-      const missingBytes = found.regular ? this.#leastSize - found.size : 0;
-      this.#leastSize = found.size;
-      return missingBytes > 0 ? { kind: 'truncated', missingBytes } : 'same';
+    if (found === undefined || found.dev !== opened.dev || found.ino !== opened.ino) {
+      const held = await this.#io.fstat(this.#fd as number);
+      return held.links === 0 ? { kind: 'deleted' } : { kind: 'rotated' };
     }
-    const held = await this.#io.fstat(fd);
-    return held.links === 0 ? 'deleted' : 'rotated';
+    if (!found.regular || found.size === this.#size) return undefined;
+    const missingBytes = this.#size - found.size;
+    this.#size = found.size;
+    return missingBytes > 0 ? { kind: 'truncated', missingBytes } : { kind: 'foreign_bytes', bytes: -missingBytes };
+  }
+
+  async #rotateIfDue(bodies: readonly string[]): Promise<void> {
+    const { rotation, nowMs } = this.#options;
+    if (this.#opened?.regular !== true || bodies.length === 0) return;
+    let comingBytes = 0;
+    if (rotation.sizeBytes !== undefined) for (const body of bodies) comingBytes += body.length + FRAME_CHARS;
+    if (!rotationDue(rotation, { bytes: this.#size, comingBytes, startedMs: this.#startedMs, nowMs: nowMs() })) return;
+    if (nowMs() < this.#rotateNotBeforeMs) return;
+    const head = this.#head as ChainHead;
+    const name = rotatedName(this.path, nowMs(), head.seq);
+    const target = join(dirname(this.path), name);
+    try {
+      await this.#sync();
+      if ((await this.#io.stat(target)) !== undefined) throw Object.assign(new Error('the name is taken'), { code: 'EEXIST' });
+      await this.#io.rename(this.path, target);
+    } catch (error) {
+      this.#rotateNotBeforeMs = nowMs() + ROTATION_RETRY_MS;
+      this.#notices.push({ kind: 'rotation_failed', reason: (error as NodeJS.ErrnoException).code ?? 'UNKNOWN' });
+      return;
+    }
+    this.#begin(head, 'rotated', basename(target));
+    this.#unplaced = [];
+    this.#unplacedChars = 0;
+    await this.reopen();
+    await this.#io.syncDirectory(dirname(this.path));
+    this.#notices.push({ kind: 'closed', file: target });
   }
 }
 
-/**
- * How many lines lie wholly within the first `bytes` bytes, and how many bytes those are. A line that lacks nothing but its newline is whole: the
- * next write brings the newline, and the record twice would be counted twice.
- */
-function wholeLines(lines: readonly string[], bytes: number): { lines: number; bytes: number } {
-  let used = 0;
+/** What an append has reached. */
+interface Progress {
+  written: number;
+  readonly lines: string[];
+}
+
+/** If `step` fails, nothing counts as written. */
+async function unless(progress: Progress, step: Promise<void>): Promise<void> {
+  const { written } = progress;
+  progress.written = 0;
+  await step;
+  progress.written = written;
+}
+
+/** How many lines lie wholly within the first `bytes` bytes. A line that lacks nothing but its line feed is whole: the next write brings it. */
+function wholeLines({ ends }: SealedLines, bytes: number): number {
   let count = 0;
-  for (const line of lines) {
-    const length = Buffer.byteLength(line);
-    if (used + length - 1 > bytes) break;
-    used += length;
-    count += 1;
+  while (count < ends.length && (ends[count] as number) - 1 <= bytes) count += 1;
+  return count;
+}
+
+function textOf({ bytes, ends }: SealedLines, count: number, start: number): string[] {
+  const lines: string[] = [];
+  let at = start;
+  for (let i = 0; i < count; i++) {
+    const end = ends[i] as number;
+    lines.push(bytes.toString('utf8', at, end - 1));
+    at = end;
   }
-  return { lines: count, bytes: used };
+  return lines;
 }

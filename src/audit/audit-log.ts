@@ -1,17 +1,21 @@
 /**
- * The audit log: a promise for each record, kept when write(2) has taken it.
+ * The audit log: a promise for each record, kept when write(2) has taken it, and fdatasync(2) too with `sync: record`.
  *
  * Group commit: one write is under way at a time; records that come meanwhile (or in the same turn of the event loop) go out together in the next.
  * Under failure the log is `failing`: everything that waits is refused, everything new is refused at once, nothing queues. It tries again by itself
  * with growing pauses; its first record then is an `audit_gap` that tells how many records were refused, since when and why.
- * Handed to the operating system is not yet on the disk: a record survives a crash of Rowgate, not a loss of power in the same second.
+ * With `sync: interval` a record survives a crash of Rowgate, not a loss of power within the interval.
  */
 
 import { AuditFile, type AppendResult, type FileNotice } from './audit-file.ts';
 import { nodeAuditFileIo, type AuditFileIo } from './audit-file-io.ts';
-import { AuditFormatter } from './audit-format.ts';
+import type { ChainHead } from './chain.ts';
 import type { AuditEvent } from './events.ts';
+import { AuditBusyError } from './file-lock.ts';
+import { pruneOld } from './prune.ts';
+import { RecordWriter } from './record-body.ts';
 import { defaultAuditLimits, type AuditLimits } from './redact.ts';
+import { pathOfWriter, type RotationRules } from './rotation.ts';
 
 /** The record was not written, or nobody knows whether it was. */
 export class AuditUnavailableError extends Error {
@@ -32,6 +36,19 @@ export type AuditStatus =
 
 export interface AuditLogOptions {
   readonly path: string;
+  /** Name of this process among several that write to one directory: stands in the file's name and in each record. */
+  readonly writer?: string | undefined;
+  /** Of the HMAC chain; undefined: a plain SHA-256 chain, which finds accidents, not forgers. */
+  readonly key?: Buffer | undefined;
+  /** `record`: fdatasync(2) before a record counts as written. Otherwise every so many milliseconds. Default 1 s. */
+  readonly sync?: 'record' | { readonly everyMs: number } | undefined;
+  readonly rotation?: RotationRules;
+  /** How often a checkpoint is written if there is anything new. Default 1 min. */
+  readonly checkpointMs?: number;
+  /** Most time between a write and a look at whether the file is still there. Default 100 ms. */
+  readonly placeCheckMs?: number;
+  /** How long a record that nobody waits for may wait for others to share its write. Default 10 ms. */
+  readonly lingerMs?: number;
   readonly limits?: Partial<AuditLimits>;
   /** Most characters of records that wait while a write is under way. Default 8 Mi. */
   readonly maxBufferedChars?: number;
@@ -46,6 +63,9 @@ export interface AuditLogOptions {
   readonly io?: AuditFileIo;
   /** Told of each change between healthy and failing, after it. */
   readonly onStatus?: (status: AuditStatus) => void;
+  /** Told of every line that is in the file now, in order. */
+  readonly onLines?: ((lines: readonly string[]) => void) | undefined;
+  readonly onCheckpoint?: ((head: ChainHead) => void) | undefined;
   /** Told what happened to the file behind our back; `loose_permissions` when the file was found readable or writable by everyone. */
   readonly onNotice?: (notice: FileNotice | { readonly kind: 'loose_permissions'; readonly mode: number }) => void;
 }
@@ -54,24 +74,28 @@ export interface AuditLogOptions {
 export interface AuditStats {
   records: number;
   writes: number;
+  syncs: number;
   chars: number;
   errors: number;
   refused: number;
 }
 
 interface Pending {
-  readonly line: string;
+  readonly body: string;
   readonly resolve: () => void;
   readonly reject: (error: AuditUnavailableError) => void;
 }
+
+/** Records that no session waits for: what they tell has happened already. They go out with the next record that somebody waits for, or a little later. */
+const unhurried: ReadonlySet<AuditEvent['event']> = new Set(['statement_end', 'session_start', 'session_end', 'login_failed']);
 
 const maxOwed = 16;
 const ignore = (): void => undefined;
 
 export class AuditLog {
-  readonly stats: AuditStats = { records: 0, writes: 0, chars: 0, errors: 0, refused: 0 };
+  readonly stats: AuditStats = { records: 0, writes: 0, syncs: 0, chars: 0, errors: 0, refused: 0 };
   readonly #file: AuditFile;
-  readonly #formatter: AuditFormatter;
+  readonly #records: RecordWriter;
   readonly #options: AuditLogOptions;
   readonly #now: () => number;
   #status: AuditStatus = { kind: 'healthy' };
@@ -80,6 +104,10 @@ export class AuditLog {
   #queuedChars = 0;
   #inFlight: readonly Pending[] = [];
   #flushScheduled = false;
+  #lingerTimer: NodeJS.Timeout | undefined;
+  #placeTimer: NodeJS.Timeout | undefined;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #recordsAtCheckpoint = 0;
   /** Refused records that no `audit_gap` has told of yet. */
   #untold = { refused: 0, sinceMs: 0, reason: '' };
   readonly #owed: AuditEvent[] = [];
@@ -92,16 +120,44 @@ export class AuditLog {
   private constructor(options: AuditLogOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#file = new AuditFile(options.path, options.io ?? nodeAuditFileIo);
-    this.#formatter = new AuditFormatter({ ...defaultAuditLimits, ...options.limits }, this.#now);
+    this.#records = new RecordWriter({ ...defaultAuditLimits, ...options.limits }, this.#now, options.writer);
+    this.#file = new AuditFile({
+      path: pathOfWriter(options.path, options.writer),
+      io: options.io ?? nodeAuditFileIo,
+      key: options.key,
+      writer: options.writer,
+      rotation: options.rotation ?? {},
+      placeCheckMs: options.placeCheckMs ?? 100,
+      wantLines: options.onLines !== undefined,
+      nowMs: this.#now,
+      body: (event) => this.#records.body(event),
+    });
     this.#retryPauseMs = this.#retryMinMs;
+    if (options.sync !== 'record') this.#every(options.sync?.everyMs ?? 1000, () => this.#file.syncIfDirty());
+    this.#every(options.checkpointMs ?? 60_000, () => this.#checkpoint());
   }
 
-  /** Resolves when the file was opened, or could not be: then the log is failing, and goes on trying. */
+  /**
+   * Resolves when the file was opened, or could not be: then the log is failing, and goes on trying. Rejects with `AuditBusyError` if another
+   * process writes the file.
+   */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
     const log = new AuditLog(options);
     await withinMs(log.#stallTimeoutMs, log.reopen().catch(ignore));
+    if (log.#refusal.cause instanceof AuditBusyError) {
+      await log.close();
+      throw log.#refusal.cause;
+    }
     return log;
+  }
+
+  /** The last record in the file: what a copy of it kept elsewhere proves the end of the file with. */
+  get head(): ChainHead | undefined {
+    return this.#file.head;
+  }
+
+  get path(): string {
+    return this.#file.path;
   }
 
   get healthy(): boolean {
@@ -146,11 +202,11 @@ export class AuditLog {
 
   #submit(event: AuditEvent): Promise<void> {
     if (this.#status.kind !== 'healthy') return this.#refuse(this.#refusal);
-    const line = this.#formatter.format(event);
-    if (this.#queuedChars + line.length > this.#maxBufferedChars) return this.#refuse(new AuditUnavailableError('BUFFER_FULL'));
+    const body = this.#records.body(event);
+    if (this.#queuedChars + body.length > this.#maxBufferedChars) return this.#refuse(new AuditUnavailableError('BUFFER_FULL'));
     return new Promise((resolve, reject) => {
       if (this.#untold.refused > 0) this.#tellGap();
-      this.#enqueue({ line, resolve, reject });
+      this.#enqueue({ body, resolve, reject }, unhurried.has(event.event));
     });
   }
 
@@ -167,9 +223,9 @@ export class AuditLog {
 
   /** After an overflow: the log was healthy all the time, so the gap is told with the next record that finds room. */
   #tellGap(): void {
-    const line = this.#formatter.format(this.#gap());
+    const body = this.#records.body(this.#gap());
     this.#untold.refused = 0;
-    this.#enqueue({ line, resolve: ignore, reject: ignore });
+    this.#enqueue({ body, resolve: ignore, reject: ignore }, false);
   }
 
   #gap(): AuditEvent {
@@ -177,9 +233,17 @@ export class AuditLog {
     return { event: 'audit_gap', refused, since: new Date(sinceMs).toISOString(), reason };
   }
 
-  #enqueue(pending: Pending): void {
+  #enqueue(pending: Pending, mayLinger: boolean): void {
     this.#queue.push(pending);
-    this.#queuedChars += pending.line.length;
+    this.#queuedChars += pending.body.length;
+    if (this.#flushScheduled) return;
+    if (mayLinger && this.#queuedChars < this.#maxBatchChars) this.#lingerTimer ??= setTimeout(() => this.#scheduleFlush(), this.#options.lingerMs ?? 10);
+    else this.#scheduleFlush();
+  }
+
+  #scheduleFlush(): void {
+    clearTimeout(this.#lingerTimer);
+    this.#lingerTimer = undefined;
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     // After all sockets that are readable now have had their turn: their records share the write.
@@ -190,7 +254,7 @@ export class AuditLog {
     while (this.#queue.length > 0) {
       const batch = this.#takeBatch();
       this.#inFlight = batch;
-      const result = await this.#watch(() => this.#file.append(batch.map((pending) => pending.line)));
+      const result = await this.#watch(() => this.#file.append(batch.map((pending) => pending.body), this.#syncsEach));
       this.#inFlight = [];
       this.#settle(batch, result);
     }
@@ -200,9 +264,9 @@ export class AuditLog {
   #takeBatch(): readonly Pending[] {
     let chars = 0;
     let count = 0;
-    for (const { line } of this.#queue) {
-      if (count > 0 && chars + line.length > this.#maxBatchChars) break;
-      chars += line.length;
+    for (const { body } of this.#queue) {
+      if (count > 0 && chars + body.length > this.#maxBatchChars) break;
+      chars += body.length;
       count += 1;
     }
     this.#queuedChars -= chars;
@@ -215,13 +279,71 @@ export class AuditLog {
   #settle(batch: readonly Pending[], result: AppendResult): void {
     const taken = batch.slice(0, result.written);
     this.stats.writes += 1;
+    if (this.#syncsEach) this.stats.syncs += 1;
     this.stats.records += taken.length;
     for (const pending of taken) {
-      this.stats.chars += pending.line.length;
+      this.stats.chars += pending.body.length;
       pending.resolve();
     }
     if (result.error !== undefined) this.#fail(result.error, batch.slice(result.written));
+    this.#after(result);
+  }
+
+  /** What an append leaves to do besides telling its callers. */
+  #after(result: AppendResult): void {
+    if (result.lines.length > 0) this.#options.onLines?.(result.lines);
     this.#hand(result.notices);
+    if (!this.#file.unplaced || this.#placeTimer !== undefined || !this.healthy) return;
+    this.#placeTimer = setTimeout(() => {
+      this.#placeTimer = undefined;
+      void this.#exclusive(async () => {
+        if (!this.healthy || !this.#file.unplaced) return;
+        const looked = await this.#watch(() => this.#file.checkPlace());
+        if (looked.error !== undefined) this.#fail(looked.error, []);
+        this.#after(looked);
+      });
+    }, this.#options.placeCheckMs ?? 100).unref();
+  }
+
+  /** Regular work on the file; a failure of it is a failure of the log. */
+  #every(periodMs: number, work: () => Promise<void>): void {
+    const timer = setInterval(() => {
+      if (!this.healthy) return;
+      void this.#exclusive(async () => {
+        if (!this.healthy) return;
+        try {
+          await this.#watch(work);
+        } catch (error) {
+          this.#fail(error, []);
+        }
+      });
+    }, periodMs).unref();
+    this.#timers.push(timer);
+  }
+
+  async #checkpoint(): Promise<void> {
+    const head = this.#file.head;
+    const records = this.stats.records - this.#recordsAtCheckpoint;
+    if (head === undefined || records === 0) return;
+    const body = this.#records.body({ event: 'audit_checkpoint', records, last_seq: head.seq, last_mac: head.mac });
+    const result = await this.#file.append([body], true);
+    if (result.error !== undefined) throw result.error;
+    this.stats.records += 1;
+    this.#recordsAtCheckpoint = this.stats.records;
+    this.#after(result);
+    const sealed = this.#file.head;
+    if (sealed !== undefined) this.#options.onCheckpoint?.(sealed);
+  }
+
+  async #prune(): Promise<void> {
+    const { keepMs } = this.#options.rotation ?? {};
+    if (keepMs === undefined) return;
+    await pruneOld(this.#options.io ?? nodeAuditFileIo, this.#file.path, this.#now() - keepMs, async (event) => {
+      const result = await this.#file.append([this.#records.body(event)], true);
+      if (result.error !== undefined) throw result.error;
+      this.stats.records += 1;
+      this.#after(result);
+    });
   }
 
   #hand(notices: readonly FileNotice[]): void {
@@ -229,6 +351,8 @@ export class AuditLog {
       this.#notify(notice);
       if (notice.kind === 'truncated') this.#owe({ event: 'audit_tampered', reason: `the file was cut by ${notice.missingBytes} bytes` });
       if (notice.kind === 'deleted') this.#owe({ event: 'audit_tampered', reason: 'the file was deleted' });
+      if (notice.kind === 'foreign_bytes') this.#owe({ event: 'audit_tampered', reason: `somebody else wrote ${notice.bytes} bytes to the file` });
+      if (notice.kind === 'closed') void this.#exclusive(() => this.#prune().catch((error: unknown) => this.#fail(error, [])));
     }
   }
 
@@ -273,16 +397,16 @@ export class AuditLog {
   async #retry(): Promise<void> {
     this.#retryTimer = undefined;
     if (this.#status.kind !== 'failing') return;
-    await this.#watch(() => this.#file.close());
+    await this.#watch(() => this.#file.letGo());
     const told = this.#untold.refused;
-    const line = this.#formatter.format(this.#gap());
-    const result = await this.#watch(() => this.#file.append([line]));
+    const body = this.#records.body(this.#gap());
+    const result = await this.#watch(() => this.#file.append([body], this.#syncsEach));
     this.stats.writes += 1;
     if (result.error !== undefined) {
       this.#fail(result.error, []);
     } else if (this.#stillFailing()) {
       this.stats.records += 1;
-      this.stats.chars += line.length;
+      this.stats.chars += body.length;
       this.#untold = { refused: this.#untold.refused - told, sinceMs: this.#now(), reason: this.#untold.reason };
       this.#retryPauseMs = this.#retryMinMs;
       clearTimeout(this.#retryTimer);
@@ -291,7 +415,7 @@ export class AuditLog {
       this.#setStatus({ kind: 'healthy' });
       for (const event of this.#owed.splice(0)) void this.write(event);
     }
-    this.#hand(result.notices);
+    this.#after(result);
   }
 
   /** Asked again after an await: `close` may have come between. */
@@ -311,6 +435,9 @@ export class AuditLog {
 
   async #close(): Promise<void> {
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#lingerTimer);
+    clearTimeout(this.#placeTimer);
+    for (const timer of this.#timers) clearInterval(timer);
     if (this.#status.kind === 'healthy') {
       if (this.#untold.refused > 0) this.#tellGap();
       this.#refusal = new AuditUnavailableError('CLOSED');
@@ -318,6 +445,7 @@ export class AuditLog {
     this.#setStatus({ kind: 'closed' });
     const flushed = this.#exclusive(async () => {
       await this.#flush();
+      await this.#file.syncIfDirty().catch(ignore);
       await this.#file.close();
     });
     await withinMs(this.#stallTimeoutMs, flushed);
@@ -346,6 +474,7 @@ export class AuditLog {
     }
   }
 
+  get #syncsEach(): boolean { return this.#options.sync === 'record'; }
   get #maxBufferedChars(): number { return this.#options.maxBufferedChars ?? 8 * 1024 * 1024; }
   get #maxBatchChars(): number { return this.#options.maxBatchChars ?? 1024 * 1024; }
   get #retryMinMs(): number { return this.#options.retryMinMs ?? 100; }

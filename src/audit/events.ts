@@ -2,7 +2,7 @@
  * What the audit log says: one JSON object a line, keys in snake_case, tagged by `event`.
  *
  * A record holds no row values. SQL stands in it as the configuration asks (`auditSql` in `redact.ts` chooses); names come from the catalog, the
- * policy and the login. The log itself adds `v`, `time` and `seq`, so that no caller can put a record at another place in time.
+ * policy and the login. The log itself adds number, chain, time and MAC, so that no caller can put a record at another place in time.
  */
 
 import type { StatementKind } from '../sql/facts.ts';
@@ -125,6 +125,44 @@ export interface StoreRecovered {
   readonly refilled: boolean;
 }
 
+/** The first record of every file and of every process that writes one: which key seals what follows, and what it follows. */
+export interface AuditOpen {
+  readonly event: 'audit_open';
+  /**
+   * `new`: nothing came before. `continued`: by a new process. `rotated`: the file before was closed by size or time. `moved`: another program took it
+   * away. `recovered`: writing failed, or somebody else wrote.
+   */
+  readonly reason: 'new' | 'continued' | 'rotated' | 'moved' | 'recovered';
+  /** Of the key that this record and the next ones are sealed with; `none` without a key. */
+  readonly key_id: string;
+  readonly pid: number;
+  readonly previous_seq: number;
+  readonly previous_mac: string;
+  /** Name of the file that ends with it, if that is another one and known. */
+  readonly previous_file?: string | undefined;
+  /** The line before this one is no record but the beginning of one, cut off by a crash or a full disk. */
+  readonly torn_bytes?: number | undefined;
+  readonly torn_sha256?: string | undefined;
+}
+
+/** Written regularly and sent to the operational log and the sinks: what was copied there shows whether the end of the file was cut off. */
+export interface AuditCheckpoint {
+  readonly event: 'audit_checkpoint';
+  /** Records since the checkpoint before, or since the process started. */
+  readonly records: number;
+  readonly last_seq: number;
+  readonly last_mac: string;
+}
+
+/** A closed file was kept for long enough and is removed. */
+export interface AuditPruned {
+  readonly event: 'audit_pruned';
+  readonly file: string;
+  /** Of its last record. */
+  readonly last_seq: number;
+  readonly last_mac: string;
+}
+
 /** The log's own word that it could not take records: how many, since when and why. Written first when it recovers. */
 export interface AuditGap {
   readonly event: 'audit_gap';
@@ -155,14 +193,19 @@ export type AuditEvent =
   | StatementStart | StatementEnd | Flag
   | SessionStart | SessionEnd | LoginFailed
   | ConfigReload | StoreOutage | StoreRecovered
-  | AuditGap | AuditTampered | ServiceStart | ServiceStop;
+  | AuditOpen | AuditCheckpoint | AuditPruned | AuditGap | AuditTampered | ServiceStart | ServiceStop;
 
 /** A line of the log, as a reader gets it. */
 export type AuditRecord = AuditEvent & {
   /** Version of this format. */
-  readonly v: 1;
+  readonly v: 2;
+  /** Counts up by one a record through all files of the chain, over restarts and rotations. What could not be written has no number: an `audit_gap` tells of it. */
+  readonly seq: number;
+  readonly chain: string;
   /** ISO 8601, UTC, milliseconds: when the record was handed to the log. */
   readonly time: string;
-  /** Counts up by one a record from 1 at each start of the process; where a number is missing, a record could not be written (an `audit_gap` tells of it) or was taken away. */
-  readonly seq: number;
+  /** Which of several writers of one installation; absent if there is one. */
+  readonly writer?: string | undefined;
+  /** Hex; see `chain.ts`. */
+  readonly mac: string;
 };

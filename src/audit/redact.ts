@@ -46,17 +46,26 @@ function charsFor(key: string, limits: AuditLimits): number {
   }
 }
 
-/** The same event with every text and list bounded. Returns the event itself if all fits, which is the rule. */
-export function boundEvent<T extends AuditEvent>(event: T, limits: AuditLimits): T {
-  let bounded: Record<string, unknown> | undefined;
-  for (const [key, value] of Object.entries(event) as [string, unknown][]) {
-    const kept = boundValue(key, value, limits);
-    if (kept !== value) {
-      bounded ??= { ...event };
-      bounded[key] = kept;
+/** Whether nothing of the event needs to be cut. Asked for every record, so it looks at lengths only. */
+function fits(event: AuditEvent, limits: AuditLimits): boolean {
+  for (const key in event) {
+    const value: unknown = event[key as keyof AuditEvent];
+    if (typeof value === 'string') {
+      if (value.length > charsFor(key, limits)) return false;
+    } else if (Array.isArray(value)) {
+      if (value.length > limits.listEntries) return false;
+      for (const entry of value) if (typeof entry === 'string' && entry.length > limits.nameChars) return false;
     }
   }
-  return (bounded as T | undefined) ?? event;
+  return true;
+}
+
+/** The same event with every text and list bounded. Returns the event itself if all fits, which is the rule. */
+export function boundEvent<T extends AuditEvent>(event: T, limits: AuditLimits): T {
+  if (fits(event, limits)) return event;
+  const bounded: Record<string, unknown> = { ...event };
+  for (const [key, value] of Object.entries(event) as [string, unknown][]) bounded[key] = boundValue(key, value, limits);
+  return bounded as T;
 }
 
 function boundValue(key: string, value: unknown, limits: AuditLimits): unknown {

@@ -3,7 +3,7 @@
 import { connect } from 'node:net';
 import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
 import type { ReadinessResult, ReloadResult } from '../admin/providers.ts';
-import { AuditLog } from '../audit/audit-log.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { compilePolicy } from '../policy/compile.ts';
@@ -18,6 +18,7 @@ import { Analyser } from '../sql/analyser.ts';
 import { openCatalogs } from './catalogs-of.ts';
 import type { ReadConfig } from './config-file.ts';
 import { TlsService } from './tls-service.ts';
+import { auditRestartKey, openAudit } from './open-audit.ts';
 import { openStore } from './open-store.ts';
 import { endSession, sessionViews, usageViews } from './views.ts';
 
@@ -87,11 +88,7 @@ export class Service {
     const { config, log } = options;
     const analyser = await Analyser.create({ maxBytes: Math.min(config.limits.maxStatementBytes, MAX_ANALYSED_BYTES) });
     const store = await openStore({ config, log, onNotice: () => undefined });
-    const audit = await AuditLog.open({
-      path: config.audit.file,
-      onStatus: (status) => log[status.kind === 'failing' ? 'error' : 'info']({ audit: status }, `the audit log is ${status.kind}`),
-      onNotice: (notice) => log.warn({ notice }, 'something happened to the audit file'),
-    });
+    const audit = await openAudit(config, log);
     const service = new Service(options, { analyser, store, audit });
     try {
       await service.#open();
@@ -214,7 +211,7 @@ function needsRestart(before: Config, now: Config): readonly string[] {
     ['upstream', [before.upstream.host, before.upstream.port, before.upstream.tls], [now.upstream.host, now.upstream.port, now.upstream.tls]],
     ['catalog', [before.catalog.user, before.catalog.password?.reveal(), before.catalog.refreshMs], [now.catalog.user, now.catalog.password?.reveal(), now.catalog.refreshMs]],
     ['store', storeKey(before), storeKey(now)],
-    ['audit.file', before.audit.file, now.audit.file],
+    ['audit', auditRestartKey(before), auditRestartKey(now)],
   ];
   return fixed.flatMap(([key, a, b]) => (JSON.stringify(a) === JSON.stringify(b) ? [] : [`${key} takes effect after a restart`]));
 }

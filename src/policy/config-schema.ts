@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { accessShape } from './config-schema-access.ts';
+import { auditSection } from './config-schema-audit.ts';
 import { limitsSection } from './config-schema-limits.ts';
 import { store } from './config-schema-store.ts';
 import { listenSection } from './config-schema-listen.ts';
@@ -60,21 +61,6 @@ const catalog = section({
   examples: [{ user: 'rowgate', password: '${ROWGATE_PASSWORD}', refresh: '5s' }],
 });
 
-const audit = section({
-  file: text('a file name').prefault('audit/rowgate.ndjson').meta({
-    description: 'File that the audit records are appended to, one JSON object a line, each chained to the one before it.',
-    examples: ['/var/log/rowgate/audit.ndjson'],
-  }),
-  sql: choice(['normalized', 'full', 'none']).prefault('normalized').meta({
-    description: 'How much of a statement is written: `normalized` removes its literals, `full` keeps them (and with them customers\' data), `none` writes no text.',
-    examples: ['normalized'],
-  }),
-  on_failure: choice(['block', 'continue']).prefault('block').meta({
-    description: 'What happens to protected rows while no record can be written. `block`: they stop. `continue`: they go out unrecorded.',
-    examples: ['block'],
-  }),
-}).meta({ description: 'The record of who took what.', examples: [{ file: '/var/log/rowgate/audit.ndjson', sql: 'normalized', on_failure: 'block' }] });
-
 const admin = section({
   host: text('a host name or address').prefault('127.0.0.1').meta({ description: 'Address of the HTTP server for metrics, health and administration.', examples: ['127.0.0.1'] }),
   port: port(0).prefault(9187).meta({ description: 'TCP port of the HTTP server. 0 takes a free one and logs it.', examples: [9187] }),
@@ -107,7 +93,7 @@ export const configSchema = section({
   auth: auth.prefault({}),
   catalog,
   store,
-  audit: audit.prefault({}),
+  audit: auditSection.prefault({}),
   admin: admin.prefault({}),
   metrics: metrics.prefault({}),
   log: log.prefault({}),

@@ -31,6 +31,13 @@ export interface Config {
     readonly file: string;
     readonly sql: 'normalized' | 'full' | 'none';
     readonly onFailure: 'block' | 'continue';
+    /** Tells this process's file from those of others; undefined: there is one. */
+    readonly writer: string | undefined;
+    /** Undefined: a chain without a key. */
+    readonly key: Secret | undefined;
+    readonly sync: 'record' | { readonly everyMs: number };
+    readonly rotation: { readonly sizeBytes: number | undefined; readonly everyMs: number | undefined; readonly keepMs: number | undefined };
+    readonly checkpointMs: number;
   };
   readonly admin: { readonly host: string; readonly port: number; readonly token: Secret | undefined };
   readonly metrics: { readonly principalLabel: boolean };
@@ -138,7 +145,7 @@ export function toConfig(parsed: ParsedConfig): Config {
     auth: { method: parsed.auth.method },
     catalog: { user: parsed.catalog.user, password: parsed.catalog.password, refreshMs: parsed.catalog.refresh },
     store: toStore(parsed.store),
-    audit: { file: parsed.audit.file, sql: parsed.audit.sql, onFailure: parsed.audit.on_failure },
+    audit: toAudit(parsed.audit),
     admin: { host: parsed.admin.host, port: parsed.admin.port, token: parsed.admin.token },
     metrics: { principalLabel: parsed.metrics.principal_label },
     log: { level: parsed.log.level },
@@ -167,6 +174,19 @@ function toListenTls(tls: ParsedConfig['listen']['tls']): ListenTlsConfig | unde
 
 function toUpstreamTls({ mode, ca, cert, key, negotiation }: ParsedConfig['upstream']['tls']): UpstreamTlsConfig {
   return { mode, ca, cert, key, negotiation };
+}
+
+function toAudit(audit: ParsedConfig['audit']): Config['audit'] {
+  return {
+    file: audit.file,
+    sql: audit.sql,
+    onFailure: audit.on_failure,
+    writer: audit.writer,
+    key: audit.key,
+    sync: audit.sync === 'record' ? 'record' : { everyMs: audit.sync_interval },
+    rotation: { sizeBytes: audit.rotate.size, everyMs: audit.rotate.every, keepMs: audit.rotate.keep },
+    checkpointMs: audit.checkpoint,
+  };
 }
 
 function toStore(store: ParsedConfig['store']): StoreConfig {

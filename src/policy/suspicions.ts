@@ -86,6 +86,7 @@ function wholePolicy(config: Config): readonly Finding[] {
   if (config.mode === 'monitor') found.push(finding(['mode'], 'nothing is refused in monitor mode, not even what deny names'));
   if (config.unlisted === 'allow') found.push(finding(['unlisted'], 'a login in no role takes what it likes, unmetered'));
   if (config.audit.onFailure === 'continue') found.push(finding(['audit', 'on_failure'], 'protected rows go out without a record while the audit log fails'));
+  if (config.audit.key === undefined) found.push(finding(['audit'], 'without audit.key, whoever can write the audit file can change it unseen'));
   if (config.admin.token === undefined) found.push(finding(['admin'], 'without admin.token, rowgate usage, sessions and reload by HTTP are off'));
   return found;
 }

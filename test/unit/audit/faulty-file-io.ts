@@ -13,8 +13,23 @@ export class FaultyFileIo implements AuditFileIo {
   readonly open = nodeAuditFileIo.open;
   readonly stat = nodeAuditFileIo.stat;
   readonly fstat = nodeAuditFileIo.fstat;
-  readonly lastByte = nodeAuditFileIo.lastByte;
+  readonly read = nodeAuditFileIo.read;
   readonly close = nodeAuditFileIo.close;
+  readonly syncDirectory = nodeAuditFileIo.syncDirectory;
+  readonly rename = nodeAuditFileIo.rename;
+  readonly remove = nodeAuditFileIo.remove;
+  readonly list = nodeAuditFileIo.list;
+  readonly lock = nodeAuditFileIo.lock;
+  /** Of fdatasync(2). */
+  syncs = 0;
+  /** While set, every fdatasync fails with this code. */
+  syncFailing: string | undefined;
+
+  readonly datasync = async (fd: number): Promise<void> => {
+    this.syncs += 1;
+    if (this.syncFailing !== undefined) throw errno(this.syncFailing);
+    await nodeAuditFileIo.datasync(fd);
+  };
 
   readonly write = async (fd: number, bytes: Buffer): Promise<number> => {
     this.writes.push(bytes.toString());

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AuditFormatter } from '../../../src/audit/audit-format.ts';
+import { RecordWriter } from '../../../src/audit/record-body.ts';
+import { Sealer } from '../../../src/audit/sealer.ts';
 import type { StatementEnd } from '../../../src/audit/events.ts';
 import { auditSql, boundEvent, boundNames, boundText, defaultAuditLimits, maskUrlPasswords } from '../../../src/audit/redact.ts';
 
@@ -9,16 +10,19 @@ const statement: StatementEnd = {
   opaque: [], decision: 'allow', rows: 3, units: 3, bytes: 300, duration_ms: 1.5,
 };
 
+const sealer = new Sealer(undefined);
+
 function format(event: StatementEnd): string {
-  return new AuditFormatter(defaultAuditLimits, () => 0).format(event);
+  const body = new RecordWriter(defaultAuditLimits, () => 0, undefined).body(event);
+  return sealer.seal({ chain: 'abcdef012345', seq: 0, mac: '0'.repeat(64) }, [body]).bytes.toString('utf8');
 }
 
 describe('a line of the audit log', () => {
-  it('says everything once, with time and version first', () => {
-    expect(format(statement)).toBe(
-      '{"v":1,"time":"1970-01-01T00:00:00.000Z","seq":1,"event":"statement_end","session_id":"s1","principal":"agent","roles":["support"],'
+  it('says everything once, with version, number and time first and the MAC last', () => {
+    expect(format(statement).replace(/[0-9a-f]{64}/, '...')).toBe(
+      '{"v":2,"seq":1,"chain":"abcdef012345","time":"1970-01-01T00:00:00.000Z","event":"statement_end","session_id":"s1","principal":"agent","roles":["support"],'
       + '"client_address":"10.0.0.1","application_name":"psql","database":"crm","statement_id":"1","statement_kind":"select","sql":"SELECT $1",'
-      + '"classes":[{"class":"customers","units":3}],"relations":["crm.customers"],"opaque":[],"decision":"allow","rows":3,"units":3,"bytes":300,"duration_ms":1.5}\n',
+      + '"classes":[{"class":"customers","units":3}],"relations":["crm.customers"],"opaque":[],"decision":"allow","rows":3,"units":3,"bytes":300,"duration_ms":1.5,"mac":"..."}\n',
     );
   });
 

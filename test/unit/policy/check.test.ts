@@ -12,6 +12,7 @@ function run(files: Readonly<Record<string, string>>, config = '/etc/rowgate/c.y
 }
 
 const WARNINGS = [
+  'warning: /etc/rowgate/c.yaml:1:1: audit: without audit.key, whoever can write the audit file can change it unseen',
   'warning: /etc/rowgate/c.yaml:5:1: admin: without admin.token, rowgate usage, sessions and reload by HTTP are off',
   'warning: /etc/rowgate/c.yaml:11:3: classes.employees: no role has a quota on class "employees"',
   'warning: /etc/rowgate/c.yaml:15:3: roles.support: role "support" names no contact: who is stopped does not read whom to ask (add contact)',

@@ -15,7 +15,7 @@ const ENV: Readonly<Record<string, string>> = {
 /** The environment and the files that the examples name. */
 export function sources(env: Readonly<Record<string, string>> = {}, files: Readonly<Record<string, string>> = {}): InterpolationSources {
   const all: Readonly<Record<string, string>> = { ...ENV, ...env };
-  const allFiles: Readonly<Record<string, string>> = { '/run/secrets/rowgate': 'from-a-file\n', ...files };
+  const allFiles: Readonly<Record<string, string>> = { '/run/secrets/rowgate': 'from-a-file\n', '/run/secrets/rowgate-audit-key': `${'0123456789abcdef'.repeat(4)}\n`, ...files };
   return {
     env: (name) => all[name],
     readFile: (path) => {

@@ -232,7 +232,7 @@ describe('defaults', () => {
       auth: { method: 'passthrough' },
       catalog: { user: 'rowgate', refreshMs: 5000 },
       store: { kind: 'memory', prefix: 'rowgate:', timeoutMs: 900, onOutage: 'block' },
-      audit: { file: 'audit/rowgate.ndjson', sql: 'normalized', onFailure: 'block' },
+      audit: { file: 'audit/rowgate.ndjson', sql: 'normalized', onFailure: 'block', writer: undefined, key: undefined, sync: { everyMs: 1000 }, rotation: { sizeBytes: undefined, everyMs: undefined, keepMs: undefined }, checkpointMs: 60_000 },
       admin: { host: '127.0.0.1', port: 9187, token: undefined },
       metrics: { principalLabel: false },
       log: { level: 'info' },
