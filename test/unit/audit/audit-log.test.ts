@@ -295,7 +295,7 @@ describe('a failing audit log', () => {
 
   it('refuses what waits when the file system does not answer, and recovers when it does', async () => {
     const io = new FaultyFileIo();
-    const log = await openLog({ io, stallTimeoutMs: 30 });
+    const log = await openLog({ io, stallTimeoutMs: 700 });
     let release = ignoreCall;
     io.script.push({ wait: new Promise<void>((resolve) => { release = resolve; }) });
     const outcomes = [reasonOf(log.write(event('a')))];
@@ -312,7 +312,7 @@ describe('a failing audit log', () => {
 
   it('closes in bounded time while the file system does not answer', async () => {
     const io = new FaultyFileIo();
-    const log = await openLog({ io, stallTimeoutMs: 30 });
+    const log = await openLog({ io, stallTimeoutMs: 700 });
     io.script.push({ wait: new Promise<void>(() => undefined) });
     const waiting = reasonOf(log.write(event('a')));
     await until(() => io.writes.length === 1);
