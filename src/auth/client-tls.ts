@@ -96,7 +96,8 @@ function serverOptions(config: ListenTlsConfig, material: TlsMaterial): TlsOptio
     key: material.key,
     ...(verify ? { ca: material.ca } : {}),
     requestCert: verify,
-    rejectUnauthorized: verify,
+    // A client without a valid certificate is told so in words, once it has said whom it wants to be (`authorized` is looked at there).
+    rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
     ALPNProtocols: [ALPN],
     // As PostgreSQL does (be_tls_init, be-secure-openssl.c): no renegotiation, no session tickets.

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
 import { readListenTls, readUpstreamTls, TlsFileError } from '../auth/tls-files.ts';
+import { readPasswords, readVerifiers, UserFileError } from '../auth/user-file.ts';
 import type { Config } from '../policy/config.ts';
 import type { LoadedConfig } from '../policy/load-config.ts';
 import { formatProblem, loadConfig } from '../policy/load-config.ts';
@@ -76,18 +77,20 @@ export function checkCommand(): Command {
 
 /** Files that the configuration names and the proxy cannot do without. */
 function problemsOfFiles(config: Config, io: CheckIo): readonly string[] {
-  const { listen, upstream } = config;
+  const { listen, upstream, auth } = config;
   const readFile = (path: string): Buffer => Buffer.from(io.readFile(path));
   const attempts: readonly (() => unknown)[] = [
     () => listen.tls === undefined || readListenTls(listen.tls, readFile),
     () => readUpstreamTls(upstream.tls, readFile),
+    () => auth.users === undefined || readVerifiers(auth.users, io.readFile),
+    () => auth.upstreamUsers === undefined || readPasswords(auth.upstreamUsers, io.readFile),
   ];
   return attempts.flatMap((attempt) => {
     try {
       attempt();
       return [];
     } catch (error) {
-      if (error instanceof TlsFileError) return [error.message];
+      if (error instanceof TlsFileError || error instanceof UserFileError) return [error.message];
       throw error;
     }
   });

@@ -27,10 +27,11 @@ export function readConfigFile(path: string): ReadConfig {
 /** Certificates and lists of users are looked for beside the configuration, wherever the command is started. */
 export function withAbsolutePaths(config: Config, directory: string): Config {
   const at = <P extends string | undefined>(path: P): P => (path === undefined ? path : resolve(directory, path)) as P;
-  const { listen, upstream } = config;
+  const { listen, upstream, auth } = config;
   return {
     ...config,
     listen: { ...listen, tls: listen.tls === undefined ? undefined : { ...listen.tls, cert: at(listen.tls.cert), key: at(listen.tls.key), clientCa: at(listen.tls.clientCa) } },
+    auth: { ...auth, users: at(auth.users), upstreamUsers: at(auth.upstreamUsers) },
     upstream: { ...upstream, tls: { ...upstream.tls, ca: at(upstream.tls.ca), cert: at(upstream.tls.cert), key: at(upstream.tls.key) } },
   };
 }

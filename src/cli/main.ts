@@ -8,6 +8,7 @@ import { sessionsCommand } from './sessions.ts';
 import { simulateCommand } from './simulate.ts';
 import { suggestCommand } from './suggest.ts';
 import { usageCommand } from './usage.ts';
+import { usersCommand } from './users.ts';
 import { VERSION } from './version.ts';
 
 const program = new Command('rowgate')
@@ -20,6 +21,7 @@ const program = new Command('rowgate')
   .addCommand(sessionsCommand())
   .addCommand(simulateCommand())
   .addCommand(suggestCommand())
+  .addCommand(usersCommand())
   .addCommand(demoCommand());
 
 await program.parseAsync();

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
 import type { ReadinessResult, ReloadResult } from '../admin/providers.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
+import type { Logins } from '../auth/logins.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { compilePolicy } from '../policy/compile.ts';
@@ -17,7 +18,7 @@ import { connectTarget } from '../session/unix-socket.ts';
 import { Analyser } from '../sql/analyser.ts';
 import { openCatalogs } from './catalogs-of.ts';
 import type { ReadConfig } from './config-file.ts';
-import { TlsService } from './tls-service.ts';
+import { openLogins, TlsService } from './encryption-and-logins.ts';
 import { auditRestartKey, openAudit } from './open-audit.ts';
 import { openStore } from './open-store.ts';
 import { endSession, sessionViews, usageViews } from './views.ts';
@@ -46,17 +47,19 @@ export class Service {
   readonly #store: CounterStore;
   readonly #audit: AuditLog;
   readonly #tls: TlsService;
+  readonly #logins: Logins;
   #admin: AdminServer | undefined;
   #port = 0;
   #reloading = false;
 
-  private constructor(options: ServiceOptions, parts: { analyser: Analyser; store: CounterStore; audit: AuditLog }) {
+  private constructor(options: ServiceOptions, parts: { tls: TlsService; logins: Logins; analyser: Analyser; store: CounterStore; audit: AuditLog }) {
     const { config, log } = options;
     this.#options = options;
     this.#analyser = parts.analyser;
     this.#store = parts.store;
     this.#audit = parts.audit;
-    this.#tls = new TlsService(config, log);
+    this.#tls = parts.tls;
+    this.#logins = parts.logins;
     const policy = compilePolicy(config);
     this.metrics = new Metrics({ version: options.version, labels: ruleLabels(policy), quotaByPrincipal: config.metrics.principalLabel });
     this.#catalogs = openCatalogs(config, policy, {
@@ -69,7 +72,7 @@ export class Service {
         log.error({ err: error }, 'the catalog cannot be read');
       },
     });
-    this.gate = new ServiceGate(config, { analyser: this.#analyser, catalogs: this.#catalogs, store: this.#store, audit: this.#audit, log, metrics: this.metrics, clientTls: this.#tls.clients, upstreamTls: this.#tls.upstream });
+    this.gate = new ServiceGate(config, { analyser: this.#analyser, catalogs: this.#catalogs, store: this.#store, audit: this.#audit, log, metrics: this.metrics, clientTls: this.#tls.clients, upstreamTls: this.#tls.upstream, logins: this.#logins });
     this.listener = new Listener(this.gate);
     this.metrics.addSources({
       sessions: () => this.gate.sessions.size,
@@ -86,10 +89,13 @@ export class Service {
 
   static async start(options: ServiceOptions): Promise<Service> {
     const { config, log } = options;
+    // Files of the configuration first: a mistake in them leaves nothing open.
+    const tls = new TlsService(config, log);
+    const logins = openLogins(config, tls, log);
     const analyser = await Analyser.create({ maxBytes: Math.min(config.limits.maxStatementBytes, MAX_ANALYSED_BYTES) });
     const store = await openStore({ config, log, onNotice: () => undefined });
     const audit = await openAudit(config, log);
-    const service = new Service(options, { analyser, store, audit });
+    const service = new Service(options, { tls, logins, analyser, store, audit });
     try {
       await service.#open();
     } catch (error) {
@@ -141,6 +147,7 @@ export class Service {
     this.#tls.close();
     await this.gate.settle(SETTLE_MS);
     await this.#admin?.close();
+    await this.#logins.close();
     await this.#catalogs.close();
     await this.gate.audit({ event: 'service_stop', reason }).catch(() => undefined);
     await this.#audit.close();
@@ -207,6 +214,7 @@ function canConnect(address: { readonly host: string; readonly port: number }): 
 function needsRestart(before: Config, now: Config): readonly string[] {
   const fixed: readonly (readonly [string, unknown, unknown])[] = [
     ['listen', before.listen, now.listen],
+    ['auth', authKey(before), authKey(now)],
     ['admin', [before.admin.host, before.admin.port, before.admin.token?.reveal()], [now.admin.host, now.admin.port, now.admin.token?.reveal()]],
     ['upstream', [before.upstream.host, before.upstream.port, before.upstream.tls], [now.upstream.host, now.upstream.port, now.upstream.tls]],
     ['catalog', [before.catalog.user, before.catalog.password?.reveal(), before.catalog.refreshMs], [now.catalog.user, now.catalog.password?.reveal(), now.catalog.refreshMs]],
@@ -214,6 +222,14 @@ function needsRestart(before: Config, now: Config): readonly string[] {
     ['audit', auditRestartKey(before), auditRestartKey(now)],
   ];
   return fixed.flatMap(([key, a, b]) => (JSON.stringify(a) === JSON.stringify(b) ? [] : [`${key} takes effect after a restart`]));
+}
+
+function authKey({ auth, limits }: Config): unknown {
+  const { lookup, certificates, mockSecret } = auth;
+  return [
+    { ...auth, certificates: certificates?.map(({ field, pattern, login }) => [field, pattern.source, login]) },
+    lookup?.password?.reveal(), mockSecret?.reveal(), limits.maxLoginDelayMs,
+  ];
 }
 
 function storeKey({ store }: Config): unknown {

@@ -2,7 +2,7 @@ import type { CheckContext, ConfigPath, Finding } from './config-path.ts';
 import { getIn, isRecord } from './config-path.ts';
 import { globProblem, qualifiedProblem } from './glob.ts';
 import { checkQuotas } from './quota-checks.ts';
-import { checkTls } from './tls-checks.ts';
+import { checkEncryptionAndLogins } from './login-checks.ts';
 import { parseSize } from './units.ts';
 
 /**
@@ -20,8 +20,9 @@ export function crossChecks(tree: unknown, show: CheckContext['show']): Finding[
   };
   checkStore(context);
   checkPorts(context);
-  checkTls(context);
+  checkEncryptionAndLogins(context);
   checkPatterns(context, ['upstream', 'databases'], globProblem);
+  checkPatterns(context, ['auth', 'cleartext'], globProblem);
   checkPatterns(context, ['trusted_functions'], qualifiedProblem);
   for (const name of keysOf(context, ['classes'])) checkClass(context, name);
   for (const name of keysOf(context, ['roles'])) checkRole(context, name);

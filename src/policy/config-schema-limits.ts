@@ -11,6 +11,10 @@ export const limitsSection = section({
     description: 'Time that a client has from connecting to being logged in, as PostgreSQL\'s `authentication_timeout`.',
     examples: ['60s'],
   }),
+  max_login_delay: duration({ min: '1s', max: '1m' }).prefault('8s').meta({
+    description: 'Longest wait before an attempt to log in, after wrong passwords for the same login from the same address. It begins at 250 ms and doubles.',
+    examples: ['8s'],
+  }),
   max_sessions: wholeNumber(1, 100_000).prefault(1000).meta({
     description: 'Most sessions at a time. One more is turned away with SQLSTATE 53300, as by PostgreSQL\'s `max_connections`.',
     'x-unit': 'sessions',

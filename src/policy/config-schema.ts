@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { accessShape } from './config-schema-access.ts';
 import { auditSection } from './config-schema-audit.ts';
+import { auth } from './config-schema-auth.ts';
 import { limitsSection } from './config-schema-limits.ts';
 import { store } from './config-schema-store.ts';
 import { listenSection } from './config-schema-listen.ts';
 import { upstreamTls } from './config-schema-tls.ts';
 import {
-  SECRET_DOCS, choice, duration, flag, listOf, notYet, onlyYet, port, secret, section, text,
+  SECRET_DOCS, choice, duration, flag, listOf, port, secret, section, text,
 } from './config-fields.ts';
 
 /** The configuration: the one source of the loader's rules, `config/rowgate.schema.json` and `docs/configuration.md`. */
@@ -29,17 +30,6 @@ const upstream = section({
   description: 'The PostgreSQL server behind Rowgate.',
   examples: [{ host: 'db.internal', port: 5432, databases: ['crm'] }],
 });
-
-const auth = section({
-  method: onlyYet('passthrough', ['scram'], 'use passthrough: the server checks the password')
-    .prefault('passthrough')
-    .meta({
-      description: 'Who checks a password. `passthrough`: the server does, Rowgate carries the messages and keeps nothing.',
-      examples: ['passthrough'],
-    }),
-  lookup: notYet('checking passwords in Rowgate (auth.lookup)', 'leave the key out; method: passthrough needs no lookup'),
-  users: notYet('a file of users (auth.users)', 'leave the key out; method: passthrough needs no users'),
-}).meta({ description: 'How clients prove who they are.', examples: [{ method: 'passthrough' }] });
 
 const catalog = section({
   user: text('a login name').meta({

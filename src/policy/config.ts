@@ -1,6 +1,7 @@
 import type { DenyCategory } from '../catalog/reach-types.ts';
 import type { AddressRange } from './address-range.ts';
 import type { ParsedConfig } from './config-schema.ts';
+import { CERTIFICATE_FIELDS, type AUTH_METHODS, type ParsedAuth } from './config-schema-auth.ts';
 import type { CLIENT_TLS_MODES, SERVER_TLS_MODES } from './config-schema-tls.ts';
 import type { Secret } from './secret.ts';
 import type { MemberPattern, QuotaAction, QuotaScope } from './types.ts';
@@ -24,7 +25,7 @@ export interface Config {
     readonly databases: readonly string[] | undefined;
     readonly tls: UpstreamTlsConfig;
   };
-  readonly auth: { readonly method: 'passthrough' };
+  readonly auth: AuthConfig;
   readonly catalog: { readonly user: string; readonly password: Secret | undefined; readonly refreshMs: number };
   readonly store: StoreConfig;
   readonly audit: {
@@ -45,6 +46,7 @@ export interface Config {
   readonly limits: {
     readonly maxStatementBytes: number;
     readonly authTimeoutMs: number;
+    readonly maxLoginDelayMs: number;
     readonly maxSessions: number;
     readonly maxSessionsPerPrincipal: number;
     readonly maxUnauthenticated: number;
@@ -74,6 +76,25 @@ export interface UpstreamTlsConfig {
   readonly cert: string | undefined;
   readonly key: string | undefined;
   readonly negotiation: 'postgres' | 'direct';
+}
+
+export interface CertificateRule {
+  readonly field: (typeof CERTIFICATE_FIELDS)[number];
+  /** Matches the whole name. */
+  readonly pattern: RegExp;
+  readonly login: string;
+}
+
+export interface AuthConfig {
+  readonly method: (typeof AUTH_METHODS)[number];
+  readonly lookup: { readonly user: string; readonly password: Secret | undefined; readonly database: string } | undefined;
+  readonly users: string | undefined;
+  /** Names and globs. */
+  readonly cleartext: readonly string[];
+  readonly upstreamUsers: string | undefined;
+  /** Undefined: the key is not there. */
+  readonly certificates: readonly CertificateRule[] | undefined;
+  readonly mockSecret: Secret | undefined;
 }
 
 interface StoreSettings {
@@ -142,7 +163,7 @@ export function toConfig(parsed: ParsedConfig): Config {
       tls: toListenTls(parsed.listen.tls),
     },
     upstream: { host: parsed.upstream.host, port: parsed.upstream.port, databases: parsed.upstream.databases, tls: toUpstreamTls(parsed.upstream.tls) },
-    auth: { method: parsed.auth.method },
+    auth: toAuth(parsed.auth),
     catalog: { user: parsed.catalog.user, password: parsed.catalog.password, refreshMs: parsed.catalog.refresh },
     store: toStore(parsed.store),
     audit: toAudit(parsed.audit),
@@ -152,6 +173,7 @@ export function toConfig(parsed: ParsedConfig): Config {
     limits: {
       maxStatementBytes: parsed.limits.max_statement_bytes,
       authTimeoutMs: parsed.limits.auth_timeout,
+      maxLoginDelayMs: parsed.limits.max_login_delay,
       maxSessions: parsed.limits.max_sessions,
       maxSessionsPerPrincipal: parsed.limits.max_sessions_per_principal,
       maxUnauthenticated: parsed.limits.max_unauthenticated,
@@ -186,6 +208,23 @@ function toAudit(audit: ParsedConfig['audit']): Config['audit'] {
     sync: audit.sync === 'record' ? 'record' : { everyMs: audit.sync_interval },
     rotation: { sizeBytes: audit.rotate.size, everyMs: audit.rotate.every, keepMs: audit.rotate.keep },
     checkpointMs: audit.checkpoint,
+  };
+}
+
+function toAuth(auth: ParsedAuth): AuthConfig {
+  return {
+    method: auth.method,
+    lookup: auth.lookup === undefined ? undefined : { user: auth.lookup.user, password: auth.lookup.password, database: auth.lookup.database },
+    users: auth.users,
+    cleartext: auth.cleartext,
+    upstreamUsers: auth.upstream_users,
+    certificates: auth.certificates?.flatMap((rule) =>
+      CERTIFICATE_FIELDS.flatMap((field) => {
+        const pattern = rule[field];
+        return pattern === undefined ? [] : [{ field, pattern: new RegExp(`^(?:${pattern})$`, 'u'), login: rule.login }];
+      }),
+    ),
+    mockSecret: auth.mock_secret,
   };
 }
 

@@ -2,7 +2,7 @@ import { blockOrFlag } from './decide.ts';
 import { matchesGlob } from './glob.ts';
 import { isLoginName } from './principal.ts';
 import { askContact, refuse, sentences } from './refusal-codes.ts';
-import type { PrincipalPolicy, Verdict } from './types.ts';
+import type { PrincipalPolicy, Refusal, Verdict } from './types.ts';
 
 /** What is decided once a session, before its first statement. Other databases and replication start denied. */
 export interface Login {
@@ -21,14 +21,7 @@ export interface DatabaseRules {
 export function decideLogin(login: Login, principal: PrincipalPolicy, databases: DatabaseRules): Verdict {
   if (!isLoginName(principal.principal)) {
     // Never a flag: without one name there is nobody to count for.
-    return {
-      kind: 'block',
-      refusal: refuse('login_name_refused', {
-        ruleId: 'login/name',
-        message: 'the login name is empty or longer than 63 bytes',
-        hint: 'Use the name of the role as the database knows it.',
-      }),
-    };
+    return { kind: 'block', refusal: loginNameRefusal() };
   }
   if (login.replication && !principal.replication) {
     return blockOrFlag(
@@ -53,6 +46,14 @@ export function decideLogin(login: Login, principal: PrincipalPolicy, databases:
     );
   }
   return { kind: 'allow' };
+}
+
+export function loginNameRefusal(): Refusal {
+  return refuse('login_name_refused', {
+    ruleId: 'login/name',
+    message: 'the login name is empty or longer than 63 bytes',
+    hint: 'Use the name of the role as the database knows it.',
+  });
 }
 
 function mayReach(database: string, rules: DatabaseRules): boolean {

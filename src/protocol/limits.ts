@@ -10,6 +10,8 @@ export const SMALL_MESSAGE_BYTES = 10_000 - LENGTH_FIELD_BYTES;
 export const LARGE_MESSAGE_BYTES = 0x3fff_fffe - LENGTH_FIELD_BYTES;
 /** `PG_MAX_AUTH_TOKEN_LENGTH` (src/include/libpq/auth.h): the largest password or SASL/GSS message, as a body's size. */
 export const AUTH_MESSAGE_BYTES = 65_535 - LENGTH_FIELD_BYTES;
+/** `PG_MAX_SASL_MESSAGE_LENGTH` (src/include/libpq/sasl.h), as a body's size. */
+export const SASL_MESSAGE_BYTES = 1024 - LENGTH_FIELD_BYTES;
 /** Names of statements and portals are compared up to `NAMEDATALEN - 1` bytes (dynahash string keys). */
 export const NAME_BYTES = 63;
 /** The most that is kept of one server message that must be read whole (an error, a row description). */

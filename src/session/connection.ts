@@ -6,7 +6,8 @@ import { writeErrorResponse, type ErrorFields } from '../protocol/backend-messag
 import { ProtocolViolation } from '../protocol/message-stream.ts';
 import type { BackendType, FrontendType } from '../protocol/message-types.ts';
 import { readStartupPacket, type StartupMessage } from '../protocol/startup.ts';
-import { decideLogin } from '../policy/login-verdict.ts';
+import { decideLogin, loginNameRefusal } from '../policy/login-verdict.ts';
+import { isLoginName } from '../policy/principal.ts';
 import type { Refusal } from '../policy/types.ts';
 import { TOO_MANY_CLIENTS, type Newcomer } from './admission.ts';
 import { sendCancelRequest } from './cancel.ts';
@@ -18,6 +19,8 @@ import type { WatchedSession } from './idle-watch.ts';
 import { lexerFault, lexerRefusal } from './lexer-settings.ts';
 import type { Peer } from './peer.ts';
 import type { ServiceGate } from './service-gate.ts';
+import { proveClient, type ProvenClient } from './prove-client.ts';
+import type { ServerAuthentication } from './server-authentication.ts';
 import { Session } from './session.ts';
 import { textDecoderFor } from './text-encoding.ts';
 import { connectUpstream } from './upstream.ts';
@@ -25,6 +28,8 @@ import { connectUpstream } from './upstream.ts';
 const UPSTREAM_TIMEOUT_MS = 10_000;
 /** How often a client may ask for encryption before its startup packet: once for TLS, once for GSS ("SSL Session Encryption"). */
 const MAX_ENCRYPTION_REQUESTS = 2;
+/** The server's word that a password was wrong, or that the login may not come in this way. */
+const WRONG_PASSWORD: ReadonlySet<string> = new Set(['28P01', '28000']);
 const NO = Buffer.from('N', 'latin1');
 
 export interface ConnectionHooks {
@@ -35,6 +40,10 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   readonly id = randomUUID().slice(0, 8);
   #client: Socket;
   #tlsVersion: string | undefined;
+  #authMethod = 'passthrough';
+  /** An attempt to log in that the delays know of. */
+  #attempt: 'none' | 'open' | 'over' = 'none';
+  #delayed: { resolve(): void; timer: NodeJS.Timeout } | undefined;
   readonly #gate: ServiceGate;
   readonly #hooks: ConnectionHooks;
   readonly #startedMs = Date.now();
@@ -106,6 +115,10 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     this.#closed = true;
     this.#gate.admission.leave(this);
     clearTimeout(this.#timer);
+    clearTimeout(this.#delayed?.timer);
+    this.#delayed?.resolve();
+    if (this.#attempt === 'open') this.#gate.logins.delay.abandoned(this.#user, this.address);
+    this.#attempt = 'over';
     this.session?.end(undefined, reason);
     this.#client.destroySoon();
     this.#server?.destroySoon();
@@ -209,6 +222,9 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
       return;
     }
     const replication = isReplication(startup.parameters.get('replication'));
+    const login = await this.#prove();
+    if (login === undefined || this.#closed) return;
+    this.#authMethod = login.method;
     if (replication && !(await this.#replicationAllowed())) return;
     const forServer = startupForServer(startup);
     let server: Socket;
@@ -227,27 +243,82 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     server.setKeepAlive(true, gate.config.limits.tcpKeepaliveMs);
     server.on('error', () => this.close('server connection failed'));
     server.on('close', () => this.#serverClosed());
-    this.#logIn(server, startup, forServer, replication);
+    this.#logIn(server, startup, forServer, login.towards(server), replication);
   }
 
-  #logIn(server: Socket, startup: StartupMessage, forServer: ReturnType<typeof startupForServer>, replication: boolean): void {
+  /** Waits out a delay, and has the client prove who it is as far as Rowgate is to check that. Undefined: the connection is over. */
+  async #prove(): Promise<ProvenClient | undefined> {
+    const { logins } = this.#gate;
+    const user = this.#user;
+    if (logins.method !== 'passthrough' && !isLoginName(user)) {
+      this.#refusedLogin(loginNameRefusal());
+      return undefined;
+    }
+    const admission = logins.delay.admit(user, this.address);
+    if (admission.kind === 'refused') {
+      this.#failedLogin({ severity: 'FATAL', sqlstate: '28000', message: `too many failed logins of "${user}"`, hint: 'Wait a minute, and try again with the right password.' }, 'too many failed logins at a time');
+      return undefined;
+    }
+    this.#attempt = 'open';
+    if (admission.delayMs > 0) await this.#sleep(admission.delayMs);
+    if (this.#closed) return undefined;
+    const proof = await proveClient({ gate: this.#gate, client: this.#client, user, pending: this.#pending });
+    switch (proof.kind) {
+      case 'proven':
+        this.#pending = proof.unread;
+        return proof;
+      case 'refused':
+        if (proof.wrongPassword) this.#countFailure();
+        this.#failedLogin(proof.error, proof.reason);
+        return undefined;
+      case 'gone':
+        this.close('client terminated');
+        return undefined;
+    }
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#delayed = { resolve, timer: setTimeout(resolve, delayMs) };
+    });
+  }
+
+  /** A guess that was wrong; the next one waits. */
+  #countFailure(): void {
+    if (this.#attempt === 'open') this.#gate.logins.delay.failed(this.#user, this.address);
+    this.#attempt = 'over';
+  }
+
+  #logIn(server: Socket, startup: StartupMessage, forServer: ReturnType<typeof startupForServer>, authentication: ServerAuthentication, replication: boolean): void {
     // Asked for once the server knows the client: nobody unknown makes Rowgate open connections to databases.
     let catalog: Promise<void> | undefined;
     const client = this.#client;
     const parameters = new Map<string, string>();
     let keyData: Buffer | undefined;
     const onFault = (error: unknown): void => this.#fault(error);
-    const frontHandler = new HandshakeFrontend((bytes) => server.write(bytes), () => this.close('client terminated'));
+    const toServer = (bytes: Buffer): void => {
+      if (server.writable) server.write(bytes);
+    };
+    const refuse = (error: ErrorFields, reason: string): void => this.#failedLogin(error, reason);
+    const frontHandler = new HandshakeFrontend({ toServer, refuse, terminated: () => this.close('client terminated') }, authentication, this.#authMethod !== 'passthrough');
     const frontend = new Direction<FrontendType>(client, server, frontHandler, { onFault });
     const backHandler = new HandshakeBackend(
       {
-        toClient: (bytes) => client.write(bytes),
+        toClient: (bytes) => {
+          if (client.writable) client.write(bytes);
+        },
+        toServer,
+        refuse,
+        wakeServer: () => backend.wake(),
+        fault: onFault,
         keyData: (body) => {
           keyData = body;
         },
         parameter: (name, value) => parameters.set(name, value),
         authenticated: () => {
           frontHandler.authenticated = true;
+          this.#gate.logins.delay.succeeded(this.#user, this.address);
+          this.#attempt = 'over';
           // Physical replication names no database.
           if (!replication) catalog = this.#gate.openCatalog(this.#database);
         },
@@ -262,6 +333,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
       },
       forServer,
       startup.minor,
+      authentication,
     );
     const backend: Direction<BackendType> = new Direction<BackendType>(server, client, backHandler, { onFault });
     backHandler.attach((bytes) => backend.stream.inject(bytes));
@@ -309,7 +381,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     for (const [name, value] of parameters) state.noteParameter(name, value);
     // The first ReadyForQuery answers the startup itself.
     state.ledger.push('sync', { kind: 'sync' });
-    gate.sessionStarted(state, { tls: this.#tlsVersion !== undefined, tls_version: this.#tlsVersion, auth_method: gate.config.auth.method });
+    gate.sessionStarted(state, { tls: this.#tlsVersion !== undefined, tls_version: this.#tlsVersion, auth_method: this.#authMethod });
     this.session.begin(frontend.stream.takeUnread(), backend.stream.takeUnread());
   }
 
@@ -375,6 +447,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   }
 
   #loginFailed(sqlstate: string, parameters: ReadonlyMap<string, string>): void {
+    if (WRONG_PASSWORD.has(sqlstate)) this.#countFailure();
     this.#gate.loginFailed({
       session_id: this.id,
       principal: this.#user,
@@ -387,15 +460,13 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   }
 
   #refusedLogin(refusal: Refusal): void {
-    this.#gate.loginFailed({
-      session_id: this.id,
-      principal: this.#user,
-      client_address: this.clientAddress,
-      database: this.#database,
-      reason: refusal.message,
-      sqlstate: refusal.sqlstate,
-    });
-    this.#refuse(fatal(refusal), refusal.ruleId);
+    this.#failedLogin(fatal(refusal), refusal.message, refusal.ruleId);
+  }
+
+  /** Put on record, then refused. `reason` may tell more than the client learns. */
+  #failedLogin(error: ErrorFields, reason: string, closeReason = reason): void {
+    this.#gate.loginFailed({ session_id: this.id, principal: this.#user, client_address: this.clientAddress, database: this.#database, reason, sqlstate: error.sqlstate });
+    this.#refuse(error, closeReason);
   }
 
   #refuse(error: ErrorFields, reason: string): void {

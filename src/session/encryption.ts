@@ -1,7 +1,8 @@
 /** How a client's connection becomes encrypted: SSLRequest or TLS from the first byte ("SSL Session Encryption"). */
 
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
+import { tlsServerEndPoint } from '../auth/channel-binding.ts';
 import { ALPN, type ClientTls } from '../auth/client-tls.ts';
 import type { ErrorFields } from '../protocol/backend-messages.ts';
 
@@ -35,6 +36,32 @@ export function isTlsHandshake(bytes: Buffer): boolean {
 /** Cancel requests are exempt, as in PostgreSQL: clients before version 17 send them in plain text only. */
 export function mustBeEncrypted(tls: ClientTls | undefined): boolean {
   return tls !== undefined && tls.mode !== 'prefer';
+}
+
+/** As PostgreSQL says it (`clientcert`, auth.c). */
+export function certificateFault(tls: ClientTls | undefined, client: Socket): { readonly error: ErrorFields; readonly reason: string } | undefined {
+  if (tls?.mode !== 'verify-client') return undefined;
+  if (client instanceof TLSSocket && client.authorized) return undefined;
+  const shown = client instanceof TLSSocket && Object.keys(client.getPeerCertificate()).length > 0;
+  const why = shown && client instanceof TLSSocket ? `The certificate was not accepted (${String(client.authorizationError)}).` : 'The client showed none.';
+  return {
+    error: {
+      severity: 'FATAL', sqlstate: '28000', message: 'connection requires a valid client certificate', detail: why,
+      hint: 'Give your client a certificate and its key (sslcert and sslkey).',
+    },
+    reason: `no valid client certificate: ${why}`,
+  };
+}
+
+/** The hash that SCRAM-SHA-256-PLUS binds to; undefined in plain text, or where the certificate gives none. */
+export function channelBindingOf(client: Socket): Buffer | undefined {
+  const certificate = ownCertificate(client);
+  return certificate === undefined ? undefined : tlsServerEndPoint(certificate);
+}
+
+/** What Rowgate showed on this connection, which a renewal may have replaced meanwhile. */
+export function ownCertificate(client: Socket): Buffer | undefined {
+  return client instanceof TLSSocket ? client.getX509Certificate()?.raw : undefined;
 }
 
 /** `first`: what was read behind the SSLRequest, or the beginning of the handshake. The socket must have no reader. */

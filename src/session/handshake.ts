@@ -3,11 +3,13 @@
  * settings are taken note of, and the first ReadyForQuery is held until the session may begin.
  */
 
-import { readErrorFields, readNegotiateProtocolVersion, readParameterStatus, writeNegotiateProtocolVersion } from '../protocol/backend-messages.ts';
+import { readAuthentication, type AuthenticationRequest } from '../protocol/authentication.ts';
+import { readErrorFields, readNegotiateProtocolVersion, readParameterStatus, writeNegotiateProtocolVersion, type ErrorFields } from '../protocol/backend-messages.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type MessageHandler } from '../protocol/message-stream.ts';
 import { COLLECTED_MESSAGE_BYTES, maxFrontendBodyBytes } from '../protocol/limits.ts';
 import { Backend, Frontend, type BackendType, type FrontendType } from '../protocol/message-types.ts';
 import { NEWEST_MINOR, writeStartupMessage, type StartupMessage } from '../protocol/startup.ts';
+import type { ServerAuthentication, ServerAuthStep } from './server-authentication.ts';
 
 export interface StartupForServer {
   readonly bytes: Buffer;
@@ -32,6 +34,12 @@ export interface HandshakePorts {
   keyData(body: Buffer): void;
   parameter(name: string, value: string): void;
   authenticated(): void;
+  toServer(bytes: Buffer): void;
+  /** The login cannot go on; the client gets the error. */
+  refuse(error: ErrorFields, reason: string): void;
+  /** Goes on reading the server after a pause. */
+  wakeServer(): void;
+  fault(error: unknown): void;
   /** The server refused the login. */
   loginFailed(sqlstate: string): void;
   /** The server is ready; nothing more is read until the session goes on. */
@@ -42,13 +50,15 @@ export class HandshakeBackend implements MessageHandler<BackendType> {
   readonly #ports: HandshakePorts;
   readonly #startup: StartupForServer;
   readonly #minor: number;
+  readonly #authentication: ServerAuthentication;
   #first = true;
   #authenticated = false;
   #done = false;
   #inject: (bytes: Buffer) => void = () => undefined;
 
-  constructor(ports: HandshakePorts, startup: StartupForServer, minor: number) {
+  constructor(ports: HandshakePorts, startup: StartupForServer, minor: number, authentication: ServerAuthentication) {
     this.#ports = ports;
+    this.#authentication = authentication;
     this.#startup = startup;
     this.#minor = minor;
   }
@@ -84,11 +94,7 @@ export class HandshakeBackend implements MessageHandler<BackendType> {
     }
     switch (type) {
       case Backend.Authentication:
-        if (end - start >= HEADER_BYTES + 4 && buffer.readInt32BE(start + HEADER_BYTES) === 0) {
-          this.#authenticated = true;
-          this.#ports.authenticated();
-        }
-        return AtMessage.Forward;
+        return this.#onAuthentication(buffer, start, end);
       case Backend.BackendKeyData:
         this.#ports.keyData(Buffer.from(buffer.subarray(start + HEADER_BYTES, end)));
         return AtMessage.Forward;
@@ -107,36 +113,84 @@ export class HandshakeBackend implements MessageHandler<BackendType> {
         throw new ProtocolViolation(`unexpected server message type ${type} during startup`);
     }
   }
+
+  #onAuthentication(buffer: Buffer, start: number, end: number): AtMessage {
+    // The bytes may be kept for longer than the chunk is.
+    const message = Buffer.from(buffer.subarray(start, end));
+    const request = readAuthentication(message, 0, message.length);
+    if (this.#authenticated) throw new ProtocolViolation('the server asks for authentication after it was through');
+    const step = this.#authentication.onRequest(request);
+    if (step instanceof Promise) {
+      step.then((found) => {
+        if (found.kind === 'forward') {
+          this.#accept(request);
+          this.#ports.toClient(message);
+        } else this.#carryOut(found, (bytes) => this.#ports.toClient(bytes));
+        this.#ports.wakeServer();
+      }).catch((error: unknown) => this.#ports.fault(error));
+      return AtMessage.DropThenPause;
+    }
+    if (step.kind === 'forward') {
+      this.#accept(request);
+      return AtMessage.Forward;
+    }
+    this.#carryOut(step, this.#inject);
+    return AtMessage.Drop;
+  }
+
+  #accept(request: AuthenticationRequest): void {
+    if (request.kind !== 'ok') return;
+    this.#authenticated = true;
+    this.#ports.authenticated();
+  }
+
+  #carryOut(step: Exclude<ServerAuthStep, { kind: 'forward' }>, toClient: (bytes: Buffer) => void): void {
+    switch (step.kind) {
+      case 'replace':
+        toClient(step.bytes);
+        return;
+      case 'answer':
+        if (step.bytes !== undefined) this.#ports.toServer(step.bytes);
+        return;
+      case 'refuse':
+        this.#ports.refuse(step.error, step.reason);
+        return;
+    }
+  }
 }
 
 /** Until the session begins a client sends nothing but answers to the server's authentication requests. */
 export class HandshakeFrontend implements MessageHandler<FrontendType> {
-  readonly #forward: (bytes: Buffer) => void;
-  readonly #terminated: () => void;
-  /** The server has said yes; what comes now belongs to the session. */
-  authenticated = false;
+  readonly #ports: Pick<HandshakePorts, 'toServer' | 'refuse'> & { terminated(): void };
+  readonly #authentication: ServerAuthentication;
+  /** The server, or Rowgate, has said yes; what comes now belongs to the session. */
+  authenticated: boolean;
 
-  constructor(forward: (bytes: Buffer) => void, terminated: () => void) {
-    this.#forward = forward;
-    this.#terminated = terminated;
+  constructor(ports: Pick<HandshakePorts, 'toServer' | 'refuse'> & { terminated(): void }, authentication: ServerAuthentication, authenticated: boolean) {
+    this.#ports = ports;
+    this.#authentication = authentication;
+    this.authenticated = authenticated;
   }
 
   forward(bytes: Buffer): void {
-    this.#forward(bytes);
+    this.#ports.toServer(bytes);
   }
 
   onHeader(type: FrontendType, bodyBytes: number): AtHeader {
     if (type === Frontend.Terminate) {
-      this.#terminated();
+      this.#ports.terminated();
       return AtHeader.Drop;
     }
     if (this.authenticated) return AtHeader.Pause;
     if (type !== Frontend.Password) throw new ProtocolViolation('expected password response');
     if (bodyBytes > (maxFrontendBodyBytes(type) as number)) throw new ProtocolViolation('invalid message length');
-    return AtHeader.Forward;
+    return this.#authentication.inspects ? AtHeader.Whole : AtHeader.Forward;
   }
 
-  onMessage(): AtMessage {
-    throw new ProtocolViolation('no message is read whole during startup');
+  onMessage(_type: FrontendType, buffer: Buffer, start: number, end: number): AtMessage {
+    const refused = this.#authentication.inspect(buffer.subarray(start + HEADER_BYTES, end));
+    if (refused === undefined) return AtMessage.Forward;
+    this.#ports.refuse(refused.error, refused.reason);
+    return AtMessage.Drop;
   }
 }

@@ -2,6 +2,7 @@
 
 import { auditSql } from '../audit/redact.ts';
 import type { ClientTls } from '../auth/client-tls.ts';
+import type { Logins } from '../auth/logins.ts';
 import type { UpstreamTls } from '../auth/upstream-tls.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { AuditEvent, ClassUnits, Flag, LoginDescription, LoginFailed } from '../audit/events.ts';
@@ -44,6 +45,7 @@ export interface GateParts {
   readonly metrics: Metrics;
   readonly clientTls: ClientTls | undefined;
   readonly upstreamTls: UpstreamTls;
+  readonly logins: Logins;
 }
 
 /** Logins whose use is shown; more are counted all the same. */
@@ -86,6 +88,10 @@ export class ServiceGate implements Gate {
   get upstream(): UpstreamAddress {
     const { host, port } = this.#config.upstream;
     return { host, port, tls: this.#parts.upstreamTls };
+  }
+
+  get logins(): Logins {
+    return this.#parts.logins;
   }
 
   /** Encryption towards clients; undefined if it is not configured. */
@@ -342,12 +348,16 @@ export class ServiceGate implements Gate {
 
   loginFailed(event: Omit<LoginFailed, 'event'>): void {
     this.#parts.metrics.count('authFailures');
-    this.#parts.log.warn({ session: event.session_id, principal: event.principal, client: event.client_address, sqlstate: event.sqlstate }, 'login failed');
+    this.#parts.log.warn({ session: event.session_id, principal: event.principal, client: event.client_address, sqlstate: event.sqlstate, reason: event.reason }, 'login failed');
     this.audit({ event: 'login_failed', ...event }).catch(() => undefined);
   }
 
   replicationStarted(principal: string, clientAddress: string): void {
     this.#parts.log.warn({ principal, client: clientAddress }, 'replication connection, unmetered by the policy');
+  }
+
+  verifiersFailed(error: unknown): void {
+    this.#parts.log.error({ err: error }, 'the verifiers of logins cannot be read');
   }
 
   tlsFailed(error: unknown, clientAddress: string): void {

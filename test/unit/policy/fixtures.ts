@@ -9,6 +9,8 @@ import { policyFor } from '../../../src/policy/principal.ts';
 const ENV: Readonly<Record<string, string>> = {
   ROWGATE_PASSWORD: 'hunter2-catalog',
   ROWGATE_ADMIN_TOKEN: 'hunter2-admin',
+  ROWGATE_AUTH_PASSWORD: 'hunter2-auth',
+  ROWGATE_MOCK_SECRET: 'hunter2-hunter2-mock',
   REDIS_PASSWORD: 'hunter2-redis',
 };
 

@@ -1,8 +1,12 @@
 import type { OpsLog } from '../audit/ops-log.ts';
 import { ClientTls } from '../auth/client-tls.ts';
+import { Logins } from '../auth/logins.ts';
 import { Reloading } from '../auth/reloading.ts';
 import { UpstreamTls } from '../auth/upstream-tls.ts';
 import type { Config } from '../policy/config.ts';
+import { connectForPg } from '../session/upstream.ts';
+
+const LOOKUP_CONNECT_MS = 5_000;
 
 /** The certificates of both sides, kept as their files are. */
 export class TlsService {
@@ -42,4 +46,16 @@ export class TlsService {
       this.#log.error({ side, reason }, 'new certificates cannot be used; those in use stay');
     }
   }
+}
+
+/** Throws `UserFileError` if a file of users cannot be used. */
+export function openLogins(config: Config, tls: TlsService, log: OpsLog): Logins {
+  const upstream = { host: config.upstream.host, port: config.upstream.port, tls: tls.upstream };
+  return new Logins(config.auth, {
+    connect: () => connectForPg(upstream, LOOKUP_CONNECT_MS),
+    privateKey: tls.clients?.privateKey,
+    // A delay that the client's time to log in does not leave room for would lock people out.
+    maxDelayMs: Math.min(config.limits.maxLoginDelayMs, config.limits.authTimeoutMs / 2),
+    onProblem: (error) => log.error({ err: error }, 'a file of users cannot be read; what it said before stays'),
+  });
 }
