@@ -151,6 +151,7 @@ export class Service {
     await this.#catalogs.close();
     await this.gate.audit({ event: 'service_stop', reason }).catch(() => undefined);
     await this.#audit.close();
+    await this.gate.pools.close();
     await this.#store.close();
     await this.#analyser.close();
     this.metrics.close();

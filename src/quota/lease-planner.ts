@@ -6,24 +6,47 @@ import { countersFor, type DimensionCounters } from './counters.ts';
 import type { LeaseCounter, LeaseCredit, LeasePlan, PoolPlan } from './lease-plan.ts';
 
 export function planLease(
-  principal: Pick<PrincipalPolicy, 'principal' | 'quotas'>,
+  principal: Quotas,
   reach: readonly Pick<ClassReach, 'className' | 'width'>[],
   rowBound: number | undefined,
   credits: readonly LeaseCredit[] = [],
 ): LeasePlan {
   return {
     rowBound,
-    classes: reach.map(({ className, width }) => {
-      const counters = countersFor(principal, className);
-      return {
-        className,
-        width,
-        rows: poolPlan([counters.rows], counters.statement.filter((quota) => quota.dimension === 'rows')),
-        bytes: poolPlan([counters.bytes], counters.statement.filter((quota) => quota.dimension === 'bytes')),
-        prepaid: credits.find((credit) => credit.className === className),
-      };
-    }),
+    classes: reach.map(({ className, width }) => ({
+      className,
+      width,
+      ...poolPlansOf(principal, className),
+      prepaid: credits.find((credit) => credit.className === className),
+    })),
   };
+}
+
+interface PoolPlans {
+  readonly rows: PoolPlan;
+  readonly bytes: PoolPlan;
+}
+
+type Quotas = Pick<PrincipalPolicy, 'principal' | 'quotas'>;
+
+/** They depend on nothing but the policy, which stays the same over many statements. */
+const plansOf = new WeakMap<Quotas, Map<string, PoolPlans>>();
+
+function poolPlansOf(principal: Quotas, className: string): PoolPlans {
+  let plans = plansOf.get(principal);
+  if (plans === undefined) {
+    plans = new Map();
+    plansOf.set(principal, plans);
+  }
+  const known = plans.get(className);
+  if (known !== undefined) return known;
+  const counters = countersFor(principal, className);
+  const made: PoolPlans = {
+    rows: poolPlan([counters.rows], counters.statement.filter((quota) => quota.dimension === 'rows')),
+    bytes: poolPlan([counters.bytes], counters.statement.filter((quota) => quota.dimension === 'bytes')),
+  };
+  plans.set(className, made);
+  return made;
 }
 
 /** What counts people, for each class of the reach that has such quotas. */
@@ -34,7 +57,7 @@ export interface PeoplePlan {
   readonly pool: PoolPlan;
 }
 
-export function planPeople(principal: Pick<PrincipalPolicy, 'principal' | 'quotas'>, reach: readonly Pick<ClassReach, 'className'>[]): readonly PeoplePlan[] {
+export function planPeople(principal: Quotas, reach: readonly Pick<ClassReach, 'className'>[]): readonly PeoplePlan[] {
   return reach.flatMap(({ className }, at): PeoplePlan[] => {
     const { subjects, statement } = countersFor(principal, className);
     const pool = poolPlan([subjects], statement.filter((quota) => quota.dimension === 'subjects'));

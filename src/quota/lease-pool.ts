@@ -13,12 +13,14 @@ export interface Refund {
   readonly stamp: LeaseStamp;
   readonly pool: LeasePool;
   readonly units: number;
+  readonly deadlineMs: number;
 }
 
 /** The units of one class in one dimension that a statement holds, reservation by reservation, oldest spent first. */
 export class LeasePool {
   readonly className: string;
   readonly dimension: LeaseDimension;
+  readonly plan: PoolPlan;
   readonly counters: readonly LeaseCounter[];
   readonly statement: readonly StatementLimit[];
   /** Infinite if nothing limits or counts it in the store. */
@@ -35,6 +37,7 @@ export class LeasePool {
   constructor(className: string, dimension: LeaseDimension, plan: PoolPlan, sizes: { first: number; max: number; bound: number; minimum: number }) {
     this.className = className;
     this.dimension = dimension;
+    this.plan = plan;
     this.counters = plan.counters;
     this.statement = plan.statement;
     this.metered = plan.counters.length > 0;
@@ -95,7 +98,7 @@ export class LeasePool {
     const refunds: Refund[] = [];
     for (const parcel of this.#parcels) {
       if (parcel.deadlineMs > nowMs) continue;
-      if (parcel.stamp !== undefined && parcel.units > 0) refunds.push({ stamp: parcel.stamp, pool: this, units: parcel.units });
+      if (parcel.stamp !== undefined && parcel.units > 0) refunds.push({ stamp: parcel.stamp, pool: this, units: parcel.units, deadlineMs: parcel.deadlineMs });
       parcel.units = 0;
     }
     this.#removeEmpty();
@@ -131,7 +134,7 @@ export class LeasePool {
     let creditDeadlineMs = Infinity;
     for (const { stamp, units, deadlineMs } of this.#parcels) {
       if (stamp !== undefined) {
-        refunds.push({ stamp, pool: this, units });
+        refunds.push({ stamp, pool: this, units, deadlineMs });
       } else {
         credit += units;
         creditDeadlineMs = Math.min(creditDeadlineMs, deadlineMs);

@@ -3,7 +3,8 @@ import type { Refund } from './lease-pool.ts';
 import { PATIENCE_MS, type Holder, type Neighbours } from './neighbours.ts';
 import { DEFAULT_SIZES, type LeaseSizes } from './lease-size.ts';
 import { Lease, type Ask } from './lease.ts';
-import { StoreUnavailableError, type CounterState, type CounterStore, type LeaseStamp, type ReserveGroup } from './store.ts';
+import type { PoolAsk, UnitPools } from './unit-pools.ts';
+import { StoreUnavailableError, type CounterState, type CounterStore, type GroupGrant, type LeaseStamp, type ReserveGroup } from './store.ts';
 
 export type LeaseOutcome =
   /** Go on. `flags`: events that are due, for the caller to raise once a window (`CounterStore.once`). */
@@ -21,7 +22,13 @@ export interface LeasingOptions {
   readonly onRefundError?: (error: Error) => void;
   /** The other leases of this process. */
   readonly neighbours?: Neighbours;
+  /** Units that this process holds ready. */
+  readonly pools?: UnitPools;
 }
+
+/** Units held ready are handed out in smaller parts than the store's: more of them cost nothing but the asking. */
+const POOLED_PART = 16;
+const GRANTED: LeaseOutcome = { kind: 'granted', flags: [] };
 
 /** Brings a statement's lease its units. One reservation at a time; the session pauses its upstream while it waits. */
 export class Leasing implements Holder {
@@ -46,6 +53,37 @@ export class Leasing implements Holder {
 
   holds(counterKey: string): number {
     return this.#closed ? this.#releasing : this.lease.heldUnits(counterKey);
+  }
+
+  /** As `begin`, but at once, or undefined: then the store is to be asked. */
+  beginNow(): LeaseOutcome | undefined {
+    this.lease.expectFirstRow();
+    return this.renewNow();
+  }
+
+  /** As `renew`, but at once, or undefined. */
+  renewNow(): LeaseOutcome | undefined {
+    const { lease } = this;
+    const { pools } = this.#options;
+    if (pools === undefined || this.#closed || this.#inFlight !== undefined || !lease.pendingIsSound) return undefined;
+    const nowMs = this.#options.nowMs();
+    if (lease.expired(nowMs)) return undefined;
+    const local = lease.statementRefusal();
+    if (local !== undefined) return { kind: 'refused', refusal: local, flags: [] };
+    const asks = lease.asks().filter(({ need }) => need > 0);
+    if (asks.length > 0) {
+      const grants = pools.take(asks.map((ask) => this.#pooled(ask)), nowMs);
+      if (grants === undefined) return undefined;
+      for (const [i, { stamp, deadlineMs, units, states }] of grants.entries()) lease.accept(asks[i] as Ask, stamp, deadlineMs, units, states);
+    }
+    const flags = lease.crossings();
+    lease.clearPending();
+    return flags.length === 0 ? GRANTED : { kind: 'granted', flags };
+  }
+
+  #pooled({ pool, want, need }: Ask): PoolAsk {
+    const { plan, dimension } = this.lease.pools[pool] as Lease['pools'][number];
+    return { plan, dimension, want: Math.max(need, Math.ceil(want / POOLED_PART)), need };
   }
 
   /** The first reservation, to be started when the statement is forwarded. No protected row may go before it is granted. */
@@ -73,11 +111,29 @@ export class Leasing implements Holder {
     const flags = this.lease.crossings();
     const { refunds, credits } = this.lease.close();
     const units = refunds.reduce((sum, refund) => sum + refund.units, 0);
-    this.#releasing = units;
-    void this.#giveBack(refunds).then(() => {
+    const rest = this.#pool(refunds);
+    if (rest.length === 0) {
       this.#options.neighbours?.leave(this, this.#counterKeys, units);
-    });
+    } else {
+      this.#releasing = units;
+      void this.#giveBack(rest).then(() => {
+        this.#releasing = 0;
+        this.#options.neighbours?.leave(this, this.#counterKeys, units);
+      });
+    }
     return { credits, flags };
+  }
+
+  /** Leaves what others of this process can use where they find it. Returns the rest, which is the store's. */
+  #pool(refunds: readonly Refund[]): readonly Refund[] {
+    const { pools, nowMs } = this.#options;
+    if (pools === undefined || refunds.length === 0) return refunds;
+    const now = nowMs();
+    return refunds.flatMap((refund) => {
+      const { pool: { plan, dimension }, stamp, deadlineMs, units } = refund;
+      const kept = pools.put(plan, dimension, stamp, deadlineMs, units, now);
+      return kept < units ? [{ ...refund, units: units - kept }] : [];
+    });
   }
 
   #exclusive(): Promise<LeaseOutcome> {
@@ -109,12 +165,14 @@ export class Leasing implements Holder {
 
   /** As `#reserve`, but a refusal by units that neighbours only hold is not taken for the last word. */
   async #reservePatiently(asks: readonly Ask[]): Promise<LeaseRefusal | undefined> {
-    const { neighbours, nowMs } = this.#options;
+    const { neighbours, nowMs, pools } = this.#options;
     const giveUpAtMs = nowMs() + PATIENCE_MS;
     for (;;) {
       const refusal = await this.#reserve(asks);
       const key = refusal?.counterKey;
       const leftMs = giveUpAtMs - nowMs();
+      // What lies unused in this process is nobody's reason to be refused.
+      if (refusal !== undefined && key !== undefined && !this.#closed && leftMs > 0 && (await pools?.release(key)) === true) continue;
       if (refusal === undefined || key === undefined || this.#closed || leftMs <= 0 || neighbours?.mayRelease(this, key) !== true) return refusal;
       await neighbours.released(key, leftMs);
     }
@@ -128,11 +186,13 @@ export class Leasing implements Holder {
     const answer = await this.#store.reserve(groups);
     if (answer.kind === 'refused') {
       const ask = asks[answer.group] as Ask;
+      this.#note(asks, answer.groups);
       const refusal = this.lease.refusal(ask, answer.counter, (answer.groups[answer.group] as { counters: readonly CounterState[] }).counters);
       // Asks that the row needs come first, so that all of them were affordable: only a convenience was refused.
       return ask.need === 0 ? this.#reserve(asks.filter(({ need }) => need > 0)) : refusal;
     }
     const deadlineMs = askedAtMs + answer.lease.validForMs;
+    this.#note(asks, answer.groups);
     for (const [g, ask] of asks.entries()) {
       const { granted, counters } = answer.groups[g] as { granted: number; counters: readonly CounterState[] };
       this.lease.accept(ask, answer.lease, deadlineMs, granted, counters);
@@ -143,6 +203,13 @@ export class Leasing implements Holder {
     void this.#giveBack(this.lease.expire(nowMs));
     if (nowMs >= deadlineMs) throw new StoreUnavailableError('the answer came after its units were void');
     return undefined;
+  }
+
+  #note(asks: readonly Ask[], groups: readonly GroupGrant[]): void {
+    for (const [g, ask] of asks.entries()) {
+      const { plan, dimension } = this.lease.pools[ask.pool] as Lease['pools'][number];
+      this.#options.pools?.note(plan, dimension, (groups[g] as GroupGrant).counters);
+    }
   }
 
   #groupOf({ pool, want, need }: Ask): ReserveGroup {

@@ -1,13 +1,15 @@
 /** Parse, Bind, Describe, Close and Execute: judged, and forwarded, held back or replaced by a request that the server refuses. */
 
 import * as messages from '../protocol/frontend-messages.ts';
+import type { WireName } from '../protocol/frontend-messages.ts';
 import { AtMessage } from '../protocol/message-stream.ts';
 import type { Refusal } from '../policy/types.ts';
 import { parsedStatement, type Judged } from './batch.ts';
 import { sent } from './effects.ts';
 import { askSearchPath } from './internal-requests.ts';
-import { costsUnits, judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement } from './judge.ts';
+import { judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement } from './judge.ts';
 import { beginRun, looksMistyped, markForwarded, overtaken, REFUSED_PARSE, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
+import type { Portal } from './names.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import { copiesIn, type Statement } from './statement.ts';
@@ -95,33 +97,42 @@ export class ExtendedQuery {
     }
     session.groupOpen = true;
     const judgement = judge(session, statement);
-    if (!(judgement instanceof Promise) && judgement.verdict.kind === 'allow' && !costsUnits(statement, judgement.reach)) {
-      this.#pushExecute(portalName, { statement, judgement }, runOfJudged(this.#session, { statement, judgement }));
-      return AtMessage.Forward;
-    }
-    return this.#turn.later(async () => {
-      const judged = { statement, judgement: await judgement };
-      if (overtaken(session)) return;
-      if (judged.judgement.verdict.kind === 'block') {
-        const { refusal } = judged.judgement.verdict;
-        this.#refuseExtended(refusal, refusedRun(this.#session, judged, refusal));
-        return;
-      }
-      const run = runOfJudged(this.#session, judged);
-      const refusal = await beginRun(this.#session, run, portal?.prepaid, maxRows);
-      if (overtaken(session)) {
-        run.finish(undefined);
-      } else if (refusal !== undefined) {
-        this.#refuseExtended(refusal, run);
-      } else {
-        if (portal !== undefined) portal.prepaid = [];
-        this.#pushExecute(portalName, judged, run);
-        session.ports.toServer(message);
-      }
-    });
+    if (judgement instanceof Promise) return this.#turn.later(async () => this.#executeLater(portalName, { statement, judgement: await judgement }, portal, maxRows, message));
+    if (judgement.verdict.kind === 'block') return this.#refuseExtended(judgement.verdict.refusal, refusedRun(session, { statement, judgement }, judgement.verdict.refusal));
+    const judged = { statement, judgement };
+    const run = runOfJudged(session, judged);
+    const begun = beginRun(session, run, portal?.prepaid, maxRows);
+    if (begun instanceof Promise) return this.#turn.later(async () => this.#executeBegun(portalName, judged, run, portal, await begun, message));
+    if (begun !== undefined) return this.#refuseExtended(begun, run);
+    if (portal !== undefined) portal.prepaid = [];
+    this.#pushExecute(portalName, judged, run);
+    return AtMessage.Forward;
   }
 
-  #pushExecute(portalName: string, { statement, judgement }: Judged, run: Run): void {
+  async #executeLater(portalName: WireName, judged: Judged, portal: Portal | undefined, maxRows: number, message: Buffer): Promise<void> {
+    if (overtaken(this.#session)) return;
+    const { verdict } = judged.judgement;
+    if (verdict.kind === 'block') {
+      this.#refuseExtended(verdict.refusal, refusedRun(this.#session, judged, verdict.refusal));
+      return;
+    }
+    const run = runOfJudged(this.#session, judged);
+    this.#executeBegun(portalName, judged, run, portal, await beginRun(this.#session, run, portal?.prepaid, maxRows), message);
+  }
+
+  #executeBegun(portalName: WireName, judged: Judged, run: Run, portal: Portal | undefined, refusal: Refusal | undefined, message: Buffer): void {
+    if (overtaken(this.#session)) {
+      run.finish(undefined);
+    } else if (refusal !== undefined) {
+      this.#refuseExtended(refusal, run);
+    } else {
+      if (portal !== undefined) portal.prepaid = [];
+      this.#pushExecute(portalName, judged, run);
+      this.#session.ports.toServer(message);
+    }
+  }
+
+  #pushExecute(portalName: WireName, { statement, judgement }: Judged, run: Run): void {
     const session = this.#session;
     sent(session, statement, judgement.reach);
     if (!judgement.reach.readOnly) session.groupModifies = true;

@@ -38,7 +38,7 @@ export class FrontendReducer implements MessageHandler<FrontendType> {
   }
 
   forward(bytes: Buffer): void {
-    this.#session.ports.toServer(bytes);
+    this.#session.ports.writeServer(bytes);
   }
 
   onHeader(type: FrontendType, bodyBytes: number): AtHeader {

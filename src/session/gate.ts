@@ -7,6 +7,7 @@ import type { SubjectKey } from '../catalog/class-members.ts';
 import type { Neighbours } from '../quota/neighbours.ts';
 import type { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
+import type { UnitPools } from '../quota/unit-pools.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 import type { Run } from './run.ts';
 import type { Statement } from './statement.ts';
@@ -20,6 +21,8 @@ export interface Gate {
   readonly neighbours: Neighbours;
   /** Who was delivered in this process a moment ago. */
   readonly recentPeople: RecentPeople;
+  /** Units that this process holds ready. */
+  readonly pools: UnitPools;
   readonly maxStatementBytes: number;
   analyse(text: string): Analysis | Promise<Analysis>;
   /** Changes whenever the policy or the catalog of the database does. */

@@ -40,7 +40,8 @@ export function markForwarded(session: SessionState, run: Run): void {
   if (run.metered || session.groupReach === undefined) session.groupReach = run.reach;
 }
 
-export async function beginRun(session: SessionState, run: Run, portalPrepaid: readonly LeaseCredit[] = [], maxRows = 0): Promise<Refusal | undefined> {
+/** Reserves the run's least charge. A promise only where the counter store must be asked. */
+export function beginRun(session: SessionState, run: Run, portalPrepaid: readonly LeaseCredit[] = [], maxRows = 0): Refusal | undefined | Promise<Refusal | undefined> {
   if (!run.metered) return undefined;
   const { statement } = run;
   let prepaid = portalPrepaid;

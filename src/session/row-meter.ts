@@ -53,7 +53,7 @@ export class RowMeter {
     const run = this.arrivedRun();
     if (session.muted || run === undefined || run.cut) return AtHeader.Drop;
     if ((run.weighsExpressions || run.looksForPeople) && rowBytes <= LARGEST_ROW_LOOKED_INTO && !copy) return AtHeader.Whole;
-    if (run.spend(rowBytes, this.#turn.nowMs)) return AtHeader.Forward;
+    if (run.spend(rowBytes, this.#turn.nowMs) || (run.renewNow() && run.spend(rowBytes, this.#turn.nowMs))) return AtHeader.Forward;
     this.moreUnits(run);
     return AtHeader.Pause;
   }

@@ -14,6 +14,7 @@ import { Leasing, type LeaseOutcome } from '../quota/leasing.ts';
 import { planLease, quotaOf } from '../quota/lease-planner.ts';
 import type { ColumnShape } from '../protocol/backend-messages.ts';
 import type { RowReader } from './row-reader.ts';
+import type { StatementDescription } from './gate.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { countsPeople, SubjectMeter, type RowAt } from './subject-meter.ts';
@@ -86,15 +87,34 @@ export class Run {
   }
 
   /**
-   * Reserves the least charge and puts the start on record. Resolves to a refusal if the statement must not run; otherwise
-   * it may be forwarded, while the record may still be under way (`ready` waits for it).
+   * Reserves the least charge and puts the start on record. A refusal if the statement must not run; otherwise it may be forwarded,
+   * while the record may still be under way (`ready` waits for it). A promise only where the counter store must be asked.
    */
-  async begin(prepaid: readonly LeaseCredit[], rowBound: number | undefined): Promise<Refusal | undefined> {
-    this.#lease(prepaid, rowBound);
-    const refusal = (await this.#settle(await (this.#leasing as Leasing).begin())) ?? (countsPeople(this.principal) ? await this.#beginPeople() : undefined);
+  begin(prepaid: readonly LeaseCredit[], rowBound: number | undefined): Refusal | undefined | Promise<Refusal | undefined> {
+    const leasing = this.#lease(prepaid, rowBound);
+    const outcome = leasing.beginNow();
+    if (outcome === undefined || countsPeople(this.principal)) return this.#beginLater(outcome ?? leasing.begin());
+    return this.#begun(this.#settle(outcome));
+  }
+
+  async #beginLater(outcome: LeaseOutcome | Promise<LeaseOutcome>): Promise<Refusal | undefined> {
+    const refusal = this.#settle(await outcome);
+    return this.#begun(refusal ?? (countsPeople(this.principal) ? await this.#beginPeople() : undefined));
+  }
+
+  #begun(refusal: Refusal | undefined): Refusal | undefined {
     if (refusal !== undefined) return this.#fail(refusal);
-    this.#auditStart = this.#recordStart();
+    this.#record();
     return undefined;
+  }
+
+  /** Puts the start on record; the statement is open once it stands there. */
+  #record(): void {
+    const leasing = this.#leasing;
+    this.#auditStart = this.#recordStart().then((refusal) => {
+      if (refusal === undefined && this.#leasing === leasing) this.#open = true;
+      return refusal;
+    });
   }
 
   /** Waits until protected rows may leave; resolves to a refusal if they may not. */
@@ -154,6 +174,15 @@ export class Run {
     return true;
   }
 
+  /** More units at once, after `spend` said no: true if it is worth trying again. Otherwise `renew`. */
+  renewNow(): boolean {
+    if (!this.#open || this.#peopleShort) return false;
+    const outcome = this.#leasing?.renewNow();
+    if (outcome?.kind !== 'granted') return false;
+    this.#raise(outcome.flags);
+    return true;
+  }
+
   /** As `spend`, for a message that is no row. */
   spendNotice(bytes: number, nowMs: number): boolean {
     if (!this.spend(bytes, nowMs)) return false;
@@ -197,17 +226,20 @@ export class Run {
     return closed?.credits ?? [];
   }
 
-  #lease(prepaid: readonly LeaseCredit[], rowBound: number | undefined): void {
+  #lease(prepaid: readonly LeaseCredit[], rowBound: number | undefined): Leasing {
     const { gate } = this.#session;
     this.#classes = this.#reach.classes.map((cls) => this.principal.classes.get(cls.className) as CompiledClass);
     this.#costs = new Float64Array(this.#reach.classes.length);
     const plan = planLease(this.principal, this.#reach.classes, rowBound, prepaid);
-    this.#leasing = new Leasing(gate.store, plan, {
+    const leasing = new Leasing(gate.store, plan, {
       nowMs: () => performance.now(),
       neighbours: gate.neighbours,
+      pools: gate.pools,
       onRefundError: (error) => gate.storeFailed(error),
     });
+    this.#leasing = leasing;
     if (this.#flagged !== undefined) this.#raiseVerdict(this.#flagged);
+    return leasing;
   }
 
   async #beginPeople(): Promise<Refusal | undefined> {
@@ -237,7 +269,7 @@ export class Run {
     return refusal;
   }
 
-  async #settle(outcome: LeaseOutcome): Promise<Refusal | undefined> {
+  #settle(outcome: LeaseOutcome): Refusal | undefined {
     const { gate } = this.#session;
     switch (outcome.kind) {
       case 'granted':
@@ -272,9 +304,10 @@ export class Run {
   async #recordStart(): Promise<Refusal | undefined> {
     const { gate } = this.#session;
     try {
+      const description = gate.describeStatement(this.statement);
       await gate.audit({
         event: 'statement_start',
-        ...(await this.#identity()),
+        ...this.#identity(description instanceof Promise ? await description : description),
         classes: this.#reach.classes.map((cls) => ({ class: cls.className, units: 1 })),
         decision: this.#flagged === undefined ? 'allow' : 'flag',
         rule_id: this.#flagged?.ruleId,
@@ -290,10 +323,12 @@ export class Run {
     const units = this.#unitsByClass();
     let decision: AuditDecision = this.#flagged === undefined ? 'allow' : 'flag';
     if (this.refusal !== undefined) decision = this.refusal.severity === 'FATAL' ? 'terminate' : 'block';
+    const { gate } = this.#session;
     try {
-      await this.#session.gate.audit({
+      const description = gate.describeStatement(this.statement);
+      await gate.audit({
         event: 'statement_end',
-        ...(await this.#identity()),
+        ...this.#identity(description instanceof Promise ? await description : description),
         classes: units,
         decision,
         rule_id: this.refusal?.ruleId ?? this.#flagged?.ruleId,
@@ -317,11 +352,11 @@ export class Run {
     }));
   }
 
-  async #identity() {
+  #identity(description: StatementDescription) {
     return {
       ...this.#session.auditIdentity(this.principal),
       statement_id: this.id,
-      ...(await this.#session.gate.describeStatement(this.statement)),
+      ...description,
       relations: this.#reach.relations,
       opaque: this.#reach.opaque,
     };

@@ -1,5 +1,6 @@
 /** What all sessions share, brought together: the policy in force, catalogs, counters, audit log, metrics. */
 
+import { performance } from 'node:perf_hooks';
 import { auditSql } from '../audit/redact.ts';
 import type { ClientTls } from '../auth/client-tls.ts';
 import type { Logins } from '../auth/logins.ts';
@@ -23,9 +24,11 @@ import type { SubjectKey } from '../catalog/class-members.ts';
 import { Neighbours } from '../quota/neighbours.ts';
 import { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
+import { UnitPools } from '../quota/unit-pools.ts';
 import type { Analyser } from '../sql/analyser.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 import { Admission } from './admission.ts';
+import type { NormalisedSql } from '../sql/normalise.ts';
 import type { Catalogs } from './catalogs.ts';
 import type { Gate, StatementDescription } from './gate.ts';
 import { PendingWork } from './pending-work.ts';
@@ -59,6 +62,7 @@ export class ServiceGate implements Gate {
   draining = false;
   readonly #pending = new PendingWork();
   readonly recentPeople = new RecentPeople();
+  readonly pools: UnitPools;
   readonly #parts: GateParts;
   readonly #sessions = new Set<SessionState>();
   readonly #widened = new WeakMap<StatementFacts, readonly string[]>();
@@ -75,6 +79,7 @@ export class ServiceGate implements Gate {
     this.#policy = compilePolicy(config);
     this.#classNames = [...this.#policy.classes.keys()];
     this.store = new TimedStore(parts.store, this.#pending, (seconds) => parts.metrics.leaseRoundTrip.observe(seconds));
+    this.pools = new UnitPools(this.store, { nowMs: () => performance.now(), onError: (error) => this.storeFailed(error) });
   }
 
   get config(): Config {
@@ -224,21 +229,20 @@ export class ServiceGate implements Gate {
     return this.#pending.settled(limitMs);
   }
 
-  async describeStatement(statement: Statement): Promise<StatementDescription> {
+  describeStatement(statement: Statement): StatementDescription | Promise<StatementDescription> {
+    const description = this.#describe(statement);
+    if (!(description instanceof Promise)) return description;
     this.#pending.begin();
-    try {
-      return await this.#describe(statement);
-    } finally {
-      this.#pending.end();
-    }
+    return description.finally(() => this.#pending.end());
   }
 
-  async #describe(statement: Statement): Promise<StatementDescription> {
+  #describe(statement: Statement): StatementDescription | Promise<StatementDescription> {
     if (statement.kind !== 'known') return { statement_kind: 'unparsed', sql: `<${statement.kind === 'opaque' ? statement.reason : 'empty'}>` };
     const { facts } = statement;
     const text = facts.length === 0 ? statement.text : sliceUtf8(statement.text, facts.offset, facts.length);
-    const { sql, fingerprint } = await this.#parts.analyser.normalise(text);
-    return { statement_kind: facts.kind, sql: auditSql(this.#config.audit.sql, text, sql), fingerprint };
+    const normalised = this.#parts.analyser.normalise(text);
+    const describe = ({ sql, fingerprint }: NormalisedSql): StatementDescription => ({ statement_kind: facts.kind, sql: auditSql(this.#config.audit.sql, text, sql), fingerprint });
+    return normalised instanceof Promise ? normalised.then(describe) : describe(normalised);
   }
 
   raiseFlag(event: Flag, windowMs: number, key: string): void {

@@ -25,7 +25,10 @@ export interface SessionIdentity {
 /** What the two reducers of a session ask of the one place that owns the sockets. */
 export interface SessionPorts {
   toClient(bytes: Buffer): void;
+  /** Behind all that was forwarded so far, in front of the client message at hand. */
   toServer(bytes: Buffer): void;
+  /** What the client's stream passes on. */
+  writeServer(bytes: Buffer): void;
   /** Goes on reading client messages after a pause. */
   wakeClient(): void;
   /** Goes on reading server messages after a pause. */

@@ -48,7 +48,8 @@ export class Session {
       toClient: (bytes) => {
         if (sockets.client.writable) sockets.client.write(bytes);
       },
-      toServer: (bytes) => {
+      toServer: (bytes) => this.#frontend.stream.inject(bytes),
+      writeServer: (bytes) => {
         if (sockets.server.writable) sockets.server.write(bytes);
       },
       wakeClient: () => this.#frontend.wake(),

@@ -45,13 +45,42 @@ export class SimpleQuery {
     const statements = statementsOf(analysis, text);
     if (statements !== undefined) {
       const judged = judgeBatch(session, statements);
-      // The common case: nothing to wait for, and nothing protected.
-      if (!(judged instanceof Promise) && judged.every(({ judgement }) => judgement.verdict.kind === 'allow' && judgement.reach.classes.length === 0)) {
-        this.#pushQuery(judged);
-        return AtMessage.Forward;
+      // The common cases: nothing to wait for, and nothing protected, or one statement that is allowed.
+      if (!(judged instanceof Promise)) {
+        if (judged.every(({ judgement }) => judgement.verdict.kind === 'allow' && judgement.reach.classes.length === 0)) {
+          this.#pushQuery(judged);
+          return AtMessage.Forward;
+        }
+        const [only] = judged;
+        if (only !== undefined && judged.length === 1 && only.judgement.verdict.kind !== 'block' && !looksMistyped(only)) return this.#queryOne(only, message);
       }
     }
     return this.#turn.later(() => this.#queryLater(message, text, analysis));
+  }
+
+  #queryOne(judged: Judged, message: Buffer): AtMessage {
+    const session = this.#session;
+    const run = runOfJudged(session, judged);
+    const begun = beginRun(session, run);
+    if (begun instanceof Promise) return this.#turn.later(async () => this.#queryBegun([judged], [run], await begun, message));
+    if (begun !== undefined) {
+      this.#sendRefusedQuery(begun, run);
+      return AtMessage.Drop;
+    }
+    this.#pushQuery([judged], [run]);
+    return AtMessage.Forward;
+  }
+
+  #queryBegun(judged: readonly Judged[], runs: readonly Run[], refusal: Refusal | undefined, message: Buffer): void {
+    if (overtaken(this.#session)) {
+      for (const run of runs) run.finish(undefined);
+    } else if (refusal !== undefined) {
+      for (const run of runs.slice(0, -1)) run.finish(undefined);
+      this.#sendRefusedQuery(refusal, runs.at(-1));
+    } else {
+      this.#pushQuery(judged, runs);
+      this.#session.ports.toServer(message);
+    }
   }
 
   async #queryLater(message: Buffer, text: string, analysis: Analysis): Promise<void> {
@@ -80,22 +109,14 @@ export class SimpleQuery {
       return;
     }
     const runs: Run[] = [];
+    let refusal: Refusal | undefined;
     for (const each of judged) {
-      const run = runOfJudged(this.#session, each);
+      const run = runOfJudged(session, each);
       runs.push(run);
-      const refusal = await beginRun(this.#session, run);
-      if (refusal !== undefined) {
-        for (const earlier of runs) if (earlier !== run) earlier.finish(undefined);
-        this.#sendRefusedQuery(refusal, run);
-        return;
-      }
+      refusal = await beginRun(session, run);
+      if (refusal !== undefined) break;
     }
-    if (overtaken(session)) {
-      for (const run of runs) run.finish(undefined);
-      return;
-    }
-    this.#pushQuery(judged, runs);
-    session.ports.toServer(message);
+    this.#queryBegun(judged, runs, refusal, message);
   }
 
   #pushQuery(judged: readonly Judged[], runs: readonly Run[] = judged.map((each) => runOfJudged(this.#session, each))): void {

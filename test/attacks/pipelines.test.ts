@@ -219,3 +219,14 @@ test('after a cut the same session goes on, in every way of asking', async () =>
     expect(rowsOf(await client.ask([wire.run('SELECT 7'), wire.sync])).length).toBe(1);
   });
 });
+
+test('a refusal takes its place behind what was allowed in the same packet', async () => {
+  await carryOut(bed(), 'agent', false, async (attacker) => {
+    const client = await attacker.connect();
+    const answer = await client.ask([wire.parse('', 'SELECT 7'), wire.bind('', ''), wire.execute(''), wire.run('DO $$ BEGIN END $$'), wire.sync]);
+    expect(answer.map(({ type }) => type)).toEqual(['1', '2', 'D', 'C', 'E', 'Z']);
+    expect(errorsOf(answer)).toEqual(['42501']);
+    const queries = await client.ask([wire.query('SELECT 7'), wire.query('DO $$ BEGIN END $$'), wire.query('SELECT 8')], 3);
+    expect(queries.map(({ type }) => type).join('')).toBe('TDCZEZTDCZ');
+  });
+});
