@@ -5,6 +5,7 @@ import { bodyEffects } from './body-effects.ts';
 import { byWayOf, type ClassEffect, type Effects, NO_EFFECTS, opaqueEffects, Tally } from './effects.ts';
 import { EffectsMemo } from './effects-memo.ts';
 import { FunctionEffects } from './function-effects.ts';
+import { viewKeys } from './output-keys.ts';
 import type { ClassDefinition, DerivedClass, DerivedRelations, SearchPath } from './reach-types.ts';
 import { closure, qualifiedName, type Snapshot } from './snapshot.ts';
 import { tallyStatement } from './statement-tally.ts';
@@ -33,6 +34,7 @@ export class ReachIndex {
   readonly functions: FunctionEffects;
   readonly types: TypeEffects;
   readonly #derived: DerivedRelations;
+  readonly #viewKeys = new Map<number, readonly SubjectKey[]>();
   readonly #memo = new EffectsMemo();
   readonly #toastOwners: ReadonlyMap<number, number>;
   #protected: ReadonlyMap<number, readonly string[]> | undefined;
@@ -47,9 +49,26 @@ export class ReachIndex {
     this.#toastOwners = new Map([...snapshot.relations.values()].flatMap((relation) => (relation.toast === 0 ? [] : [[relation.toast, relation.oid] as const])));
   }
 
-  /** Subject keys by table oid, for reading them out of DataRow: RowDescription tells table oid and attribute number of a column. */
-  get subjectColumns(): ReadonlyMap<number, readonly SubjectKey[]> {
-    return this.members.subjects;
+  /** Subject keys of a relation; a view has those of its columns that are keys of what it reads. RowDescription tells table oid and attribute number of a column. */
+  keysOf(oid: number): readonly SubjectKey[] {
+    const declared = this.members.subjects.get(oid);
+    if (declared !== undefined) return declared;
+    let keys = this.#viewKeys.get(oid);
+    if (keys === undefined) {
+      // A view in terms of itself ends here.
+      this.#viewKeys.set(oid, []);
+      keys = this.#findViewKeys(oid);
+      this.#viewKeys.set(oid, keys);
+    }
+    return keys;
+  }
+
+  #findViewKeys(oid: number): readonly SubjectKey[] {
+    const relation = this.snapshot.relations.get(oid);
+    if (relation === undefined || (relation.kind !== 'v' && relation.kind !== 'm')) return [];
+    const [rule, ...others] = this.#rules(relation, '1');
+    const [facts, ...more] = (rule === undefined || others.length > 0 ? undefined : this.#factsOf(rule)) ?? [];
+    return facts === undefined || more.length > 0 ? [] : viewKeys(oid, facts, this.snapshot, (source) => this.keysOf(source));
   }
 
   /** Every relation that gives rows of a class, by oid. A RowDescription that names one of them where the verdict lacks the class overrides the verdict. */

@@ -41,6 +41,8 @@ export interface Reach {
   readonly sink: boolean;
   /** It leaves cursors open under names that the session does not see. */
   readonly opensCursors: boolean;
+  /** Rows of a class may stand under another person's key afterwards. */
+  readonly rekeys?: boolean | undefined;
   /** No volatile function, no write: running it twice or not at all changes nothing. */
   readonly readOnly: boolean;
   /** True if every function is of the reviewed safe list, so an SQLSTATE class 42 error can depend on nothing but the text. */

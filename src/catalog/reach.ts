@@ -3,6 +3,7 @@ import { willBeMember } from './class-members.ts';
 import { saturate, SINK, type Tally } from './effects.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { ClassReach, DenyCategory, LocalRelation, ResolvedReach, SearchPath } from './reach-types.ts';
+import { readings, rekeys } from './rekeys.ts';
 import type { ResolvedUse } from './resolved-use.ts';
 import { namesOf, tallyStatement } from './statement-tally.ts';
 
@@ -11,15 +12,6 @@ export interface ReachContext {
   readonly searchPath: SearchPath;
   /** Relations that the session made in its open transaction. */
   readonly local?: readonly LocalRelation[];
-}
-
-/** How many references of the statement read rows of the class; unlike the width, linked ones count each: keys can be changed afterwards. */
-function readings(uses: readonly ResolvedUse[], index: ReachIndex, className: string): number {
-  let count = 0;
-  for (const { use, relations } of uses) {
-    if (use.mode === 'read' && relations.some((relation) => index.readEffects(relation.oid).classes.has(className))) count += use.times;
-  }
-  return count;
 }
 
 /** Statements that give rows or a setting back and change nothing. */
@@ -51,6 +43,7 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     oids: tally.oids,
     sink: tally.sink || tally.copies.has(SINK),
     opensCursors: tally.opensCursors,
+    rekeys: classes.length > 0 && rekeys(facts, tally, uses, index),
     readOnly: opaque.length === 0 && READING_KINDS.has(facts.kind) && !facts.modifies && !facts.changesCatalog && !tally.volatile && !tally.sink && tally.copies.size === 0 && tally.stores.size === 0,
     pure: opaque.length === 0 && !tally.impure,
     misses: [...tally.misses],

@@ -4,6 +4,7 @@ import type { AuditEvent, ClassUnits, Flag, StatementEnd } from '../audit/events
 import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { Outage } from '../policy/outage-refusal.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
+import type { ColumnAt } from '../catalog/output-keys.ts';
 import type { Neighbours } from '../quota/neighbours.ts';
 import type { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
@@ -45,6 +46,8 @@ export interface Gate {
   classesOfOid(database: string, oid: number): readonly string[] | undefined;
   /** Subject keys of a relation, for each class that has one there. */
   subjectKeys(database: string, oid: number): readonly SubjectKey[];
+  /** Where the columns of a COPY TO come from, undefined for expressions. */
+  copyColumns(database: string, facts: StatementFacts, searchPath: SearchPath): readonly (ColumnAt | undefined)[] | undefined;
   /** Resolves when the record is written; rejects if it cannot be. */
   audit(event: AuditEvent): Promise<void>;
   /** Protected rows go out even if no audit record can be written (`audit.on_failure: continue`). */

@@ -21,6 +21,7 @@ export function unionReach(a: Reach, b: Reach): Reach {
     relations: [...new Set([...a.relations, ...b.relations])].sort(),
     oids: new Set([...a.oids, ...b.oids]),
     sink: a.sink || b.sink,
+    rekeys: a.rekeys === true || b.rekeys === true,
     opensCursors: a.opensCursors || b.opensCursors,
     readOnly: a.readOnly && b.readOnly,
     pure: a.pure && b.pure,

@@ -5,15 +5,17 @@ import type { Entry } from '../protocol/ledger.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation } from '../protocol/message-stream.ts';
 import type { Reach } from '../catalog/reach-types.ts';
 import type { Refusal } from '../policy/types.ts';
+import type { StatementFacts } from '../sql/facts.ts';
 import { costsUnits, judgeNow } from './judge.ts';
 import type { Portal } from './names.ts';
 import { covers, NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
 import type { ColumnShape } from '../protocol/backend-messages.ts';
 import { runOf, type Request } from './request.ts';
-import { DATA_ROW } from './row-reader.ts';
+import { COPY_READERS, DATA_ROW } from './row-reader.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
+import { countsPeople } from './subject-meter.ts';
 
 /** CopyData that ends COPY in binary format: a field count of -1 ("COPY", File Trailer). */
 export const BINARY_TRAILER_BYTES = 2;
@@ -52,7 +54,7 @@ export class RowMeter {
     if (headOf(session).payload.kind === 'internal') return AtHeader.Whole;
     const run = this.arrivedRun();
     if (session.muted || run === undefined || run.cut) return AtHeader.Drop;
-    if ((run.weighsExpressions || run.looksForPeople) && rowBytes <= LARGEST_ROW_LOOKED_INTO && !copy) return AtHeader.Whole;
+    if ((copy ? run.looksForPeople : run.weighsExpressions || run.looksForPeople) && rowBytes <= LARGEST_ROW_LOOKED_INTO) return AtHeader.Whole;
     if (run.spend(rowBytes, this.#turn.nowMs) || (run.renewNow() && run.spend(rowBytes, this.#turn.nowMs))) return AtHeader.Forward;
     this.moreUnits(run);
     return AtHeader.Pause;
@@ -75,7 +77,7 @@ export class RowMeter {
     const body = start + HEADER_BYTES;
     const free = this.copyHeader || (end - body === BINARY_TRAILER_BYTES && buffer.readInt16BE(body) === -1);
     this.copyHeader = false;
-    if (free || run.spend(end - body, this.#turn.nowMs)) return AtMessage.Forward;
+    if (free || run.spend(end - body, this.#turn.nowMs, undefined, { buffer, start, end })) return AtMessage.Forward;
     this.moreUnits(run);
     return AtMessage.Pause;
   }
@@ -191,8 +193,23 @@ export class RowMeter {
 
   /** CopyOutResponse: what comes is of the run that has arrived. */
   copyOutBegins(): void {
-    const { statement } = this.arrivedRun() ?? {};
-    this.copyHeader = statement?.kind === 'known' && statement.facts.copy?.header === true;
+    const run = this.arrivedRun();
+    this.copyHeader = false;
+    if (run?.statement.kind !== 'known') return;
+    const { facts } = run.statement;
+    this.copyHeader = facts.copy?.header === true;
+    this.#describeCopied(run, facts);
+  }
+
+  /** No message tells what COPY's columns are: its text does. */
+  #describeCopied(run: Run, facts: StatementFacts): void {
+    const session = this.#session;
+    if (facts.copy === undefined || !facts.copy.plain || !countsPeople(run.principal)) return;
+    // Tables that nobody else's catalog has yet may hide others of their name.
+    if (session.localRelations.length > 0 || session.definitionsChanged) return;
+    const columns = session.gate.copyColumns(session.identity.database, facts, session.currentSearchPath);
+    const format = facts.copy.format === 'binary' ? 1 : 0;
+    if (columns !== undefined) run.describe(columns.map((column) => ({ ...(column ?? NO_TABLE), format })), COPY_READERS[facts.copy.format]);
   }
 }
 
@@ -211,6 +228,8 @@ function ownTables(session: SessionState, statement: Statement): number {
   const named = new Set(statement.facts.relations.map(({ name }) => name));
   return session.localRelations.filter(({ name, classes }) => named.has(name) && classes.length === 0).length;
 }
+
+const NO_TABLE = { tableOid: 0, attributeNumber: 0, type: 0 };
 
 const UNKNOWN_PORTAL: Statement = { kind: 'opaque', reason: 'the portal is not known to Rowgate', text: '' };
 

@@ -21,6 +21,7 @@ import { policyFor } from '../policy/principal.ts';
 import { askContact, refuse, REFUSAL_KINDS, sentences } from '../policy/refusal-codes.ts';
 import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
+import { resolveOutputs, type ColumnAt } from '../catalog/output-keys.ts';
 import { Neighbours } from '../quota/neighbours.ts';
 import { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
@@ -205,7 +206,11 @@ export class ServiceGate implements Gate {
   }
 
   subjectKeys(database: string, oid: number): readonly SubjectKey[] {
-    return this.#parts.catalogs.index(database).subjectColumns.get(oid) ?? [];
+    return this.#parts.catalogs.index(database).keysOf(oid);
+  }
+
+  copyColumns(database: string, facts: StatementFacts, searchPath: SearchPath): readonly (ColumnAt | undefined)[] | undefined {
+    return facts.outputs === undefined ? undefined : resolveOutputs(facts.outputs, this.#parts.catalogs.index(database).snapshot, searchPath);
   }
 
   widened(statement: Statement): readonly string[] {

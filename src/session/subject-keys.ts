@@ -105,17 +105,18 @@ function binaryDate(buffer: Buffer, start: number, length: number): string | und
  */
 export function keyColumns(columns: readonly ColumnShape[], className: string, width: number, oids: ReadonlySet<number>, keysOf: (oid: number) => readonly SubjectKey[]): readonly (readonly number[])[] {
   const found: (readonly number[])[] = [];
-  const composite = new Set<number>();
+  const composite = new Set<SubjectKey>();
   for (const [i, { tableOid, attributeNumber, format }] of columns.entries()) {
     if (tableOid === 0 || format === undefined || !oids.has(tableOid)) continue;
-    const key = keysOf(tableOid).find((each) => each.className === className);
-    if (key === undefined || !key.attnums.includes(attributeNumber)) continue;
-    if (key.attnums.length === 1) found.push([i]);
-    // Of several references, one's part of a key must not be taken together with another's.
-    else if (width === 1 && !composite.has(tableOid)) {
-      composite.add(tableOid);
-      const all = key.attnums.map((attnum) => columns.findIndex((column) => column.tableOid === tableOid && column.attributeNumber === attnum && column.format !== undefined));
-      if (!all.includes(-1)) found.push(all);
+    for (const key of keysOf(tableOid)) {
+      if (key.className !== className || !key.attnums.includes(attributeNumber)) continue;
+      if (key.attnums.length === 1) found.push([i]);
+      // Of several references, one's part of a key must not be taken together with another's.
+      else if (width === 1 && !composite.has(key)) {
+        composite.add(key);
+        const all = key.attnums.map((attnum) => columns.findIndex((column) => column.tableOid === tableOid && column.attributeNumber === attnum && column.format !== undefined));
+        if (!all.includes(-1)) found.push(all);
+      }
     }
   }
   return found;

@@ -6,6 +6,7 @@ import { list, optionIsOn, optionValue, text, unwrap } from './tree.ts';
 export function copyFacts(node: RawNode): CopyFacts {
   let format: CopyFacts['format'] = 'text';
   let header = false;
+  let plain = true;
   for (const item of list(node, 'options')) {
     const option = unwrap(item, 'DefElem');
     if (option === undefined) continue;
@@ -15,9 +16,10 @@ export function copyFacts(node: RawNode): CopyFacts {
       if (value === 'csv' || value === 'binary') format = value;
     }
     // HEADER MATCH, for COPY FROM, is neither on nor off: the line is there.
+    if (name === 'delimiter' || name === 'null' || name === 'quote' || name === 'escape' || name === 'encoding') plain = false;
     if (name === 'header') header = optionIsOn(option);
   }
-  return { endpoint: endpoint(node), format, header };
+  return { endpoint: endpoint(node), format, header, plain };
 }
 
 function endpoint(node: RawNode): CopyFacts['endpoint'] {

@@ -16,6 +16,9 @@ import type { Descent, Place } from './walk.ts';
 /** Beyond this a statement is refused as opaque: the catalog resolves every one of them on the main thread. */
 const MAX_RELATION_USES = 20_000;
 
+/** Statements and clauses whose target list assigns. */
+const ASSIGNING: ReadonlySet<string> = new Set(['UpdateStmt', 'OnConflictClause', 'MergeWhenClause']);
+
 /** What surrounds a node. */
 interface Context {
   readonly scope: CteScope | undefined;
@@ -53,6 +56,7 @@ export interface Collected {
   readonly updatesOnConflict: boolean;
   readonly derives: boolean;
   readonly changesCatalog: boolean;
+  readonly assigns: readonly string[];
   readonly defines: readonly QualifiedName[];
   readonly settings: readonly SettingChange[];
   readonly opaque: readonly string[];
@@ -73,6 +77,7 @@ class FactCollector {
   readonly #attributes = new Set<string>();
   readonly #operators = new Map<string, OperatorUse>();
   readonly #types = new Map<string, TypeUse>();
+  readonly #assigns = new Set<string>();
   readonly #defines: QualifiedName[] = [];
   readonly #settings: SettingChange[] = [];
   readonly #opaque: string[] = [];
@@ -112,6 +117,7 @@ class FactCollector {
       updatesOnConflict: this.#updatesOnConflict,
       derives: this.#derives,
       changesCatalog: this.#changesCatalog,
+      assigns: [...this.#assigns],
       defines: this.#defines,
       settings: this.#settings,
       opaque: this.#opaque,
@@ -168,6 +174,9 @@ class FactCollector {
         return undefined;
       case 'ColumnRef':
         if (list(node, 'fields').length > 1) this.#addAttribute(list(node, 'fields').at(-1));
+        return undefined;
+      case 'ResTarget':
+        if (place.field === 'targetList' && ASSIGNING.has(place.kind)) this.#assigns.add(text(node, 'name') ?? '');
         return undefined;
       case 'A_Indirection':
         for (const step of list(node, 'indirection')) this.#addAttribute(step);

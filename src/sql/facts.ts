@@ -65,6 +65,14 @@ export interface CopyFacts {
   readonly format: 'text' | 'csv' | 'binary';
   /** The first CopyData is a line of column names. */
   readonly header: boolean;
+  /** Delimiters, quotes, NULL and encoding are the defaults of the format. */
+  readonly plain: boolean;
+}
+
+/** A column of a relation that a query gives as it stands; `*`: all of them. `relation` undefined: it is not known which. */
+export interface OutputColumn {
+  readonly relation: { readonly schema: string | undefined; readonly name: string } | undefined;
+  readonly column: string;
 }
 
 /** What a statement does to the session's named statements and cursors (SQL level). `name` undefined means ALL. */
@@ -114,6 +122,10 @@ export interface StatementFacts {
   readonly defines: readonly { readonly schema: string | undefined; readonly name: string }[];
   /** Anything that can change what a name means (DDL of relations, functions, types, schemas, operators, roles; SET search_path is in `settings`). */
   readonly changesCatalog: boolean;
+  /** What a plain SELECT or COPY TO gives, column by column, undefined for expressions; undefined as a whole where it cannot be counted off. */
+  readonly outputs?: readonly (OutputColumn | undefined)[] | undefined;
+  /** Names of columns that UPDATE, ON CONFLICT DO UPDATE and MERGE set, at any depth. */
+  readonly assigns: readonly string[];
   readonly copy: CopyFacts | undefined;
   readonly named: NamedAction | undefined;
   readonly settings: readonly SettingChange[];

@@ -1,4 +1,5 @@
 import { copyFacts } from './copy-facts.ts';
+import { outputColumns } from './output-columns.ts';
 import type { ParsedStatement, RawNode } from './dialect.ts';
 import { collect } from './fact-collector.ts';
 import type { NamedAction, StatementFacts } from './facts.ts';
@@ -18,6 +19,7 @@ export function statementFacts({ tree, offset, length }: ParsedStatement): State
     kind: nodeKind === 'SelectStmt' ? selectKind(node) : statementTraits(nodeKind, node)?.kind ?? 'other',
     node: nodeKind,
     copy: nodeKind === 'CopyStmt' ? copyFacts(node) : undefined,
+    outputs: outputColumns(nodeKind, node),
     named: namedAction(nodeKind, node),
     body: undefined,
     explainAnalyze: nodeKind === 'ExplainStmt' && isAnalyze(node),

@@ -345,7 +345,7 @@ describe('the index', () => {
 
   it('tells the subject key of each table by oid and attribute number, inherited ones too', async () => {
     const { rows } = await admin.query(`SELECT oid::int, oid::regclass::text AS name FROM pg_class WHERE oid >= 16384`);
-    const keys = new Map(rows.map((row) => [row.name, index.subjectColumns.get(row.oid)]));
+    const keys = new Map(rows.map((row) => [row.name, index.keysOf(row.oid)]));
     expect(keys.get('crm.customers')).toEqual([{ className: 'customers', columns: ['id'], attnums: [1] }]);
     expect(keys.get('crm.invoices')).toEqual([{ className: 'customers', columns: ['customer_id'], attnums: [2] }]);
     expect(keys.get('crm.calls_2024')).toEqual([{ className: 'customers', columns: ['customer_id'], attnums: [2] }]);

@@ -130,6 +130,13 @@ describe('kinds and categories', () => {
 
 describe('COPY', () => {
   it.each([
+    "COPY t TO STDOUT (DELIMITER '|')", "COPY t TO STDOUT (NULL 'x')", "COPY t TO STDOUT (FORMAT csv, QUOTE '''')", "COPY t TO STDOUT (FORMAT csv, ESCAPE 'x')", "COPY t TO STDOUT (ENCODING 'LATIN1')", "COPY t TO STDOUT CSV DELIMITER ';'",
+  ])('%s is not plain', (sql) => {
+    expect(factsOf(sql).copy?.plain).toBe(false);
+  });
+
+
+  it.each([
     ['COPY t TO STDOUT', 'client', 'text', false],
     ['COPY t TO STDOUT (FORMAT csv, HEADER)', 'client', 'csv', true],
     ["COPY t TO STDOUT WITH (HEADER 'off', FORMAT 'csv')", 'client', 'csv', false],
@@ -143,7 +150,7 @@ describe('COPY', () => {
     ["COPY t TO '/x' WITH BINARY", 'file', 'binary', false],
     ["COPY (SELECT 1) TO PROGRAM 'x'", 'program', 'text', false],
   ])('%s', (sql, endpoint, format, header) => {
-    expect(factsOf(sql).copy).toEqual({ endpoint, format, header });
+    expect(factsOf(sql).copy).toEqual({ endpoint, format, header, plain: true });
   });
 });
 
