@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { ClientTls } from '../auth/client-tls.ts';
 import { writeErrorResponse, type ErrorFields } from '../protocol/backend-messages.ts';
 import { ProtocolViolation } from '../protocol/message-stream.ts';
 import type { BackendType, FrontendType } from '../protocol/message-types.ts';
@@ -39,6 +40,8 @@ export interface ConnectionHooks {
 export class ClientConnection implements Newcomer, WatchedSession, Draining {
   readonly id = randomUUID().slice(0, 8);
   #client: Socket;
+  /** On a Unix socket, whatever a load balancer says about those behind it. */
+  readonly #local: boolean;
   #tlsVersion: string | undefined;
   #authMethod = 'passthrough';
   /** An attempt to log in that the delays know of. */
@@ -63,6 +66,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
 
   constructor(client: Socket, peer: Peer, gate: ServiceGate, hooks: ConnectionHooks) {
     this.#client = client;
+    this.#local = client.remoteAddress === undefined;
     this.#gate = gate;
     this.#hooks = hooks;
     this.address = peer.address;
@@ -75,6 +79,11 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   #watch(client: Socket): void {
     client.on('error', () => this.close('client connection failed'));
     client.on('close', () => this.close('client disconnected'));
+  }
+
+  /** As PostgreSQL does, none is offered or demanded on Unix sockets (SSLok in ProcessStartupPacket). Client certificates are demanded all the same. */
+  get #tls(): ClientTls | undefined {
+    return this.#local ? undefined : this.#gate.clientTls;
   }
 
   get user(): string {
@@ -147,7 +156,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
             this.#refuse({ severity: 'FATAL', sqlstate: '08P01', message: 'the connection is encrypted already' }, 'encryption asked for twice');
             return;
           }
-          if (packet.kind === 'ssl_request' && this.#gate.clientTls !== undefined) {
+          if (packet.kind === 'ssl_request' && this.#tls !== undefined) {
             void this.#encrypt('requested');
             return;
           }
@@ -161,7 +170,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
           else this.#refuse({ severity: 'FATAL', sqlstate: packet.sqlstate, message: packet.reason }, packet.reason);
           return;
         case 'startup':
-          if (this.#tlsVersion === undefined && mustBeEncrypted(this.#gate.clientTls)) {
+          if (this.#tlsVersion === undefined && mustBeEncrypted(this.#tls)) {
             this.#refuse(NOT_ENCRYPTED, 'not encrypted');
             return;
           }
@@ -176,7 +185,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
 
   /** From plain text to TLS. Nothing that came in plain text is believed afterwards. */
   async #encrypt(how: 'requested' | 'direct'): Promise<void> {
-    const tls = this.#gate.clientTls;
+    const tls = this.#tls;
     this.#client.off('data', this.#onStartupData);
     const first = this.#pending;
     this.#pending = Buffer.alloc(0);

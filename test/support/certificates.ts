@@ -1,7 +1,7 @@
 /** Certificates of a test, made with the openssl command. */
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -56,6 +56,15 @@ export class TestAuthority {
     const names = options.names === undefined ? [] : ['-addext', `subjectAltName=${options.names}`];
     openssl(['req', '-x509', '-newkey', ...NEW_KEY[options.key ?? 'ec'], '-nodes', '-keyout', `${base}.key`, '-out', `${base}.crt`, '-days', '30', '-subj', `/CN=${commonName}`, ...(options.key === 'ed25519' ? [] : [`-${options.digest ?? 'sha256'}`]), ...names]);
     chmodSync(`${base}.crt`, 0o644);
+    chmodSync(`${base}.key`, 0o600);
+    return { cert: `${base}.crt`, key: `${base}.key` };
+  }
+
+  /** The same certificate and key in files of their own: two programs as two users may each own theirs. */
+  copyOf(certificate: Certificate): Certificate {
+    const base = join(this.directory, `cert-${++this.#count}`);
+    copyFileSync(certificate.cert, `${base}.crt`);
+    copyFileSync(certificate.key, `${base}.key`);
     chmodSync(`${base}.key`, 0o600);
     return { cert: `${base}.crt`, key: `${base}.key` };
   }

@@ -1,7 +1,7 @@
 /** Encryption on both sides, against a PostgreSQL that takes no plain text. */
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -55,8 +55,8 @@ async function ask(client: Client, sql = 'SELECT ssl FROM pg_stat_ssl WHERE pid 
 describe('TLS towards clients', () => {
   test('a client that asks for it is served, and the server sees an encrypted session, too', async () => {
     expect(await ask(tlsClient())).toBe(true);
-    const start = rowgate.audit().find((record) => record['event'] === 'session_start');
-    expect(start).toMatchObject({ tls: true, tls_version: 'TLSv1.3', auth_method: 'passthrough' });
+    const start = (): unknown => rowgate.audit().find((record) => record['event'] === 'session_start');
+    await expect.poll(start, { timeout: 10_000 }).toMatchObject({ tls: true, tls_version: 'TLSv1.3', auth_method: 'passthrough' });
   });
 
   test('a client that begins with TLS is served (sslnegotiation=direct)', async () => {
@@ -221,9 +221,21 @@ describe('where TLS is offered and not demanded', () => {
     try {
       expect(await ask(tlsClient(target))).toBe(true);
       expect(await ask(tlsClient(target, { ssl: false }))).toBe(true);
-      expect(target.audit().filter((record) => record['event'] === 'session_start').map((record) => record['tls'])).toEqual([true, false]);
+      await expect.poll(() => target.audit().filter((record) => record['event'] === 'session_start').map((record) => record['tls']), { timeout: 10_000 }).toEqual([true, false]);
     } finally {
       await target.stop();
+    }
+  });
+
+  test('a Unix socket is neither offered encryption nor refused for the lack of it', async () => {
+    const directory = mkdtempSync('/tmp/rowgate-socket-');
+    const target = await startRowgate({ postgresPort: postgres.port, listen: `${listenTls('require')}, socket: ${directory}`, upstream: 'tls: { mode: require }' });
+    try {
+      expect(await ask(tlsClient(target, { ssl: false, host: directory }))).toBe(true);
+      await expect(ask(tlsClient(target, { host: directory }))).rejects.toThrow('does not support SSL');
+    } finally {
+      await target.stop();
+      rmSync(directory, { recursive: true, force: true });
     }
   });
 
