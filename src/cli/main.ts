@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { auditCommand } from './audit/command.ts';
 import { checkCommand } from './check.ts';
 import { demoCommand } from './demo/command.ts';
 import { explainCommand } from './explain/command.ts';
@@ -16,6 +17,7 @@ const program = new Command('rowgate')
   .version(VERSION)
   .addCommand(serveCommand())
   .addCommand(checkCommand())
+  .addCommand(auditCommand())
   .addCommand(explainCommand())
   .addCommand(usageCommand())
   .addCommand(sessionsCommand())
