@@ -8,7 +8,7 @@ import { BearerToken } from './bearer-token.ts';
 import { DeadlineError, withDeadline } from './deadline.ts';
 import type { AdminProviders, MetricsProvider, ReadinessChecks } from './providers.ts';
 import { Readiness, type ReadinessOptions } from './readiness.ts';
-import { endedSchema, reloadSchema, sessionsSchema, usageSchema } from './response-schemas.ts';
+import { auditHeadSchema, endedSchema, reloadSchema, sessionsSchema, usageSchema } from './response-schemas.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -142,6 +142,11 @@ function addPrivateRoutes(app: FastifyInstance, options: AdminServerOptions): vo
     const { principal } = request.query;
     if (Array.isArray(principal)) return sendError(reply, 400, 'bad_request', 'principal may be given once');
     return { usage: await withDeadline(providerTimeoutMs, providers.usage({ principal })) };
+  });
+
+  app.get('/v1/audit/head', { schema: { response: { 200: auditHeadSchema } } }, (_request, reply) => {
+    const head = providers.auditHead?.();
+    return head === undefined ? sendError(reply, 404, 'no_record', 'no audit record was written yet') : reply.send(head);
   });
 
   app.post('/v1/reload', { schema: { response: { 200: reloadSchema } } }, async (_request, reply) => {

@@ -44,6 +44,13 @@ export interface UsageView {
   readonly next_free_in_ms?: number | undefined;
 }
 
+/** What proves the end of the audit log to `rowgate audit verify --head`. */
+export interface AuditHeadView {
+  readonly chain: string;
+  readonly seq: number;
+  readonly mac: string;
+}
+
 export interface UsageFilter {
   readonly principal: string | undefined;
 }
@@ -59,6 +66,8 @@ export interface AdminProviders {
   readonly endSession: (id: string) => Promise<boolean> | boolean;
   readonly usage: (filter: UsageFilter) => Promise<readonly UsageView[]>;
   readonly reload: () => Promise<ReloadResult>;
+  /** The last record of the audit log; undefined before the first. */
+  readonly auditHead?: (() => AuditHeadView | undefined) | undefined;
 }
 
 /** The text for Prometheus. */

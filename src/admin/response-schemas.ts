@@ -31,3 +31,8 @@ export const reloadSchema = {
   type: 'object',
   properties: { ok: { type: 'boolean' }, config_sha256: text, warnings: names },
 } as const;
+
+export const auditHeadSchema = {
+  type: 'object',
+  properties: { chain: text, seq: count, mac: text },
+} as const;

@@ -184,6 +184,7 @@ export class Service {
         endSession: (id) => endSession(this.gate, id),
         usage: ({ principal }) => usageViews(this.gate, principal),
         reload: () => this.reload(),
+        auditHead: () => this.#audit.head,
       },
       onFault: (error) => log.error({ err: error }, 'the admin server had a fault'),
     });

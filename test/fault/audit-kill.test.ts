@@ -47,7 +47,7 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Runs a writer until it has told of `heads` heads, kills it, and returns what it printed. */
 async function killUnderLoad(heads: number, args: readonly string[], command: readonly string[] = []): Promise<string[]> {
-  const [program = process.execPath, ...front] = [...command, process.execPath];
+  const [program, ...front] = [...command, process.execPath];
   const child = spawn(program, [...front, '--input-type=module', '-e', writerScript, join(directory, 'log', 'rowgate.ndjson'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';
   await new Promise<void>((resolve) => {

@@ -1,6 +1,8 @@
 /** What ops rely on: roles, flags, monitor mode, reload, audit, metrics, health. */
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { makeCustomerBase, startPostgres, type TestPostgres } from '../support/postgres.ts';
@@ -226,6 +228,15 @@ describe('audit and health', () => {
     expect(endRecord).toMatchObject({ event: 'statement_end', rows: 1, units: 1, decision: 'allow', relations: ['crm.customers'], classes: [{ class: 'customers', units: 1 }] });
     expect(JSON.stringify(rowgate.audit())).not.toContain('c7@example.cz');
     expect(statSync(`${rowgate.directory}/audit.ndjson`).mode & 0o777).toBe(0o600);
+  });
+
+  test('the head of the audit log is told by the admin port, and the file verifies up to it', async () => {
+    const rowgate = await start();
+    await rowsOf(rowgate, 'SELECT * FROM crm.customers LIMIT 1');
+    const { chain, seq, mac } = (await (await fetch(`http://127.0.0.1:${rowgate.adminPort}/v1/audit/head`, { headers: { authorization: 'Bearer test-token' } })).json()) as { chain: string; seq: number; mac: string };
+    const verified = spawnSync(process.execPath, ['dist/cli/main.js', 'audit', 'verify', '--head', `${chain}:${seq}:${mac}`, join(rowgate.directory, 'audit.ndjson')]);
+    expect(verified.stdout.toString()).toContain('all records fit together');
+    expect(verified.status).toBe(0);
   });
 
   test('a full disk stops protected rows, not the rest', async () => {
