@@ -19,6 +19,10 @@ export interface CatalogOptions {
   readonly refreshMs: number;
   /** Default 10,000. */
   readonly statementTimeoutMs?: number;
+  /** The server is about to be asked. */
+  readonly onBegin?: () => void;
+  /** The snapshot is of a state that the server had since `onBegin`; what it returns is waited for. */
+  readonly onConfirmed?: (snapshot: Snapshot) => Promise<void>;
   /** A snapshot with another content is there. Not called for the first one. */
   readonly onChange?: (snapshot: Snapshot) => void;
   /** A refresh failed; the next one is tried by itself. */
@@ -170,6 +174,7 @@ export class Catalog {
   async #loadOnce(): Promise<Snapshot> {
     const client = await this.#connected();
     const beganAt = Date.now();
+    this.#options.onBegin?.();
     const read = await inCatalogTransaction(client, this.#limits, async () => {
       const digest = await readDigest(client);
       return { digest, rows: digest === this.#digest && this.#snapshot !== undefined ? undefined : await readCatalog(client) };
@@ -191,6 +196,7 @@ export class Catalog {
     }
     this.#confirmedAt = beganAt;
     if (this.#snapshot === undefined) throw new CatalogUnavailableError(this.database, 'it could not be read');
+    await this.#options.onConfirmed?.(this.#snapshot);
     return this.#snapshot;
   }
 

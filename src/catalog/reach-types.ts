@@ -39,6 +39,8 @@ export interface Reach {
   readonly oids: ReadonlySet<number>;
   /** The statement moves values to where they are read for free: set_config, pg_notify, setval, advisory locks. */
   readonly sink: boolean;
+  /** Where copies of the classes go; undefined where none is made, or nobody can tell where. */
+  readonly copies: CopyTargets | undefined;
   /** It leaves cursors open under names that the session does not see. */
   readonly opensCursors: boolean;
   /** Rows of a class may stand under another person's key afterwards. */
@@ -62,6 +64,16 @@ export interface DerivedClass {
   readonly width: number;
   /** A value of it may hold any number of rows. */
   readonly packs: boolean;
+}
+
+/** Where a statement puts copies of the classes that it reaches. */
+export interface CopyTargets {
+  readonly oids: readonly number[];
+  /** Relations that it makes, or gives another name. */
+  readonly names: readonly { readonly schema: string | undefined; readonly name: string }[];
+  readonly classes: readonly DerivedClass[];
+  /** It feeds a relation of a class from the class in another shape, which would make the class itself hold more than its rows tell. */
+  readonly reshapes: boolean;
 }
 
 /** By oid of the copy. */

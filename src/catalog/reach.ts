@@ -2,7 +2,7 @@ import type { StatementFacts } from '../sql/facts.ts';
 import { willBeMember } from './class-members.ts';
 import { saturate, SINK, type Tally } from './effects.ts';
 import type { ReachIndex } from './reach-index.ts';
-import type { ClassReach, DenyCategory, LocalRelation, ResolvedReach, SearchPath } from './reach-types.ts';
+import type { ClassReach, CopyTargets, DenyCategory, LocalRelation, ResolvedReach, SearchPath } from './reach-types.ts';
 import { readings, rekeys } from './rekeys.ts';
 import type { ResolvedUse } from './resolved-use.ts';
 import { namesOf, tallyStatement } from './statement-tally.ts';
@@ -29,8 +29,13 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
   const opaque = [...tally.opaque];
   const classes = opaque.length > 0 ? everyClass(tally, index) : reachedClasses(tally);
   const categories = new Set<DenyCategory>([...facts.categories, ...tally.categories]);
+  let copies: CopyTargets | undefined;
   if (classes.length > 0) {
-    if (derivesCopy(facts, tally, uses, context)) categories.add('derived_copy');
+    const kind = copyKind(facts, tally, uses, context);
+    if (kind !== 'none') {
+      categories.add('derived_copy');
+      copies = copyTargets(kind, classes, facts, tally, uses, index);
+    }
     if (classes.some((cls) => cls.packs)) categories.add('packing');
   } else if (categories.has('derived_copy')) {
     categories.delete('derived_copy');
@@ -42,6 +47,7 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     relations: namesOf(uses),
     oids: tally.oids,
     sink: tally.sink || tally.copies.has(SINK),
+    copies,
     opensCursors: tally.opensCursors,
     rekeys: classes.length > 0 && rekeys(facts, tally, uses, index),
     readOnly: opaque.length === 0 && READING_KINDS.has(facts.kind) && !facts.modifies && !facts.changesCatalog && !tally.volatile && !tally.sink && tally.copies.size === 0 && tally.stores.size === 0,
@@ -77,14 +83,23 @@ function isMemberOfAll(oid: number, tally: Tally, index: ReachIndex): boolean {
   return classes !== undefined && [...tally.classes.keys()].every((name) => classes.has(name));
 }
 
+type CopyKind =
+  | 'none'
+  /** Rows end up where the class does not reach, or under another name. */
+  | 'outside'
+  /** They stay in the class, in another shape than it is metered in. */
+  | 'reshaped';
+
 /**
  * Whether rows of a class can end up where the class does not reach, or in another shape than the class is metered in. Writing a value that the client sent into
  * a class is no copy; feeding a class from itself is one as soon as a row can take in more than one other row, since doing so again and again packs.
  */
-function derivesCopy(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], { index }: ReachContext): boolean {
-  if (tally.categories.has('derived_copy') || tally.sink) return true;
-  if ([...tally.copies].some((oid) => !isMemberOfAll(oid, tally, index))) return true;
-  if (facts.kind === 'refresh_matview' || facts.kind === 'truncate') return false;
+function copyKind(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], { index }: ReachContext): CopyKind {
+  if (tally.categories.has('derived_copy') || tally.sink) return 'outside';
+  // Code that cannot be told may write anywhere. A name that is merely not there may not.
+  if (tally.categories.has('opaque') && tally.opaque.size > tally.misses.size) return 'outside';
+  if ([...tally.copies].some((oid) => !isMemberOfAll(oid, tally, index))) return 'outside';
+  if (facts.kind === 'refresh_matview' || facts.kind === 'truncate') return 'none';
   const reshapes = (className: string, width: number): boolean => {
     const effect = tally.classes.get(className);
     if (tally.packs || tally.aggregated || tally.calls > 0 || facts.updatesOnConflict || width > 1) return true;
@@ -95,21 +110,53 @@ function derivesCopy(facts: StatementFacts, tally: Tally, uses: readonly Resolve
       const cls = index.classes.find((candidate) => candidate.name === name);
       return cls !== undefined && !reshapes(name, effect.width) && facts.defines.every((made) => made.schema !== undefined && willBeMember(cls, made.schema, made.name));
     });
-    return !inside;
+    return inside ? 'none' : 'outside';
   }
   // ALTER, RENAME, ATTACH, INHERIT: the relation may leave the class, or another enter it.
-  if (facts.defines.length > 0) return true;
+  if (facts.defines.length > 0) return 'outside';
 
   const targets = uses.filter(({ use }) => use.mode === 'write');
-  if (targets.length === 0 || (facts.kind === 'delete' && targets.length === 1)) return false;
-  if (tally.opaque.size > 0) return true;
-  return [...tally.classes].some(([name, effect]) => {
+  if (targets.length === 0 || (facts.kind === 'delete' && targets.length === 1)) return 'none';
+  if (tally.opaque.size > 0) return 'outside';
+  let kind: CopyKind = 'none';
+  for (const [name, effect] of tally.classes) {
     // A target that is not read gives rows back all the same (RETURNING, ON CONFLICT), and they may feed another target.
-    if (effect.width === 0 && targets.length === 1) return false;
+    if (effect.width === 0 && targets.length === 1) continue;
     const outside = targets.some(({ relations }) => relations.length === 0 || relations.some((relation) => {
       const isMember = index.members.classesOf.get(relation.oid)?.has(name) === true;
       return !isMember && !(relation.kind === 'v' && index.readEffects(relation.oid).classes.has(name));
     }));
-    return outside || reshapes(name, effect.width);
-  });
+    if (outside) return 'outside';
+    if (reshapes(name, effect.width)) kind = 'reshaped';
+  }
+  return kind;
+}
+
+/** Statements that give a relation another name; a pattern of the policy may not match it any more. */
+const RENAMING: ReadonlySet<string> = new Set(['RenameStmt', 'AlterObjectSchemaStmt']);
+
+function copyTargets(kind: CopyKind, classes: readonly ClassReach[], facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): CopyTargets {
+  const { declared, classesOf } = index.members;
+  const oids = new Set<number>();
+  let reshapes = false;
+  const add = (oid: number): void => {
+    const held = classesOf.get(oid);
+    const stays = declared.has(oid) && classes.every(({ className }) => held?.has(className) === true) && !RENAMING.has(facts.node);
+    if (!stays) oids.add(oid);
+    else if (kind === 'reshaped') reshapes = true;
+  };
+  for (const { use, relations } of uses) {
+    const named = use.mode === 'write' || facts.defines.some((defined) => defined.name === use.name);
+    if (named) for (const relation of relations) add(relation.oid);
+  }
+  for (const oid of tally.copies) if (oid !== SINK) add(oid);
+  // What is altered and keeps its name is known by its oid.
+  const names = facts.defines.filter(({ schema, name }) =>
+    facts.derives || !uses.some(({ use, relations }) => use.name === name && use.schema === schema && relations.length === 1 && relations[0]?.schema === schema));
+  return {
+    oids: [...oids],
+    names,
+    classes: classes.map(({ className, width, packs, aggregated }) => ({ className, width, packs: packs || aggregated })),
+    reshapes,
+  };
 }

@@ -3,7 +3,7 @@ import type { Policy } from '../policy/types.ts';
 import { Catalogs, type CatalogsOptions } from '../session/catalogs.ts';
 import type { UpstreamAddress } from '../session/upstream.ts';
 
-export interface CatalogSettings extends Pick<CatalogsOptions, 'analyse' | 'readRoutine' | 'onRefreshed' | 'onError'> {
+export interface CatalogSettings extends Pick<CatalogsOptions, 'analyse' | 'readRoutine' | 'copies' | 'onRefreshed' | 'onError'> {
   readonly upstreamTls: UpstreamAddress['tls'];
 }
 

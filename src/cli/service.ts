@@ -66,6 +66,7 @@ export class Service {
       upstreamTls: this.#tls.upstream,
       analyse: (sql) => this.#analyser.analyse(sql),
       readRoutine: (definition) => this.#analyser.readRoutine(definition),
+      copies: this.#store.copies,
       onRefreshed: () => this.metrics.count('catalogRefreshes'),
       onError: (error) => {
         this.metrics.count('catalogErrors');

@@ -24,16 +24,13 @@ function compileClass(cls: ClassConfig): CompiledClass {
   };
 }
 
-/** A copy does not inherit its class yet, so for a role with limits it would be a way around them. */
-const ALWAYS_DENIED: readonly DenyCategory[] = ['derived_copy'];
-
 function compileRole(role: RoleConfig, mode: Policy['mode']): CompiledRole {
   const limited = role.quotas.length > 0;
   return {
     name: role.name,
     members: role.members,
     quotas: role.quotas.flatMap((quota) => compileQuota(role.name, quota, mode)),
-    deny: new Set([...(role.deny ?? (limited ? defaultDeny(role.replication) : [])), ...(limited ? ALWAYS_DENIED : [])]),
+    deny: new Set(role.deny ?? (limited ? defaultDeny(role.replication) : [])),
     contact: role.contact,
     replication: role.replication,
     errors: role.errors ?? (limited ? 'redact' : 'full'),

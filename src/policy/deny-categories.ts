@@ -7,8 +7,8 @@ export const DENY_CATEGORIES = [
   'replication',
   'fastpath',
   'code',
-  'derived_copy',
   'opaque',
+  'derived_copy',
   'copy_out',
   'packing',
 ] as const satisfies readonly DenyCategory[];

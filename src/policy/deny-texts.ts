@@ -48,13 +48,13 @@ export const DENY_TEXTS: Readonly<Record<DenyCategory, DenyText>> = {
     what: 'saving a copy of protected data',
     cause: 'The statement would copy from',
     instead: 'SELECT the rows that you need; a temporary table or view counts as a copy, too.',
-    covers: 'CREATE TABLE AS, SELECT INTO, INSERT ... SELECT, materialised and temporary views and other writes that a class feeds',
+    covers: 'CREATE TABLE AS, SELECT INTO, INSERT ... SELECT, views and other writes that a class feeds, and code that may copy unseen. Where it is not denied, the copy inherits the class',
   },
   opaque: {
     what: 'a statement whose reach cannot be told',
     cause: 'The statement names',
-    instead: 'Write the query over tables and views, with built-in functions; a function that you need can be reviewed and allowed.',
-    covers: 'statements that are not parsed, not resolved or that hide what they run: unknown functions, dynamic SQL, views not yet seen',
+    instead: 'Write the query over tables and views, with built-in functions. A function that was reviewed can be listed in trusted_functions, by those who run Rowgate.',
+    covers: 'statements that are not parsed, not resolved or that hide what they run: dynamic SQL, functions in languages that Rowgate does not read, views not yet seen',
   },
   copy_out: {
     what: 'taking protected data out with COPY',

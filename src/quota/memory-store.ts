@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
+import { MemoryDerivedStore } from './derived-store.ts';
 import { checkCounters, checkGroups, checkPeople, checkRefund } from './check-request.ts';
 import { PeopleWindow, sumStates } from './people.ts';
 import type { Admission, Counter, CounterState, CounterStore, Dismissal, GroupGrant, LeaseStamp, Reservation, ReserveGroup } from './store.ts';
@@ -18,6 +19,7 @@ const MIN_SWEEP_SIZE = 1024;
 
 /** Counters in process memory: the embedded default for one process. They are gone when the process is. */
 export class MemoryStore implements CounterStore {
+  readonly copies = new MemoryDerivedStore();
   readonly #clock: () => number;
   readonly #windows = new Map<string, { readonly windowMs: number; readonly window: SlidingWindow }>();
   readonly #people = new Map<string, PeopleWindow>();

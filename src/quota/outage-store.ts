@@ -1,3 +1,4 @@
+import type { DerivedStore } from './derived-store.ts';
 import { readCounterKey } from './counters.ts';
 import type { Counted } from './grant-history.ts';
 import type { RedisStore } from './redis-store.ts';
@@ -26,6 +27,10 @@ export class OutageStore implements CounterStore {
   constructor(redis: RedisStore, options: OutageOptions) {
     this.#redis = redis;
     this.#options = options;
+  }
+
+  get copies(): DerivedStore {
+    return this.#redis.copies;
   }
 
   async reserve(groups: readonly ReserveGroup[]): Promise<Reservation> {

@@ -1,3 +1,5 @@
+import type { DerivedStore } from './derived-store.ts';
+import { RedisDerivedStore } from './redis-derived-store.ts';
 import { randomBytes, randomInt } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,6 +34,7 @@ interface RedisStamp extends LeaseStamp {
 
 /** Counters in Redis, shared by any number of processes. */
 export class RedisStore implements CounterStore {
+  readonly copies: DerivedStore;
   readonly #connection: RedisConnection;
   readonly #options: RedisStoreOptions;
   readonly #layout: KeyLayout;
@@ -45,6 +48,7 @@ export class RedisStore implements CounterStore {
     this.#layout = keyLayout(options.prefix ?? 'rowgate:', options.redis instanceof Object && 'cluster' in options.redis);
     this.#member = options.journal?.member ?? randomInt(1, 2 ** 47);
     this.#connection = new RedisConnection(options, () => void this.#beat());
+    this.copies = new RedisDerivedStore(this.#connection, this.#layout.prefix);
     if (!this.#layout.split) this.#domain('');
     const heartbeatMs = options.heartbeatMs ?? 1000;
     if (heartbeatMs > 0) {

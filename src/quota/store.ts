@@ -1,3 +1,5 @@
+import type { DerivedStore } from './derived-store.ts';
+
 /** Where quotas are counted. Two implementations pass one test suite: memory and Redis. */
 
 /** One counter: the units that one principal (or role) took of one class in one window length. */
@@ -73,6 +75,8 @@ export interface Dismissal {
 }
 
 export interface CounterStore {
+  /** Which relations hold copies of protected data: kept with the counters, shared by the same processes. */
+  readonly copies: DerivedStore;
   /**
    * All groups are reserved or none. Rejects with `StoreUnavailableError` if the store cannot answer: the units may have been counted, and are not granted.
    * A counter's key appears once in a call (`RangeError` otherwise, as for amounts that are not whole numbers from 0 to 2^52).

@@ -21,15 +21,36 @@ export function judgeBatch(session: SessionState, statements: readonly Statement
     const judgement = judge(session, statement, later);
     if (judgement instanceof Promise) return judgeSlowly(session, statements, i, judged, later);
     judged.push({ statement, judgement });
+    // What it copies must be known before what stands behind it is judged.
+    if (judgement.reach.copies !== undefined && i < statements.length - 1) return copiesFirst(session, statements, i, judged, later);
     later = after(later, statement, judgement);
   }
   return judged;
 }
 
+async function copiesFirst(session: SessionState, statements: readonly Statement[], at: number, judged: Judged[], before: LaterInBatch): Promise<readonly Judged[]> {
+  const last = judged.pop() as Judged;
+  const judgement = await withCopies(session, last.judgement);
+  judged.push({ statement: last.statement, judgement });
+  return judgeSlowly(session, statements, at + 1, judged, after(before, last.statement, judgement));
+}
+
+async function withCopies(session: SessionState, judgement: Judgement): Promise<Judgement> {
+  const { copies } = judgement.reach;
+  if (copies === undefined || judgement.verdict.kind === 'block') return judgement;
+  try {
+    const expected = await session.gate.rememberCopies(session.identity.database, copies);
+    if (expected.length > 0) session.expectedCopies = [...session.expectedCopies, ...expected];
+    return judgement;
+  } catch {
+    return { ...judgement, verdict: { kind: 'block', refusal: session.gate.outage('store', session.principal) } };
+  }
+}
+
 async function judgeSlowly(session: SessionState, statements: readonly Statement[], from: number, judged: Judged[], before: LaterInBatch): Promise<readonly Judged[]> {
   let later = before;
   for (const statement of statements.slice(from)) {
-    const judgement = await judge(session, statement, later);
+    const judgement = await withCopies(session, await judge(session, statement, later));
     judged.push({ statement, judgement });
     later = after(later, statement, judgement);
   }

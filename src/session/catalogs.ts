@@ -1,10 +1,12 @@
 /** The catalogs of the databases that sessions use: a snapshot each, and what the policy's classes mean in it. */
 
 import { Catalog } from '../catalog/catalog.ts';
+import { CopyBook } from '../catalog/copy-book.ts';
 import { reach } from '../catalog/reach.ts';
 import { makeReachIndex, type ReachIndex, type ReachPolicy } from '../catalog/reach-index.ts';
-import type { LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
+import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
+import type { DerivedStore } from '../quota/derived-store.ts';
 import type { Analysis, RoutineBody, StatementFacts } from '../sql/facts.ts';
 import { connectForPg, type UpstreamAddress } from './upstream.ts';
 
@@ -19,6 +21,8 @@ export interface CatalogsOptions {
   readonly refreshMs: number;
   readonly analyse: (sql: string) => Analysis | Promise<Analysis>;
   readonly readRoutine: (definition: string) => RoutineBody | Promise<RoutineBody>;
+  /** Where it is kept which relations are copies. */
+  readonly copies: DerivedStore;
   readonly onRefreshed: () => void;
   readonly onError: (error: Error) => void;
 }
@@ -33,6 +37,11 @@ interface Held {
   idleTimer: NodeJS.Timeout | undefined;
   index: ReachIndex | undefined;
   stale: boolean;
+  readonly book: CopyBook;
+  /** Copies that were over when the refresh that is under way was begun. */
+  settled: readonly string[];
+  /** What the index was made of. */
+  indexed: { readonly snapshot: Snapshot; readonly epoch: number } | undefined;
   /** Reaches of facts under one search path: facts are cached by text, so this saves the resolving too. */
   reaches: WeakMap<StatementFacts, { readonly path: SearchPath; readonly reach: ResolvedReach }>;
 }
@@ -76,13 +85,15 @@ export class Catalogs {
       analyse: this.#options.analyse,
       readRoutine: this.#options.readRoutine,
       refreshMs: this.#options.refreshMs,
-      onChange: () => this.#reindex(database),
+      onBegin: () => {
+        const held = this.#held.get(database);
+        if (held !== undefined) held.settled = held.book.settled;
+      },
+      onConfirmed: (snapshot) => this.#confirmed(database, snapshot),
       onError: this.#options.onError,
     });
     const opened = catalog.refresh().then(
-      () => {
-        this.#reindex(database);
-      },
+      () => undefined,
       (error: unknown) => {
         this.#held.delete(database);
         void catalog.close();
@@ -90,7 +101,7 @@ export class Catalogs {
       },
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
-    const held: Held = { catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, stale: false, reaches: new WeakMap() };
+    const held: Held = { catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, stale: false, book: new CopyBook(), settled: [], indexed: undefined, reaches: new WeakMap() };
     this.#held.set(database, held);
     this.#releaseWhenIdle(held);
     return opened;
@@ -173,7 +184,7 @@ export class Catalogs {
 
   applyPolicy(policy: ReachPolicy): void {
     this.#policy = policy;
-    for (const [database, held] of this.#held) if (held.index !== undefined) this.#reindex(database);
+    for (const held of this.#held.values()) if (held.index !== undefined) this.#reindex(held, held.index.snapshot);
   }
 
   /** Age of the least recently confirmed snapshot in seconds. */
@@ -202,10 +213,63 @@ export class Catalogs {
     );
   }
 
-  #reindex(database: string): void {
+  /**
+   * Keeps what the targets are copies of. Resolves when the store has it: only then may the statement be forwarded. Returns what to call `settleCopies` with when
+   * the transaction is over. Rejects if it cannot be kept.
+   */
+  async rememberCopies(database: string, targets: CopyTargets): Promise<readonly string[]> {
+    const held = this.get(database);
+    const { snapshot } = this.index(database);
+    const fields = held.book.plan(targets, snapshot, Date.now());
+    if (fields.size === 0) return [];
+    await this.#options.copies.put(String(snapshot.databaseOid), fields);
+    held.book.add(fields);
+    // Not a newer snapshot: the copies in that one are still being asked for.
+    this.#reindexIfNew(held, this.index(database).snapshot);
+    return [...fields.keys()].filter((field) => field.startsWith('n:'));
+  }
+
+  settleCopies(database: string, fields: readonly string[]): void {
+    this.#held.get(database)?.book.settle(fields);
+  }
+
+  /** Changes when a relation becomes a copy: what was judged before may have been judged too lightly. */
+  copiesEpoch(database: string): number {
+    return this.get(database).book.epoch;
+  }
+
+  /** A snapshot was read. Copies are asked for after it, so that none in it can be missing, and before anybody is judged by it. */
+  async #confirmed(database: string, snapshot: Snapshot): Promise<void> {
     const held = this.#held.get(database);
     if (held === undefined) return;
-    held.index = makeReachIndex(held.catalog.current(), this.#policy);
+    const { copies } = this.#options;
+    const key = String(snapshot.databaseOid);
+    const { settled } = held;
+    try {
+      const lost = held.book.take(await copies.read(key), snapshot);
+      if (lost.size > 0) await copies.put(key, lost);
+      const { put, drop } = held.book.resolve(snapshot, settled, Date.now());
+      // First the copies that were found, then what they were expected by.
+      if (put.size > 0) await copies.put(key, put);
+      held.book.add(put);
+      if (drop.length > 0) await copies.drop(key, drop);
+      held.book.forget(drop);
+    } catch {
+      // The store is away: what is known stays known. What was expected stays expected, and is looked for in the snapshot by the next refresh;
+      // until then its names are guarded here.
+      held.book.add(held.book.resolve(snapshot, [], Date.now()).put);
+    }
+    this.#reindexIfNew(held, snapshot);
+  }
+
+  #reindexIfNew(held: Held, snapshot: Snapshot): void {
+    if (held.indexed?.snapshot !== snapshot || held.indexed.epoch !== held.book.epoch) this.#reindex(held, snapshot);
+  }
+
+  #reindex(held: Held, snapshot: Snapshot): void {
+    const derived = held.book.derived(snapshot, this.#policy.classes.map((cls) => cls.name));
+    held.index = makeReachIndex(snapshot, { ...this.#policy, derived });
+    held.indexed = { snapshot, epoch: held.book.epoch };
     held.reaches = new WeakMap();
   }
 }

@@ -58,6 +58,8 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
     const made = tablesMade(statement.facts, reach);
     if (made.length > 0) session.localRelations = [...session.localRelations, ...made];
   }
+  // What a prepared transaction makes comes whenever somebody commits it.
+  if (statement.kind === 'known' && statement.facts.kind === 'prepare_transaction') session.expectedCopies = [];
   if (statement.kind === 'known' && statement.facts.kind === 'begin') session.beginInFlight = true;
   // DO, CALL and functions may PREPARE, DEALLOCATE and open cursors under any name. A name that is merely unknown may not.
   if (statement.kind === 'opaque' || reach.categories.has('opaque') || reach.opensCursors) session.tainted = true;

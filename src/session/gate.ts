@@ -1,5 +1,5 @@
 import type { Snapshot } from '../catalog/snapshot.ts';
-import type { LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
+import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { AuditEvent, ClassUnits, Flag, StatementEnd } from '../audit/events.ts';
 import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { Outage } from '../policy/outage-refusal.ts';
@@ -37,6 +37,10 @@ export interface Gate {
   catalogStale(database: string): boolean;
   /** What a statement of a database reaches, by its facts. */
   reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach;
+  /** Keeps, for all sessions, what the targets are copies of. Resolves before the statement may be forwarded: to the names that are settled when the transaction is over, or rejects. */
+  rememberCopies(database: string, targets: CopyTargets): Promise<readonly string[]>;
+  settleCopies(database: string, expected: readonly string[]): void;
+  copiesEpoch(database: string): number;
   /** Every class of the policy. */
   readonly classNames: readonly string[];
   /** Classes that the server's own word added to a statement (`widen`). */

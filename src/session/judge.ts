@@ -19,12 +19,14 @@ export interface Judgement {
   readonly verdict: Verdict;
   /** All that speaks against the statement is that it names what the catalog does not have: most likely a typing error. */
   readonly onlyMisses: boolean;
+  /** Which relations were known to be copies; see `Gate.copiesEpoch`. */
+  readonly copiesEpoch: number;
 }
 
 /** How session names are looked up: before a request is sent the newest requested ones, at its reply the confirmed ones. */
 export type NameView = 'likely' | 'confirmed';
 
-const ALLOWED: Judgement = { reach: NO_REACH, verdict: { kind: 'allow' }, onlyMisses: false };
+const ALLOWED: Judgement = { reach: NO_REACH, verdict: { kind: 'allow' }, onlyMisses: false, copiesEpoch: Infinity };
 /** EXECUTE of EXECUTE is not possible in PostgreSQL; a bound all the same. */
 const MAX_NAMED_DEPTH = 4;
 
@@ -57,7 +59,7 @@ async function refreshThenJudge(session: SessionState, statement: Statement, lat
   } catch {
     // Without a catalog nothing is proven harmless.
     const reach = opaqueReach(session.gate.classNames, 'the catalog cannot be read', false);
-    return { reach, verdict: { kind: 'block', refusal: session.gate.outage('catalog', session.principal) }, onlyMisses: false };
+    return { reach, verdict: { kind: 'block', refusal: session.gate.outage('catalog', session.principal) }, onlyMisses: false, copiesEpoch: Infinity };
   }
   return judgeNow(session, statement, 'likely', later);
 }
@@ -65,10 +67,11 @@ async function refreshThenJudge(session: SessionState, statement: Statement, lat
 /** With the snapshot at hand, without waiting. */
 export function judgeNow(session: SessionState, statement: Statement, view: NameView, later: LaterInBatch = NOT_LATER): Judgement & { readonly missed: boolean } {
   if (statement.kind === 'empty') return { ...ALLOWED, missed: false };
+  const copiesEpoch = session.gate.copiesEpoch(session.identity.database);
   const resolved = resolve(session, statement, view, later, 0);
   const { principal } = session;
   const verdict = verdictOf(statement.kind === 'known' ? statement.facts : undefined, resolved.reach, principal);
-  return { reach: resolved.reach, verdict, missed: resolved.missed, onlyMisses: resolved.onlyMisses };
+  return { reach: resolved.reach, verdict, missed: resolved.missed, onlyMisses: resolved.onlyMisses, copiesEpoch };
 }
 
 interface Resolved {
@@ -99,7 +102,8 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
   const whole = unionReach(reach, named.reach);
   // CREATE TABLE AS EXECUTE copies what the statement that it names reads.
   if (whole.classes.length > 0 && facts.kind === 'create_table_as') {
-    reach = { ...whole, categories: new Set([...whole.categories, 'derived_copy']) };
+    const classes = whole.classes.map(({ className, width, packs, aggregated }) => ({ className, width, packs: packs || aggregated }));
+    reach = { ...whole, categories: new Set([...whole.categories, 'derived_copy']), copies: { oids: [], names: facts.defines, classes, reshapes: false } };
   } else reach = whole;
   return { reach, missed: missed || named.missed, onlyMisses: false };
 }

@@ -1,4 +1,5 @@
-import type { ClassReach, Reach } from '../catalog/reach-types.ts';
+import { mergeDerived } from '../catalog/reach-index.ts';
+import type { ClassReach, CopyTargets, Reach } from '../catalog/reach-types.ts';
 
 /** What two parts of one statement reach together: an EXECUTE and the statement that it names, a FETCH and its cursor. */
 export function unionReach(a: Reach, b: Reach): Reach {
@@ -22,9 +23,20 @@ export function unionReach(a: Reach, b: Reach): Reach {
     oids: new Set([...a.oids, ...b.oids]),
     sink: a.sink || b.sink,
     rekeys: a.rekeys === true || b.rekeys === true,
+    copies: unionCopies(a.copies, b.copies),
     opensCursors: a.opensCursors || b.opensCursors,
     readOnly: a.readOnly && b.readOnly,
     pure: a.pure && b.pure,
+  };
+}
+
+function unionCopies(a: CopyTargets | undefined, b: CopyTargets | undefined): CopyTargets | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return {
+    oids: [...new Set([...a.oids, ...b.oids])],
+    names: [...a.names, ...b.names],
+    classes: mergeDerived(a.classes, b.classes),
+    reshapes: a.reshapes || b.reshapes,
   };
 }
 
@@ -35,6 +47,7 @@ export const NO_REACH: Reach = {
   relations: [],
   oids: new Set(),
   sink: false,
+  copies: undefined,
   opensCursors: false,
   readOnly: true,
   pure: true,
@@ -45,10 +58,11 @@ export function opaqueReach(classNames: readonly string[], reason: string, denie
   return {
     classes: [...classNames].sort().map((className) => ({ className, width: 1, packs: true, aggregated: true, calls: 0, relations: [] })),
     opaque: [reason],
-    categories: new Set(denied ? ['opaque'] : []),
+    categories: new Set(denied ? ['opaque', 'derived_copy'] : []),
     relations: [],
     oids: new Set(),
     sink: false,
+    copies: undefined,
     opensCursors: false,
     readOnly: false,
     pure: false,

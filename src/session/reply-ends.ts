@@ -114,6 +114,10 @@ export class ReplyEnds {
       if (session.ledger.length === 0) {
         session.definitionsChanged = false;
         session.localRelations = [];
+        if (session.expectedCopies.length > 0) {
+          session.gate.settleCopies(session.identity.database, session.expectedCopies);
+          session.expectedCopies = [];
+        }
         session.groupReach = undefined;
         if (session.catalogTouched) {
           session.catalogTouched = false;

@@ -25,7 +25,9 @@ export interface Turn {
 
 export function runOfJudged(session: SessionState, { statement, judgement }: Judged): Run {
   const reach = costsUnits(statement, judgement.reach) ? judgement.reach : { ...judgement.reach, classes: [] };
-  return new Run(session, statement, reach, judgement.verdict);
+  const run = new Run(session, statement, reach, judgement.verdict);
+  run.copiesEpoch = judgement.copiesEpoch;
+  return run;
 }
 
 export function refusedRun(session: SessionState, judged: Judged, refusal: Refusal): Run {

@@ -120,7 +120,9 @@ export class RowMeter {
     if (run === undefined || this.#arrived === run) return run;
     this.#arrived = run;
     const statement = payload.kind === 'execute' ? (this.#session.names.portal(payload.portalName)?.statement ?? UNKNOWN_PORTAL) : run.statement;
-    if (payload.kind === 'execute' ? statement !== run.statement || isNamed(statement) : isNamed(statement)) {
+    // A relation that became a copy while the statement waited for a lock on it: the server reads it as it is now.
+    const outdated = this.#session.gate.copiesEpoch(this.#session.identity.database) > run.copiesEpoch;
+    if (outdated || (payload.kind === 'execute' ? statement !== run.statement || isNamed(statement) : isNamed(statement))) {
       const { reach } = judgeNow(this.#session, statement, 'confirmed');
       if (costsUnits(statement, reach) && !covers(run.reach, reach)) this.#widen(run, unionReach(run.reach, reach));
     }

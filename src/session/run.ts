@@ -47,6 +47,8 @@ export class Run {
   bytes = 0;
   /** Why no more rows go out. Set once; the statement's end is then answered with it. */
   refusal: Refusal | undefined;
+  /** Which copies were known when the statement was judged. */
+  copiesEpoch = Infinity;
   /** It is on its way to the server and counts among the session's metered ones. */
   forwarded = false;
   /** What the verdict flagged. */
@@ -93,13 +95,13 @@ export class Run {
   begin(prepaid: readonly LeaseCredit[], rowBound: number | undefined): Refusal | undefined | Promise<Refusal | undefined> {
     const leasing = this.#lease(prepaid, rowBound);
     const outcome = leasing.beginNow();
-    if (outcome === undefined || countsPeople(this.principal)) return this.#beginLater(outcome ?? leasing.begin());
+    if (outcome === undefined || countsPeople(this.principal) || this.#reach.copies !== undefined) return this.#beginLater(outcome ?? leasing.begin());
     return this.#begun(this.#settle(outcome));
   }
 
   async #beginLater(outcome: LeaseOutcome | Promise<LeaseOutcome>): Promise<Refusal | undefined> {
     const refusal = this.#settle(await outcome);
-    return this.#begun(refusal ?? (countsPeople(this.principal) ? await this.#beginPeople() : undefined));
+    return this.#begun(refusal ?? (countsPeople(this.principal) ? await this.#beginPeople() : undefined) ?? (await this.#rememberCopies()));
   }
 
   #begun(refusal: Refusal | undefined): Refusal | undefined {
@@ -128,6 +130,21 @@ export class Run {
     if (refusal !== undefined) return refusal;
     this.#open = true;
     return undefined;
+  }
+
+  /** What the statement copies must be known as a copy before the server has it. */
+  async #rememberCopies(): Promise<Refusal | undefined> {
+    const { copies } = this.#reach;
+    if (copies === undefined) return undefined;
+    const { gate, identity } = this.#session;
+    try {
+      const expected = await gate.rememberCopies(identity.database, copies);
+      if (expected.length > 0) this.#session.expectedCopies = [...this.#session.expectedCopies, ...expected];
+      return undefined;
+    } catch (error) {
+      gate.storeFailed(error instanceof Error ? error : new Error(String(error)));
+      return gate.outage('store', this.principal);
+    }
   }
 
   /** The server's word: the statement gives rows of these classes too. */

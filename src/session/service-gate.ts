@@ -10,7 +10,7 @@ import type { AuditEvent, ClassUnits, Flag, LoginDescription, LoginFailed } from
 import type { OpsLog } from '../audit/ops-log.ts';
 import { FIRST_USER_OID } from '../catalog/catalog-rows.ts';
 import { isMemberOf } from '../catalog/members.ts';
-import type { LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
+import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { compilePolicy } from '../policy/compile.ts';
@@ -197,6 +197,18 @@ export class ServiceGate implements Gate {
 
   reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach {
     return this.#parts.catalogs.reach(database, facts, searchPath, local);
+  }
+
+  rememberCopies(database: string, targets: CopyTargets): Promise<readonly string[]> {
+    return this.#parts.catalogs.rememberCopies(database, targets);
+  }
+
+  settleCopies(database: string, expected: readonly string[]): void {
+    this.#parts.catalogs.settleCopies(database, expected);
+  }
+
+  copiesEpoch(database: string): number {
+    return this.#parts.catalogs.copiesEpoch(database);
   }
 
   classesOfOid(database: string, oid: number): readonly string[] | undefined {

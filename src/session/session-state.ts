@@ -76,6 +76,8 @@ export class SessionState {
   definitionsChanged = false;
   /** Plain tables that the open transaction made: empty when made, and not yet in the catalog that others see. */
   localRelations: readonly LocalRelation[] = [];
+  /** Copies that the open transaction makes under names that the catalog does not have yet. */
+  expectedCopies: readonly string[] = [];
   /** The catalog is to be read again once this session's transaction is over. */
   catalogTouched = false;
   /** Code ran that may have made statements or cursors that Rowgate did not see. */

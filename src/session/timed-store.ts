@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import type { DerivedStore } from '../quota/derived-store.ts';
 import type { Admission, Counter, CounterState, CounterStore, Dismissal, LeaseStamp, Reservation, ReserveGroup } from '../quota/store.ts';
 import type { PendingWork } from './pending-work.ts';
 
@@ -13,6 +14,10 @@ export class TimedStore implements CounterStore {
     this.#store = store;
     this.#pending = pending;
     this.#observe = observe;
+  }
+
+  get copies(): DerivedStore {
+    return this.#store.copies;
   }
 
   async reserve(groups: readonly ReserveGroup[]): Promise<Reservation> {

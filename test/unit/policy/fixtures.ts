@@ -73,6 +73,7 @@ export function reachOf(partial: { classes?: readonly ClassReach[]; categories?:
     relations: partial.relations ?? [],
     oids: new Set(),
     sink: false,
+    copies: undefined,
     opensCursors: false,
     readOnly: true,
     pure: true,

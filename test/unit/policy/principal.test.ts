@@ -39,8 +39,8 @@ describe('compiling a policy', () => {
   it('denies a role with quotas what cannot be metered, unless told otherwise', () => {
     const quotas = 'quotas: [{ class: customers, window: 1h, rows: 9 }]';
     expect([...principalOf(quotas).deny.keys()]).toEqual(DEFAULT_DENY);
-    expect([...principalOf(`${quotas}, deny: [copy_out]`).deny]).toEqual([['copy_out', 'support'], ['derived_copy', 'support']]);
-    expect([...principalOf(`${quotas}, deny: []`).deny.keys()]).toEqual(['derived_copy']);
+    expect([...principalOf(`${quotas}, deny: [copy_out]`).deny]).toEqual([['copy_out', 'support']]);
+    expect([...principalOf(`${quotas}, deny: []`).deny.keys()]).toEqual([]);
     expect([...principalOf(`${quotas}, replication: true`).deny.keys()]).not.toContain('replication');
   });
 

@@ -58,7 +58,7 @@ test('two parts of a statement reach together what each reaches', () => {
   const both = unionReach(a, b);
   expect(both.classes.map((cls) => [cls.className, cls.width])).toEqual([['customers', 2], ['employees', 1]]);
   expect(both.opaque).toEqual(['one', 'two']);
-  expect([...both.categories]).toEqual(['opaque']);
+  expect([...both.categories]).toEqual(['opaque', 'derived_copy']);
 });
 
 describe('the startup packet for the server', () => {
