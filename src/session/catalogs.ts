@@ -36,7 +36,9 @@ interface Held {
   released: boolean;
   idleTimer: NodeJS.Timeout | undefined;
   index: ReachIndex | undefined;
-  stale: boolean;
+  /** Changes that were told of, and how many of them the newest snapshot is known to have. */
+  changes: number;
+  confirmed: number;
   readonly book: CopyBook;
   /** Copies that were over when the refresh that is under way was begun. */
   settled: readonly string[];
@@ -101,7 +103,7 @@ export class Catalogs {
       },
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
-    const held: Held = { catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, stale: false, book: new CopyBook(), settled: [], indexed: undefined, reaches: new WeakMap() };
+    const held: Held = { catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), settled: [], indexed: undefined, reaches: new WeakMap() };
     this.#held.set(database, held);
     this.#releaseWhenIdle(held);
     return opened;
@@ -125,7 +127,7 @@ export class Catalogs {
   #reopen(held: Held): void {
     held.released = false;
     // What happened meanwhile was not seen: statements wait for a new snapshot.
-    held.stale = true;
+    held.changes += 1;
     // It stays stale: a change may be told of while this snapshot is under way.
     held.opened = held.catalog.refresh().then(
       () => undefined,
@@ -165,21 +167,23 @@ export class Catalogs {
 
   markStale(database: string): void {
     const held = this.#held.get(database);
-    if (held !== undefined) held.stale = true;
+    if (held !== undefined) held.changes += 1;
   }
 
   async refresh(database: string): Promise<Snapshot> {
     const held = this.get(database);
-    // Taken back before the question is asked: a change that comes meanwhile must be asked about again.
-    held.stale = false;
-    try {
-      const snapshot = await held.catalog.refresh();
-      this.#options.onRefreshed();
-      return snapshot;
-    } catch (error) {
-      held.stale = true;
-      throw error;
-    }
+    // A change that comes while the question is under way must be asked about again; and until the answer is there, nobody is judged by the old snapshot.
+    const { changes } = held;
+    const snapshot = await held.catalog.refresh();
+    held.confirmed = Math.max(held.confirmed, changes);
+    this.#options.onRefreshed();
+    return snapshot;
+  }
+
+  /** Something was changed that the snapshot may lack. */
+  isStale(database: string): boolean {
+    const { changes, confirmed } = this.get(database);
+    return confirmed < changes;
   }
 
   applyPolicy(policy: ReachPolicy): void {

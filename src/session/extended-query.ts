@@ -42,16 +42,16 @@ export class ExtendedQuery {
     if (analysis instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text));
     const statement = parsedStatement(analysis, text);
     const judgement = judge(session, statement);
-    if (judgement instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text));
+    if (judgement instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text, judgement));
     if (this.#deniedAtParse(statement, judgement)) return this.#refuseExtended(blockOf(judgement), refusedRun(this.#session, { statement, judgement }, blockOf(judgement)));
     this.#pushParse(name, statement);
     return AtMessage.Forward;
   }
 
-  async #parseLater(message: Buffer, name: string, text: string | undefined): Promise<void> {
+  async #parseLater(message: Buffer, name: string, text: string | undefined, judging?: Promise<Judgement>): Promise<void> {
     const session = this.#session;
     const statement = parsedStatement(text === undefined ? undefined : await session.gate.analyse(text), text);
-    const judgement = await judge(session, statement);
+    const judgement = await (judging ?? judge(session, statement));
     if (overtaken(session)) return;
     if (this.#deniedAtParse(statement, judgement)) {
       this.#refuseExtended(blockOf(judgement), refusedRun(this.#session, { statement, judgement }, blockOf(judgement)));

@@ -192,7 +192,7 @@ export class ServiceGate implements Gate {
   }
 
   catalogStale(database: string): boolean {
-    return this.#parts.catalogs.get(database).stale;
+    return this.#parts.catalogs.isStale(database);
   }
 
   reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach {

@@ -43,8 +43,10 @@ export class SimpleQuery {
     const analysis = session.gate.analyse(text);
     if (analysis instanceof Promise) return this.#turn.later(async () => this.#queryLater(message, text, await analysis));
     const statements = statementsOf(analysis, text);
+    let judging: ReturnType<typeof judgeBatch> | undefined;
     if (statements !== undefined) {
       const judged = judgeBatch(session, statements);
+      judging = judged;
       // The common cases: nothing to wait for, and nothing protected, or one statement that is allowed.
       if (!(judged instanceof Promise)) {
         if (judged.every(({ judgement }) => judgement.verdict.kind === 'allow' && judgement.reach.classes.length === 0)) {
@@ -55,7 +57,7 @@ export class SimpleQuery {
         if (only !== undefined && judged.length === 1 && only.judgement.verdict.kind !== 'block' && !looksMistyped(only)) return this.#queryOne(only, message);
       }
     }
-    return this.#turn.later(() => this.#queryLater(message, text, analysis));
+    return this.#turn.later(() => this.#queryLater(message, text, analysis, judging));
   }
 
   #queryOne(judged: Judged, message: Buffer): AtMessage {
@@ -83,7 +85,7 @@ export class SimpleQuery {
     }
   }
 
-  async #queryLater(message: Buffer, text: string, analysis: Analysis): Promise<void> {
+  async #queryLater(message: Buffer, text: string, analysis: Analysis, judging?: ReturnType<typeof judgeBatch>): Promise<void> {
     const session = this.#session;
     if (overtaken(session)) return;
     let statements = statementsOf(analysis, text);
@@ -92,7 +94,7 @@ export class SimpleQuery {
       if (session.principal.metered && (await probeText(session, messages.readQuery(message, 0, message.length)))) return;
       statements = [{ kind: 'opaque', reason: opaqueReason(analysis), text }];
     }
-    const judged = await judgeBatch(session, statements);
+    const judged = await (judging ?? judgeBatch(session, statements));
     if (overtaken(session)) return;
     if (judged.length === 1 && session.principal.metered && looksMistyped(judged[0] as Judged)) {
       // The server parses it and says what is not there, or shows that it is.
