@@ -1,0 +1,80 @@
+/** What is a copy is known to every process, outlives a restart, and nothing is copied while it cannot be kept. */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Client } from 'pg';
+import { makeCustomerBase, startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { startRedis, type TestRedis } from '../support/redis.ts';
+import { startRowgate, type TestRowgate } from '../support/rowgate.ts';
+
+let postgres: TestPostgres;
+let redis: TestRedis;
+let admin: Client;
+const started: TestRowgate[] = [];
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  await makeCustomerBase(postgres, 2_000);
+  redis = await startRedis();
+  admin = await postgres.connect();
+  await admin.query('CREATE TABLE public.inbox (body text); GRANT ALL ON public.inbox TO staff');
+});
+
+afterAll(async () => {
+  await admin?.end();
+  for (const rowgate of started) await rowgate.stop();
+  await redis?.stop();
+  await postgres?.stop();
+});
+
+async function start(): Promise<TestRowgate> {
+  const rowgate = await startRowgate({ postgresPort: postgres.port, store: `{ redis: "redis://127.0.0.1:${redis.port}/0", timeout: 1s }`, role: 'deny: []' });
+  started.push(rowgate);
+  return rowgate;
+}
+
+const ALL = `SELECT string_agg(email, ' ') AS all FROM`;
+
+async function refusal(client: Client, sql: string): Promise<string | undefined> {
+  return client.query(sql).then(() => undefined, (error: { code?: string }) => error.code);
+}
+
+describe('copies', () => {
+  test('are known to another process as soon as they are there, and after a restart', async () => {
+    const [one, other] = [await start(), await start()];
+    const maker = await one.connect('dba');
+    const reader = await other.connect('agent');
+    await reader.query('SELECT 1');
+    await maker.query(`CREATE TABLE public.everybody AS SELECT email || '' AS email FROM crm.customers; GRANT ALL ON public.everybody TO public`);
+    expect(await refusal(reader, `${ALL} public.everybody`)).toBe('53400');
+    await maker.end();
+    await reader.end();
+    for (const rowgate of started.splice(0)) await rowgate.stop();
+
+    const again = await start();
+    const late = await again.connect('agent_2');
+    expect(await refusal(late, `${ALL} public.everybody`)).toBe('53400');
+    await admin.query('ALTER TABLE public.everybody RENAME TO nobody');
+    expect(await refusal(late, `${ALL} public.nobody`)).toBe('53400');
+    await late.end();
+  });
+
+  test('are not made while they cannot be remembered, and other work goes on', async () => {
+    const rowgate = started[0] ?? (await start());
+    const client = await rowgate.connect('dba');
+    await client.query('SELECT 1');
+    await redis.stop();
+    expect(await refusal(client, 'INSERT INTO public.inbox SELECT email FROM crm.customers')).toBe('57P03');
+    expect(await refusal(client, 'CREATE TABLE public.more AS SELECT email FROM crm.customers')).toBe('57P03');
+    expect((await client.query('SELECT count(*)::int AS n FROM public.tariffs')).rows).toEqual([{ n: 5 }]);
+    expect((await admin.query('SELECT count(*)::int AS n FROM public.inbox')).rows).toEqual([{ n: 0 }]);
+    await client.end();
+  });
+
+  test('a process that never heard from the store takes every table for a copy', async () => {
+    const rowgate = await start();
+    const client = await rowgate.connect('agent');
+    expect(await refusal(client, `SELECT email FROM public.nobody`)).toBe('57P03');
+    expect((await client.query(`SELECT count(*)::int > 0 AS some FROM pg_class`)).rows).toEqual([{ some: true }]);
+    await client.end();
+  });
+});
