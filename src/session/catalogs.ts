@@ -170,6 +170,10 @@ export class Catalogs {
     if (held !== undefined) held.changes += 1;
   }
 
+  markAllStale(): void {
+    for (const held of this.#held.values()) held.changes += 1;
+  }
+
   async refresh(database: string): Promise<Snapshot> {
     const held = this.get(database);
     // A change that comes while the question is under way must be asked about again; and until the answer is there, nobody is judged by the old snapshot.

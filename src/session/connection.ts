@@ -361,6 +361,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     const { frontend, backend, parameters, keyData } = login;
     try {
       await login.catalog;
+      await gate.confirmCatalog(this.#user, this.#database);
     } catch (error) {
       gate.catalogFailed(error);
       this.#refuse(fatal(gate.outage('catalog', undefined)), 'catalog unavailable');
@@ -412,6 +413,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     if (gate.policy.roles.some((role) => role.replication)) {
       try {
         await gate.openCatalog(database);
+        await gate.confirmCatalog(this.#user, database);
       } catch (error) {
         gate.catalogFailed(error);
         this.#refuse(fatal(gate.outage('catalog', undefined)), 'catalog unavailable');

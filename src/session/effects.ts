@@ -42,6 +42,9 @@ function isPlainTable(facts: StatementFacts): boolean {
   return facts.kind === 'create_table_as' || (facts.node === 'CreateStmt' && !facts.derives && facts.relations.length <= facts.defines.length);
 }
 
+/** Roles and who is in them are the same in all databases of a server. `RenameStmt` is ALTER ROLE ... RENAME, too. */
+const CHANGES_ROLES: ReadonlySet<string> = new Set(['GrantRoleStmt', 'CreateRoleStmt', 'AlterRoleStmt', 'DropRoleStmt', 'RenameStmt']);
+
 /** The statement is about to reach the server. */
 export function sent(session: SessionState, statement: Statement, reach: Reach): void {
   if (statement.kind === 'empty') return;
@@ -54,6 +57,7 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   if (session.encodingTouched && (opaque || changesEncoding(statement.facts) || ENDS_SCOPE.has(statement.facts.kind))) session.encodingUnsettled = true;
   if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
   if (opaque || statement.facts.changesCatalog) session.catalogTouched = true;
+  if (statement.kind === 'opaque' || reach.categories.has('opaque') || CHANGES_ROLES.has(statement.facts.node)) session.rolesTouched = true;
   if (statement.kind === 'known') {
     const made = tablesMade(statement.facts, reach);
     if (made.length > 0) session.localRelations = [...session.localRelations, ...made];

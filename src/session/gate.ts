@@ -34,6 +34,8 @@ export interface Gate {
   refreshCatalog(database: string): Promise<Snapshot>;
   /** Definitions were changed through Rowgate: the next statement of any session waits for a new snapshot. */
   markCatalogStale(database: string): void;
+  /** Roles were changed: the same for every database. */
+  markRolesStale(): void;
   catalogStale(database: string): boolean;
   /** What a statement of a database reaches, by its facts. */
   reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach;

@@ -123,6 +123,10 @@ export class ReplyEnds {
           session.catalogTouched = false;
           session.gate.markCatalogStale(session.identity.database);
         }
+        if (session.rolesTouched) {
+          session.rolesTouched = false;
+          session.gate.markRolesStale();
+        }
       }
     }
     session.ports.wakeClient();

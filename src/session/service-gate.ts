@@ -161,7 +161,9 @@ export class ServiceGate implements Gate {
 
   principalPolicy(principal: string, database: string): PrincipalPolicy {
     const { snapshot } = this.#parts.catalogs.index(database);
-    return policyFor(principal, this.#policy, (role) => isMemberOf(snapshot, principal, role));
+    // A login that was renamed or dropped from under its session: nobody can tell whose member it is, so the limits of all hold.
+    const known = snapshot.roles.has(principal);
+    return policyFor(principal, this.#policy, (role) => (known ? isMemberOf(snapshot, principal, role) : limitsMembersOf(this.#policy, role)));
   }
 
   /** Of a login that need not be here. Who is a member of what is read where it was last, or else in any database: roles are the same in all. */
@@ -189,6 +191,15 @@ export class ServiceGate implements Gate {
 
   markCatalogStale(database: string): void {
     this.#parts.catalogs.markStale(database);
+  }
+
+  markRolesStale(): void {
+    this.#parts.catalogs.markAllStale();
+  }
+
+  /** A catalog of before a change, or of before the login was made, does not tell whose member it is. */
+  async confirmCatalog(principal: string, database: string): Promise<void> {
+    if (this.catalogStale(database) || !this.snapshot(database).roles.has(principal)) await this.refreshCatalog(database);
   }
 
   catalogStale(database: string): boolean {
@@ -409,4 +420,8 @@ export class ServiceGate implements Gate {
 
 function sliceUtf8(text: string, offset: number, length: number): string {
   return Buffer.from(text, 'utf8').subarray(offset, offset + length).toString('utf8');
+}
+
+function limitsMembersOf(policy: Policy, pgRole: string): boolean {
+  return policy.roles.some((role) => role.quotas.length > 0 && role.members.some((member) => member.kind === 'pg_role' && member.value === pgRole));
 }

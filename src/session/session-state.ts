@@ -80,6 +80,8 @@ export class SessionState {
   expectedCopies: readonly string[] = [];
   /** The catalog is to be read again once this session's transaction is over. */
   catalogTouched = false;
+  /** Likewise roles and memberships, which are shared by all databases. */
+  rolesTouched = false;
   /** Code ran that may have made statements or cursors that Rowgate did not see. */
   tainted = false;
   /** COPY FROM STDIN is under way: CopyData is expected from the client. */

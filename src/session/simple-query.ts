@@ -48,7 +48,13 @@ export class SimpleQuery {
       const judged = judgeBatch(session, statements);
       judging = judged;
       // The common cases: nothing to wait for, and nothing protected, or one statement that is allowed.
-      if (!(judged instanceof Promise)) {
+      if (judged instanceof Promise) {
+        return this.#turn.later(async () => {
+          // It waits for a new snapshot of the catalog, under which all is judged again.
+          await judged;
+          await this.#queryLater(message, text, analysis);
+        });
+      } else {
         if (judged.every(({ judgement }) => judgement.verdict.kind === 'allow' && judgement.reach.classes.length === 0)) {
           this.#pushQuery(judged);
           return AtMessage.Forward;

@@ -26,6 +26,8 @@ export interface RowgateOptions {
   readonly listen?: string;
   readonly upstream?: string;
   readonly upstreamHost?: string;
+  /** A last change of the configuration's text. */
+  readonly edit?: (text: string) => string;
 }
 
 export interface TestRowgate {
@@ -73,7 +75,8 @@ export async function startRowgate(options: RowgateOptions): Promise<TestRowgate
   const port = options.port ?? (await freePort());
   const adminPort = await freePort();
   const configPath = join(directory, 'rowgate.yaml');
-  writeFileSync(configPath, configText({ ...options, port, adminPort, directory }));
+  const text = configText({ ...options, port, adminPort, directory });
+  writeFileSync(configPath, options.edit?.(text) ?? text);
   const child = spawn(process.execPath, ['dist/cli/main.js', 'serve', '-c', configPath], { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let err = '';
