@@ -153,9 +153,10 @@ function existing(field: string, snapshot: Snapshot): { readonly oid: number; re
   return { oid: Number(oid), copied: { className, width: Number(width), packs: packs === '1' } };
 }
 
+/** Not views: what they are copies of is in the snapshot that they are in. */
 function madeSince({ schema, name, known }: Expected, snapshot: Snapshot): readonly RelationRow[] {
   return (snapshot.relationsByName.get(name) ?? []).filter((relation) =>
-    !known.includes(relation.oid) && (schema === undefined || schema === relation.schema || (schema === 'pg_temp' && isTempSchema(relation.schema))));
+    STORED_KINDS.has(relation.kind) && !known.includes(relation.oid) && (schema === undefined || schema === relation.schema || (schema === 'pg_temp' && isTempSchema(relation.schema))));
 }
 
 function parseExpected(value: string): Expected | undefined {

@@ -70,7 +70,7 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
 }
 
 /** The server has done it. `credits`: what DECLARE paid for its cursor. */
-export function confirmed(session: SessionState, statement: Statement, credits: readonly LeaseCredit[]): void {
+export function confirmed(session: SessionState, statement: Statement, reach: Reach, credits: readonly LeaseCredit[]): void {
   if (statement.kind !== 'known') return;
   const { named } = statement.facts;
   if (named === undefined) return;
@@ -81,7 +81,7 @@ export function confirmed(session: SessionState, statement: Statement, credits: 
       break;
     case 'declare':
       names.setPortal(wireNameOf(named.name), {
-        statement: { kind: 'known', facts: named.body, text: statement.text },
+        statement: { kind: 'known', facts: named.body, text: statement.text, declared: reach },
         prepaid: credits,
         holdable: named.hold,
       });

@@ -9,7 +9,7 @@ import { wireNameOf } from '../protocol/frontend-messages.ts';
 import type { Verdict } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import type { Portal } from './names.ts';
-import { NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
+import { eitherReach, NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { verdictOf } from './verdict.ts';
@@ -96,6 +96,7 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
   if (session.gate.widened(statement).length > 0) {
     reach = unionReach(reach, opaqueReach(gate.widened(statement), 'the server named a protected table in the result', false));
   }
+  if (statement.declared !== undefined) reach = eitherReach(reach, statement.declared);
   const named = namedReach(session, facts, view, later, depth);
   const missed = own.misses.length > 0;
   if (named === undefined) return { reach, missed, onlyMisses: missed && reach.opaque.length === own.misses.length };

@@ -30,6 +30,13 @@ export function unionReach(a: Reach, b: Reach): Reach {
   };
 }
 
+/** What holds whichever of the two is true: a cursor that was declared under other definitions. */
+export function eitherReach(a: Reach, b: Reach): Reach {
+  const both = unionReach(a, b);
+  const most = (name: string, value: (cls: ClassReach) => number): number => Math.max(...[...a.classes, ...b.classes].filter((cls) => cls.className === name).map(value));
+  return { ...both, classes: both.classes.map((cls) => ({ ...cls, width: most(cls.className, (each) => each.width), calls: most(cls.className, (each) => each.calls) })) };
+}
+
 function unionCopies(a: CopyTargets | undefined, b: CopyTargets | undefined): CopyTargets | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   return {

@@ -44,7 +44,7 @@ export class ReplyEnds {
     let answer = passOn(session);
     if (run !== undefined) {
       const credits = this.#finish(run, undefined);
-      confirmed(session, run.statement, credits);
+      confirmed(session, run.statement, run.reach, credits);
       if (run.cut && !session.muted) {
         this.#turn.inject(errorOf(run.refusal as Refusal, !run.reach.readOnly && session.transaction === 'I'));
         session.muted = true;

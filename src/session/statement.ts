@@ -1,3 +1,4 @@
+import type { Reach } from '../catalog/reach-types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 
 /** One statement that the server may run, at once or under a name. */
@@ -7,6 +8,8 @@ export type Statement =
       readonly facts: StatementFacts;
       /** The text that it came in, for the audit record; `facts.offset` and `length` say where it lies in it. */
       readonly text: string;
+      /** Of a cursor: what its query reached when it was declared. Its rows are of then, whatever its names mean by now. */
+      readonly declared?: Reach;
     }
   | {
       /** The analyser cannot say what it does. */

@@ -96,6 +96,13 @@ describe('copies, read afterwards', () => {
     await maker.query('COMMIT');
     await answer;
   }, 'lax');
+  attack(bed, 'a held cursor over a view that is another one by the time of FETCH', statements(
+    ({ own }) => `CREATE VIEW public.${own} AS SELECT string_agg(email, ' ') AS all FROM crm.customers`,
+    ({ own }) => `BEGIN; DECLARE held CURSOR WITH HOLD FOR SELECT * FROM public.${own}; COMMIT`,
+    ({ own }) => `DROP VIEW public.${own}`,
+    ({ own }) => `CREATE VIEW public.${own} AS SELECT 'x'::text AS all`,
+    'SELECT 1', 'FETCH ALL held', 'CLOSE held',
+  ), 'lax');
   attack(bed, 'two people a row, read as if it were one', statements('INSERT INTO public.pairs SELECT a.email, b.email FROM crm.customers a JOIN crm.customers b ON b.id = a.id + 1', 'SELECT a, b FROM public.pairs', clean), 'lax');
 });
 
