@@ -83,7 +83,6 @@ function contents(name: string, schema: JsonSchema): Row[] {
 }
 
 function rows(path: string, schema: JsonSchema, required: boolean): Row[] {
-  if (schema['x-unsupported'] === true) return [[path, text(schema['description']), '', '', '']];
   const own: Row[] = schema['description'] === undefined ? [] : [[path, text(schema['description']), typeOf(schema), fallbackOf(schema, required), example(schema)]];
   if (Array.isArray(schema['anyOf']) || schema['x-type'] !== undefined) return own;
   const items = isRecord(schema['items']) ? schema['items'] : undefined;

@@ -104,30 +104,6 @@ export function secret(expected: string, pattern = /^/) {
 /** `writeOnly` is JSON Schema's word for a secret; the loader never quotes such a value. */
 export const SECRET_DOCS = { writeOnly: true } as const;
 
-/** A key of the contract that this version refuses by name, so that nobody believes it to be in force. */
-export function notYet(what: string, instead: string) {
-  return z
-    .unknown()
-    .optional()
-    .superRefine((value, context) => {
-      if (value !== undefined) sentence(context, `${what} is not supported yet`, instead);
-    })
-    .meta({ description: `Not supported yet: ${what}.`, not: {}, 'x-unsupported': true });
-}
-
-/** One value works, others of the contract come later. */
-export function onlyYet<const V extends string>(works: V, later: readonly string[], instead: string) {
-  return z.enum([works], {
-    error: (issue) =>
-      typeof issue.input === 'string' && later.includes(issue.input)
-        ? `${LATER_MARK}"${issue.input}" is not supported yet\n${instead}`
-        : `${JSON.stringify(works)}`,
-  });
-}
-
-/** Tells the loader that the text is a sentence with a hint on its second line (an enum's error can only be a string). */
-export const LATER_MARK = '\u0001';
-
 export function sentence(context: { addIssue(issue: { code: 'custom'; message: string; params?: Record<string, unknown> }): void }, message: string, hint?: string): void {
   context.addIssue(hint === undefined ? { code: 'custom', message } : { code: 'custom', message, params: { hint } });
 }

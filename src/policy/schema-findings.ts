@@ -1,5 +1,4 @@
 import type { z } from 'zod';
-import { LATER_MARK } from './config-fields.ts';
 import type { ConfigPath, Finding } from './config-path.ts';
 import { formatPath, getIn } from './config-path.ts';
 import type { JsonSchema } from './config-schema.ts';
@@ -27,10 +26,6 @@ function findingsOf(issue: Issue, context: SchemaContext): Finding[] {
   if (issue.code === 'custom') {
     const hint = issue.params?.['hint'];
     return [{ path, at: 'value', message: issue.message, hint: typeof hint === 'string' ? hint : undefined }];
-  }
-  if (issue.message.startsWith(LATER_MARK)) {
-    const [message = '', hint] = issue.message.slice(LATER_MARK.length).split('\n');
-    return [{ path, at: 'value', message, hint }];
   }
   const value = getIn(context.tree, path);
   if (value === undefined) return [{ path, at: 'key', message: `missing: expected ${issue.message}`, hint: undefined }];
