@@ -4,13 +4,18 @@
  */
 
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { BearerToken } from './bearer-token.ts';
+import { Tokens } from './bearer-token.ts';
 import { DeadlineError, withDeadline } from './deadline.ts';
+import { addGrantRoutes } from './grant-routes.ts';
 import type { AdminProviders, MetricsProvider, ReadinessChecks } from './providers.ts';
 import { Readiness, type ReadinessOptions } from './readiness.ts';
 import { auditHeadSchema, endedSchema, reloadSchema, sessionsSchema, usageSchema } from './response-schemas.ts';
 
 declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whose token came with it. */
+    person: string | undefined;
+  }
   interface FastifyContextConfig {
     /** Served without a token. */
     readonly public?: boolean;
@@ -23,6 +28,8 @@ export interface AdminServerOptions {
   readonly port: number;
   /** Undefined or empty: the endpoints that want a token are off. */
   readonly token: string | undefined;
+  /** A token for each person, by name. The shared one counts as `admin`. */
+  readonly people?: ReadonlyMap<string, string>;
   readonly metrics: MetricsProvider;
   readonly checks: ReadinessChecks;
   readonly providers: AdminProviders;
@@ -72,18 +79,27 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   app.server.maxConnections = maxConnections;
   acceptAnyBody(app);
   handleErrors(app, options);
-  guard(app, options.token);
+  guard(app, new Tokens(new Map([...(options.people ?? []), ['admin', options.token ?? '']])));
+  app.decorateRequest('person', undefined);
   addPublicRoutes(app, options);
   addPrivateRoutes(app, options);
+  if (options.providers.grants !== undefined) addGrantRoutes(app, options.providers.grants, options.providerTimeoutMs ?? 5000, sendError);
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();
   const port = typeof address === 'object' && address !== null ? address.port : options.port;
   return { host: options.host, port, close: () => app.close() };
 }
 
-/** No endpoint reads a body, so any (small) one will do: `curl -d ''` sends a form. */
+/** Where no body is wanted any (small) one will do: `curl -d ''` sends a form. JSON is read where grants come in. */
 function acceptAnyBody(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, body === '' ? undefined : JSON.parse(String(body)));
+    } catch {
+      done(Object.assign(new Error('the body is no JSON'), { statusCode: 400, code: 'FST_ERR_BODY' }), undefined);
+    }
+  });
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => { done(null, undefined); });
 }
 
@@ -99,13 +115,13 @@ function handleErrors(app: FastifyInstance, options: AdminServerOptions): void {
   app.setNotFoundHandler((_request, reply) => sendError(reply, 404, 'not_found', 'there is no such endpoint'));
 }
 
-function guard(app: FastifyInstance, token: string | undefined): void {
-  const bearer = token === undefined || token === '' ? undefined : new BearerToken(token);
+function guard(app: FastifyInstance, tokens: Tokens): void {
   app.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
     void reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
     if (request.routeOptions.config.public === true) return undefined;
-    if (bearer === undefined) return sendError(reply, 404, 'not_found', 'there is no such endpoint');
-    if (bearer.matches(request.headers.authorization)) return undefined;
+    if (tokens.none) return sendError(reply, 404, 'not_found', 'there is no such endpoint');
+    request.person = tokens.whose(request.headers.authorization);
+    if (request.person !== undefined) return undefined;
     void reply.header('www-authenticate', 'Bearer');
     return sendError(reply, 401, 'unauthorized', 'this endpoint wants the header Authorization: Bearer TOKEN');
   });

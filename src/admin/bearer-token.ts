@@ -2,6 +2,26 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 
+/** Tokens of several people. */
+export class Tokens {
+  readonly #people: readonly { readonly name: string; readonly token: BearerToken }[];
+
+  /** Empty tokens are none. */
+  constructor(people: ReadonlyMap<string, string>) {
+    this.#people = [...people].filter(([, token]) => token !== '').map(([name, token]) => ({ name, token: new BearerToken(token) }));
+  }
+
+  get none(): boolean {
+    return this.#people.length === 0;
+  }
+
+  /** Whose token it is. All are looked at, so that the time does not tell. */
+  whose(authorization: string | undefined): string | undefined {
+    const found = this.#people.filter(({ token }) => token.matches(authorization));
+    return found[0]?.name;
+  }
+}
+
 export class BearerToken {
   readonly #digest: Buffer;
 

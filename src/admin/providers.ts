@@ -60,7 +60,46 @@ export type ReloadResult =
   /** Nothing was changed. Problems name places in the file, never values of secrets. */
   | { readonly ok: false; readonly problems: readonly string[] };
 
+export interface GrantView {
+  readonly id: string;
+  readonly principal: string;
+  readonly state: 'waiting' | 'in force';
+  readonly class?: string | undefined;
+  readonly rows: number;
+  readonly subjects: number;
+  readonly bytes: number;
+  readonly reason: string;
+  readonly requested_by: string;
+  readonly requested_at: string;
+  readonly approved_by?: string | undefined;
+  readonly until?: string | undefined;
+}
+
+export type GrantAnswer = { readonly ok: true; readonly grant: GrantView } | { readonly ok: false; readonly reason: string };
+
+/** As they come over HTTP: not looked at yet. */
+export interface GrantOrder {
+  readonly principal?: unknown;
+  readonly class?: unknown;
+  readonly rows?: unknown;
+  readonly subjects?: unknown;
+  readonly bytes?: unknown;
+  readonly for_ms?: unknown;
+  readonly reason?: unknown;
+  /** Ask for it only. */
+  readonly request?: unknown;
+}
+
+export interface GrantProviders {
+  readonly list: () => Promise<readonly GrantView[]>;
+  /** `by`: whose token it was. */
+  readonly order: (order: GrantOrder, by: string) => Promise<GrantAnswer>;
+  readonly approve: (id: string, order: GrantOrder, by: string) => Promise<GrantAnswer>;
+  readonly revoke: (id: string, by: string) => Promise<GrantAnswer>;
+}
+
 export interface AdminProviders {
+  readonly grants?: GrantProviders;
   readonly sessions: () => Promise<readonly SessionView[]> | readonly SessionView[];
   /** Ends a session; false if there is none of this id. */
   readonly endSession: (id: string) => Promise<boolean> | boolean;

@@ -27,6 +27,15 @@ export const usageSchema = listOf('usage', {
   used: count, limit: count, next_free_in_ms: count,
 });
 
+const grant = {
+  id: text, principal: text, state: text, class: text, rows: count, subjects: count, bytes: count, reason: text,
+  requested_by: text, requested_at: text, approved_by: text, until: text,
+} as const;
+
+export const grantsSchema = listOf('grants', grant);
+
+export const grantSchema = { type: 'object', required: ['grant'], properties: { grant: { type: 'object', additionalProperties: false, properties: grant } } } as const;
+
 export const reloadSchema = {
   type: 'object',
   properties: { ok: { type: 'boolean' }, config_sha256: text, warnings: names },

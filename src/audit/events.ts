@@ -113,6 +113,25 @@ export interface ConfigReload {
   readonly reason?: string | undefined;
 }
 
+/** A temporary raise of limits: asked for, approved or taken back. */
+export interface GrantChanged {
+  readonly event: 'grant';
+  readonly action: 'requested' | 'approved' | 'revoked';
+  readonly grant_id: string;
+  readonly principal: string;
+  readonly class?: string | undefined;
+  /** Added to each limit of the kind. */
+  readonly rows: number;
+  readonly subjects: number;
+  readonly bytes: number;
+  readonly reason: string;
+  readonly requested_by: string;
+  /** Who did what `action` says. */
+  readonly by: string;
+  /** ISO 8601: when the raise ends. */
+  readonly until?: string | undefined;
+}
+
 export interface StoreOutage {
   readonly event: 'store_outage';
   readonly reason: string;
@@ -192,7 +211,7 @@ export interface ServiceStop {
 export type AuditEvent =
   | StatementStart | StatementEnd | Flag
   | SessionStart | SessionEnd | LoginFailed
-  | ConfigReload | StoreOutage | StoreRecovered
+  | ConfigReload | GrantChanged | StoreOutage | StoreRecovered
   | AuditOpen | AuditCheckpoint | AuditPruned | AuditGap | AuditTampered | ServiceStart | ServiceStop;
 
 /** A line of the log, as a reader gets it. */

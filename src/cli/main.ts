@@ -4,6 +4,7 @@ import { auditCommand } from './audit/command.ts';
 import { checkCommand } from './check.ts';
 import { demoCommand } from './demo/command.ts';
 import { explainCommand } from './explain/command.ts';
+import { approveCommand, grantCommand, grantsCommand, revokeCommand } from './grant.ts';
 import { serveCommand } from './serve.ts';
 import { sessionsCommand } from './sessions.ts';
 import { simulateCommand } from './simulate.ts';
@@ -21,6 +22,10 @@ const program = new Command('rowgate')
   .addCommand(explainCommand())
   .addCommand(usageCommand())
   .addCommand(sessionsCommand())
+  .addCommand(grantCommand())
+  .addCommand(grantsCommand())
+  .addCommand(approveCommand())
+  .addCommand(revokeCommand())
   .addCommand(simulateCommand())
   .addCommand(suggestCommand())
   .addCommand(usersCommand())

@@ -20,6 +20,7 @@ import { openCatalogs } from './catalogs-of.ts';
 import type { ReadConfig } from './config-file.ts';
 import { openLogins, TlsService } from './encryption-and-logins.ts';
 import { auditRestartKey, openAudit } from './open-audit.ts';
+import { grantProviders } from './grant-orders.ts';
 import { openStore } from './open-store.ts';
 import { endSession, sessionViews, usageViews } from './views.ts';
 
@@ -153,6 +154,7 @@ export class Service {
     await this.gate.audit({ event: 'service_stop', reason }).catch(() => undefined);
     await this.#audit.close();
     await this.gate.pools.close();
+    this.gate.grants.close();
     await this.#store.close();
     await this.#analyser.close();
     this.metrics.close();
@@ -170,6 +172,7 @@ export class Service {
       host: config.admin.host,
       port: config.admin.port,
       token: config.admin.token?.reveal(),
+      people: new Map([...config.admin.people].map(([name, token]) => [name, token.reveal()])),
       metrics: this.metrics,
       checks: {
         upstream: () => (this.gate.draining ? { ok: false, reason: 'Rowgate is stopping' } : canConnect(config.upstream)),
@@ -182,6 +185,7 @@ export class Service {
       },
       providers: {
         sessions: () => sessionViews(this.gate),
+        grants: grantProviders(this.gate),
         endSession: (id) => endSession(this.gate, id),
         usage: ({ principal }) => usageViews(this.gate, principal),
         reload: () => this.reload(),
@@ -218,7 +222,7 @@ function needsRestart(before: Config, now: Config): readonly string[] {
   const fixed: readonly (readonly [string, unknown, unknown])[] = [
     ['listen', before.listen, now.listen],
     ['auth', authKey(before), authKey(now)],
-    ['admin', [before.admin.host, before.admin.port, before.admin.token?.reveal()], [now.admin.host, now.admin.port, now.admin.token?.reveal()]],
+    ['admin', adminKey(before), adminKey(now)],
     ['upstream', [before.upstream.host, before.upstream.port, before.upstream.tls], [now.upstream.host, now.upstream.port, now.upstream.tls]],
     ['catalog', [before.catalog.user, before.catalog.password?.reveal(), before.catalog.refreshMs], [now.catalog.user, now.catalog.password?.reveal(), now.catalog.refreshMs]],
     ['store', storeKey(before), storeKey(now)],
@@ -239,4 +243,8 @@ function storeKey({ store }: Config): unknown {
   // Secrets are compared, not shown.
   const secrets = store.kind === 'redis' ? [store.url.reveal()] : store.kind === 'memory' ? [] : [store.password?.reveal()];
   return [{ ...store, password: undefined, url: undefined, sentinelLogin: undefined }, secrets];
+}
+
+function adminKey({ admin }: Config): unknown {
+  return [admin.host, admin.port, admin.token?.reveal(), [...admin.people].map(([name, token]) => [name, token.reveal()])];
 }

@@ -1,7 +1,7 @@
 /** What the admin server shows of a running Rowgate. */
 
 import type { SessionView, UsageView } from '../admin/providers.ts';
-import { countersFor } from '../quota/counters.ts';
+import { quotaUsage } from '../session/quota-usage.ts';
 import type { ServiceGate } from '../session/service-gate.ts';
 import type { SessionState } from '../session/session-state.ts';
 
@@ -46,28 +46,22 @@ export async function usageViews(gate: ServiceGate, principal: string | undefine
   const roleRules = new Set<string>();
   for (const name of principal === undefined ? gate.people.keys() : [principal]) {
     const policy = gate.policyOf(name);
-    for (const className of policy.quotas.keys()) {
-      const counters = countersFor(policy, className);
-      for (const dimension of [counters.rows, counters.subjects, counters.bytes]) {
-        const states = await gate.store.usage(dimension.counters);
-        for (const { quota, counter } of dimension.bindings) {
-          // A quota that a role shares is told once, however many of its people are here.
-          if (quota.scope === 'role' && roleRules.size === roleRules.add(quota.ruleId).size) continue;
-          const state = states[counter];
-          views.push({
-            rule_id: quota.ruleId,
-            role: quota.role,
-            scope: quota.scope,
-            principal: quota.scope === 'principal' ? name : undefined,
-            class: className,
-            dimension: quota.dimension,
-            window: quota.windowText,
-            used: state?.used ?? 0,
-            limit: quota.limit,
-            next_free_in_ms: state?.nextFreeInMs,
-          });
-        }
-      }
+    for (const { quota, state } of await quotaUsage(gate.store, policy)) {
+      if (state === undefined) continue;
+      // A quota that a role shares is told once, however many of its people are here.
+      if (quota.scope === 'role' && roleRules.size === roleRules.add(quota.ruleId).size) continue;
+      views.push({
+        rule_id: quota.ruleId,
+        role: quota.role,
+        scope: quota.scope,
+        principal: quota.scope === 'principal' ? name : undefined,
+        class: quota.className,
+        dimension: quota.dimension,
+        window: quota.windowText,
+        used: state.used,
+        limit: quota.limit,
+        next_free_in_ms: state.nextFreeInMs,
+      });
     }
   }
   return views;

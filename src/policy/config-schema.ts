@@ -7,7 +7,7 @@ import { store } from './config-schema-store.ts';
 import { listenSection } from './config-schema-listen.ts';
 import { upstreamTls } from './config-schema-tls.ts';
 import {
-  SECRET_DOCS, choice, duration, flag, listOf, port, secret, section, text,
+  SECRET_DOCS, choice, duration, flag, listOf, mapOf, port, secret, section, text,
 } from './config-fields.ts';
 
 /** The configuration: the one source of the loader's rules, `config/rowgate.schema.json` and `docs/configuration.md`. */
@@ -60,6 +60,11 @@ const admin = section({
     'x-default': 'those pages are closed',
     examples: ['${ROWGATE_ADMIN_TOKEN}'],
   }),
+  people: mapOf(secret('a token').meta(SECRET_DOCS), 'a mapping of names to tokens').prefault({}).meta({
+    description: 'A token for each administrator, so that the audit log knows who granted what, and a grant that one asks for is approved by another. The shared `token` counts as one person named `admin`.',
+    examples: [{ alice: '${ALICE_TOKEN}', bob: '${file:secrets/bob}' }],
+  }),
+  four_eyes: flag().prefault(false).meta({ description: 'Every raise of limits needs a second person: `rowgate grant` only asks for it.', examples: [true] }),
 }).meta({ description: 'The HTTP server for Prometheus and for administrators.', examples: [{ host: '127.0.0.1', port: 9187, token: '${ROWGATE_ADMIN_TOKEN}' }] });
 
 const metrics = section({

@@ -40,7 +40,7 @@ export interface Config {
     readonly rotation: { readonly sizeBytes: number | undefined; readonly everyMs: number | undefined; readonly keepMs: number | undefined };
     readonly checkpointMs: number;
   };
-  readonly admin: { readonly host: string; readonly port: number; readonly token: Secret | undefined };
+  readonly admin: { readonly host: string; readonly port: number; readonly token: Secret | undefined; readonly people: ReadonlyMap<string, Secret>; readonly fourEyes: boolean };
   readonly metrics: { readonly principalLabel: boolean };
   readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' };
   readonly limits: {
@@ -167,7 +167,7 @@ export function toConfig(parsed: ParsedConfig): Config {
     catalog: { user: parsed.catalog.user, password: parsed.catalog.password, refreshMs: parsed.catalog.refresh },
     store: toStore(parsed.store),
     audit: toAudit(parsed.audit),
-    admin: { host: parsed.admin.host, port: parsed.admin.port, token: parsed.admin.token },
+    admin: { host: parsed.admin.host, port: parsed.admin.port, token: parsed.admin.token, people: new Map(Object.entries(parsed.admin.people)), fourEyes: parsed.admin.four_eyes },
     metrics: { principalLabel: parsed.metrics.principal_label },
     log: { level: parsed.log.level },
     limits: {

@@ -24,6 +24,7 @@ export class MemoryStore implements CounterStore {
   readonly #windows = new Map<string, { readonly windowMs: number; readonly window: SlidingWindow }>();
   readonly #people = new Map<string, PeopleWindow>();
   readonly #subjectSecret = randomBytes(32);
+  readonly #notes = new Map<string, Map<string, string>>();
   readonly #once = new Map<string, number>();
   #highWaterMs = 0;
   #sweepAt = MIN_SWEEP_SIZE;
@@ -65,6 +66,18 @@ export class MemoryStore implements CounterStore {
       this.#now();
       for (const { person, counters } of dismissals) for (const { key } of counters) this.#people.get(key)?.dismiss(person, lease.grantedAtMs);
     });
+  }
+
+  notes(kind: string): Promise<ReadonlyMap<string, string>> {
+    return Promise.resolve(new Map(this.#notes.get(kind)));
+  }
+
+  note(kind: string, id: string, text: string | undefined): Promise<void> {
+    const notes = this.#notes.get(kind) ?? new Map<string, string>();
+    this.#notes.set(kind, notes);
+    if (text === undefined) notes.delete(id);
+    else notes.set(id, text);
+    return Promise.resolve();
   }
 
   subjectSecret(): Promise<Buffer> {

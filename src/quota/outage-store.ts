@@ -75,6 +75,14 @@ export class OutageStore implements CounterStore {
     return this.refund(lease, dismissals.map(({ counters }) => ({ units: 1, counters })));
   }
 
+  notes(kind: string): Promise<ReadonlyMap<string, string>> {
+    return this.#redis.notes(kind);
+  }
+
+  note(kind: string, id: string, text: string | undefined): Promise<void> {
+    return this.#redis.note(kind, id, text);
+  }
+
   subjectSecret(): Promise<Buffer> {
     return this.#redis.subjectSecret();
   }

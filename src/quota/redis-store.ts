@@ -144,6 +144,15 @@ export class RedisStore implements CounterStore {
     return Buffer.from(kept, 'base64url');
   }
 
+  async notes(kind: string): Promise<ReadonlyMap<string, string>> {
+    return new Map(Object.entries(await this.#connection.call((client) => client.hgetall(`${this.#layout.prefix}notes:${kind}`))));
+  }
+
+  async note(kind: string, id: string, text: string | undefined): Promise<void> {
+    const key = `${this.#layout.prefix}notes:${kind}`;
+    await this.#connection.call((client) => (text === undefined ? client.hdel(key, id) : client.hset(key, id, text)));
+  }
+
   async usage(counters: readonly Counter[]): Promise<readonly CounterState[]> {
     checkCounters(counters);
     const states: CounterState[] = [];

@@ -93,6 +93,10 @@ export interface CounterStore {
   dismiss(lease: LeaseStamp, dismissals: readonly Dismissal[]): Promise<void>;
   /** What subject keys are hashed with: one secret for all processes that share the counters. */
   subjectSecret(): Promise<Buffer>;
+  /** Small texts that all processes share, by kind and id: grants. Rejects as `reserve` does. */
+  notes(kind: string): Promise<ReadonlyMap<string, string>>;
+  /** Writes a note, or takes it away (`undefined`). */
+  note(kind: string, id: string, text: string | undefined): Promise<void>;
   /** Reads without counting. */
   usage(counters: readonly Counter[]): Promise<readonly CounterState[]>;
   /** True the first time in `ttlMs` for this key, over all processes: for events that are raised once a window. */

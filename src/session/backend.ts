@@ -14,7 +14,8 @@ import { mustRedact, redactedNotice } from './redaction.ts';
 import { namesConfirmed } from './request-names.ts';
 import { errorFields } from './refusal-message.ts';
 import { ReplyEnds } from './reply-ends.ts';
-import type { Request } from './request.ts';
+import { OWN_COLUMNS, writeRowDescription } from './own-question.ts';
+import { runOf, type Request } from './request.ts';
 import { BINARY_TRAILER_BYTES, headOf, passOn, RowMeter, type ReplyTurn } from './row-meter.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -80,8 +81,9 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
         return this.#rows.copyDataWhole(buffer, start, end);
       case Backend.RowDescription:
         return this.#rows.rowDescription(entry, buffer, start, end);
-      case Backend.CommandComplete:
       case Backend.EmptyQueryResponse:
+        return this.#emptyQuery(entry);
+      case Backend.CommandComplete:
       case Backend.PortalSuspended:
         return this.#ends.statementEnds(entry);
       case Backend.ReadyForQuery:
@@ -98,10 +100,11 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
       case Backend.ParseComplete:
       case Backend.BindComplete:
       case Backend.CloseComplete:
-      case Backend.NoData:
         namesConfirmed(this.#session.names, entry.payload);
         this.#session.ledger.shift();
         return passOn(this.#session);
+      case Backend.NoData:
+        return this.#noData(entry);
       default:
         // A channel that is not understood is closed (CopyBothResponse belongs to replication).
         throw new ProtocolViolation(`unexpected server message type ${type}`);
@@ -110,6 +113,26 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
 
   #expect(type: BackendType): void {
     if (this.#session.ledger.match(type) === 'mismatch') throw new ProtocolViolation(`server message type ${type} answers no request`);
+  }
+
+  /** The empty query may stand in the place of a question to Rowgate. */
+  #emptyQuery(entry: Entry<Request>): AtMessage {
+    const answer = runOf(entry.payload)?.answer;
+    const passed = this.#ends.statementEnds(entry);
+    if (answer === undefined || passed !== AtMessage.Forward) return passed;
+    this.inject(answer);
+    return AtMessage.Drop;
+  }
+
+  #noData({ payload }: Entry<Request>): AtMessage {
+    const { ledger, names } = this.#session;
+    ledger.shift();
+    const passed = passOn(this.#session);
+    if (payload.kind !== 'describe' || passed !== AtMessage.Forward) return passed;
+    const statement = payload.target === 'statement' ? names.statement(payload.name) : names.portal(payload.name)?.statement;
+    if (statement?.kind !== 'empty' || statement.asks === undefined) return passed;
+    this.inject(writeRowDescription(OWN_COLUMNS[statement.asks.kind]));
+    return AtMessage.Drop;
   }
 
   #copyInBegins(): AtMessage {

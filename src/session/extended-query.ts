@@ -1,5 +1,6 @@
 /** Parse, Bind, Describe, Close and Execute: judged, and forwarded, held back or replaced by a request that the server refuses. */
 
+import { isAscii } from 'node:buffer';
 import * as messages from '../protocol/frontend-messages.ts';
 import type { WireName } from '../protocol/frontend-messages.ts';
 import { AtMessage } from '../protocol/message-stream.ts';
@@ -8,8 +9,9 @@ import { parsedStatement, type Judged } from './batch.ts';
 import { sent } from './effects.ts';
 import { askSearchPath } from './internal-requests.ts';
 import { judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement } from './judge.ts';
-import { beginRun, looksMistyped, markForwarded, overtaken, REFUSED_PARSE, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
 import type { Portal } from './names.ts';
+import { ownQuestion } from './own-question.ts';
+import { answeredRun, beginRun, looksMistyped, markForwarded, overtaken, REFUSED_PARSE, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import { copiesIn, type Statement } from './statement.ts';
@@ -31,6 +33,12 @@ export class ExtendedQuery {
     const { name, text: bytes } = messages.readParse(buffer, start, end, this.#nameOf);
     const text = session.decodeText(bytes);
     if (text === undefined && session.principal.metered) return this.#refuseExtended(unreadable(this.#session, false), undefined);
+    const asks = text === undefined || !isAscii(Buffer.from(name)) ? undefined : ownQuestion(text);
+    if (asks !== undefined) {
+      this.#pushParse(name, { kind: 'empty', asks });
+      session.ports.toServer(messages.writeParse(name, ''));
+      return AtMessage.Drop;
+    }
     const message = buffer.subarray(start, end);
     if (session.currentSearchPath === undefined && session.quiet && session.transaction === 'I') {
       return this.#turn.later(async () => {
@@ -94,6 +102,16 @@ export class ExtendedQuery {
     if (statement.kind !== 'empty' && session.meteredInFlight > 0 && !session.inTransaction && changesSomething(session, statement)) {
       this.#turn.wait();
       return AtMessage.Pause;
+    }
+    if (statement.kind === 'empty' && statement.asks !== undefined) {
+      const { asks } = statement;
+      return this.#turn.later(async () => {
+        const run = await answeredRun(session, asks);
+        if (overtaken(session)) return;
+        session.groupOpen = true;
+        session.ledger.push('execute', { kind: 'execute', portalName, run });
+        session.ports.toServer(message);
+      });
     }
     session.groupOpen = true;
     const judgement = judge(session, statement);

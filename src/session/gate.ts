@@ -10,6 +10,7 @@ import type { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { UnitPools } from '../quota/unit-pools.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
+import type { OwnAnswer, OwnQuestion } from './own-question.ts';
 import type { Run } from './run.ts';
 import type { Statement } from './statement.ts';
 
@@ -62,6 +63,8 @@ export interface Gate {
   raiseFlag(event: Flag, windowMs: number, key: string): void;
   /** What the audit record shows of a statement. */
   describeStatement(statement: Statement): StatementDescription | Promise<StatementDescription>;
+  /** To a statement that Rowgate answers itself. Rejects with `StoreUnavailableError` if the counters cannot be asked. */
+  answer(question: OwnQuestion, principal: PrincipalPolicy): Promise<OwnAnswer>;
   outage(kind: Outage, principal: PrincipalPolicy): Refusal;
   mixedBatchRefusal(principal: PrincipalPolicy): Refusal;
   fastpathRefusal(principal: PrincipalPolicy): Refusal;

@@ -1,11 +1,15 @@
 /** What simple and extended requests have in common: their runs, what stands in the place of a refused one, and what cannot be read. */
 
+import { writeNoticeResponse } from '../protocol/backend-messages.ts';
 import * as messages from '../protocol/frontend-messages.ts';
 import type { AtHeader, AtMessage } from '../protocol/message-stream.ts';
 import type { Refusal } from '../policy/types.ts';
+import { StoreUnavailableError } from '../quota/store.ts';
 import type { LeaseCredit } from '../quota/lease-plan.ts';
 import type { Judged } from './batch.ts';
 import { costsUnits, lookUpPortal } from './judge.ts';
+import { OWN_COLUMNS, writeRows, type OwnQuestion } from './own-question.ts';
+import { NO_REACH } from './reach-union.ts';
 import { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -27,6 +31,21 @@ export function runOfJudged(session: SessionState, { statement, judgement }: Jud
   const reach = costsUnits(statement, judgement.reach) ? judgement.reach : { ...judgement.reach, classes: [] };
   const run = new Run(session, statement, reach, judgement.verdict);
   run.copiesEpoch = judgement.copiesEpoch;
+  return run;
+}
+
+const COUNTERS_AWAY = { severity: 'WARNING', sqlstate: '57P03', message: 'the counters of Rowgate cannot be asked at the moment' };
+
+/** An execution that the server knows nothing of. */
+export async function answeredRun(session: SessionState, asks: OwnQuestion): Promise<Run> {
+  const run = new Run(session, { kind: 'empty', asks }, NO_REACH, { kind: 'allow' });
+  const ascii = session.clientEncoding !== 'UTF8';
+  try {
+    run.answer = writeRows(await session.gate.answer(asks, session.principal), ascii);
+  } catch (error) {
+    if (!(error instanceof StoreUnavailableError)) throw error;
+    run.answer = Buffer.concat([writeNoticeResponse(COUNTERS_AWAY), writeRows({ columns: OWN_COLUMNS[asks.kind], rows: [] }, ascii)]);
+  }
   return run;
 }
 

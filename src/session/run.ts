@@ -45,6 +45,8 @@ export class Run {
   #peopleShort = false;
   rows = 0;
   bytes = 0;
+  /** What the client gets in the place of EmptyQueryResponse: Rowgate answers this one itself. */
+  answer: Buffer | undefined;
   /** Why no more rows go out. Set once; the statement's end is then answered with it. */
   refusal: Refusal | undefined;
   /** Which copies were known when the statement was judged. */

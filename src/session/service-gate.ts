@@ -22,6 +22,7 @@ import { askContact, refuse, REFUSAL_KINDS, sentences } from '../policy/refusal-
 import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
 import { resolveOutputs, type ColumnAt } from '../catalog/output-keys.ts';
+import { withGrants } from '../quota/grants.ts';
 import { Neighbours } from '../quota/neighbours.ts';
 import { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
@@ -33,6 +34,9 @@ import type { NormalisedSql } from '../sql/normalise.ts';
 import type { Catalogs } from './catalogs.ts';
 import type { Gate, StatementDescription } from './gate.ts';
 import { PendingWork } from './pending-work.ts';
+import { GrantBook, grantRecord } from './grant-book.ts';
+import { OWN_COLUMNS, type OwnAnswer, type OwnQuestion } from './own-question.ts';
+import { quotaUsage, usageAnswer } from './quota-usage.ts';
 import { ruleLabels } from './rule-labels.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
@@ -58,6 +62,7 @@ const MAX_PEOPLE = 10_000;
 export class ServiceGate implements Gate {
   readonly store: CounterStore;
   readonly neighbours = new Neighbours();
+  readonly grants: GrantBook;
   readonly admission = new Admission(() => this.#config.limits);
   /** Rowgate is stopping: no new sessions. */
   draining = false;
@@ -81,6 +86,7 @@ export class ServiceGate implements Gate {
     this.#classNames = [...this.#policy.classes.keys()];
     this.store = new TimedStore(parts.store, this.#pending, (seconds) => parts.metrics.leaseRoundTrip.observe(seconds));
     this.pools = new UnitPools(this.store, { nowMs: () => performance.now(), onError: (error) => this.storeFailed(error) });
+    this.grants = new GrantBook(this.store, (event) => this.audit(grantRecord(event)));
   }
 
   get config(): Config {
@@ -156,21 +162,21 @@ export class ServiceGate implements Gate {
   }
 
   policyVersion(database: string): string {
-    return `${this.#policyCount}:${this.#parts.catalogs.index(database).snapshot.version}`;
+    return `${this.#policyCount}:${this.grants.version}:${this.#parts.catalogs.index(database).snapshot.version}`;
   }
 
   principalPolicy(principal: string, database: string): PrincipalPolicy {
     const { snapshot } = this.#parts.catalogs.index(database);
     // A login that was renamed or dropped from under its session: nobody can tell whose member it is, so the limits of all hold.
     const known = snapshot.roles.has(principal);
-    return policyFor(principal, this.#policy, (role) => (known ? isMemberOf(snapshot, principal, role) : limitsMembersOf(this.#policy, role)));
+    return withGrants(policyFor(principal, this.#policy, (role) => (known ? isMemberOf(snapshot, principal, role) : limitsMembersOf(this.#policy, role))), this.grants.of(principal));
   }
 
   /** Of a login that need not be here. Who is a member of what is read where it was last, or else in any database: roles are the same in all. */
   policyOf(principal: string): PrincipalPolicy {
     const database = this.#people.get(principal) ?? [...this.#people.values()].at(-1);
     if (database !== undefined && this.#parts.catalogs.has(database)) return this.principalPolicy(principal, database);
-    return policyFor(principal, this.#policy, () => false);
+    return withGrants(policyFor(principal, this.#policy, () => false), this.grants.of(principal));
   }
 
   openCatalog(database: string): Promise<void> {
@@ -285,6 +291,17 @@ export class ServiceGate implements Gate {
         return audit.write(event);
       })
       .catch(() => undefined); // The audit log tells of its own gaps.
+  }
+
+  async answer(question: OwnQuestion, principal: PrincipalPolicy): Promise<OwnAnswer> {
+    switch (question.kind) {
+      case 'usage':
+        return usageAnswer(await quotaUsage(this.store, principal), Date.now());
+      case 'request': {
+        const result = await this.grants.request({ principal: principal.principal, reason: question.reason, by: principal.principal });
+        return { columns: OWN_COLUMNS.request, rows: [[result.ok ? `${result.grant.id} is recorded and waits for approval by another person` : `refused: ${result.reason}`]] };
+      }
+    }
   }
 
   // --- refusals -------------------------------------------------------------------------------------------------------

@@ -8,10 +8,13 @@ import { judgeBatch, mixedBatch, opaqueReason, statementsOf, type Judged } from 
 import { sent } from './effects.ts';
 import { askSearchPath, probeText } from './internal-requests.ts';
 import { judgeNow } from './judge.ts';
-import { beginRun, groupEnds, looksMistyped, markForwarded, overtaken, REFUSED_QUERY, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
+import { OWN_COLUMNS, ownQuestion, writeRowDescription, type OwnQuestion } from './own-question.ts';
+import { answeredRun, beginRun, groupEnds, looksMistyped, markForwarded, overtaken, REFUSED_QUERY, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import { copiesIn, type Statement } from './statement.ts';
+
+const EMPTY_QUERY = messages.writeQuery('');
 
 export class SimpleQuery {
   readonly #session: SessionState;
@@ -32,6 +35,8 @@ export class SimpleQuery {
       if (oversized || session.principal.metered) return this.#refuseQuery(unreadable(session, oversized));
       return this.#forwardQuery([{ statement: { kind: 'opaque', reason: 'the text is not valid in client_encoding', text: '' } }]);
     }
+    const asks = ownQuestion(text);
+    if (asks !== undefined) return this.#turn.later(() => this.#answer(asks));
     if (session.searchPath === undefined || session.currentSearchPath === undefined) {
       if (session.quiet && session.transaction === 'I') {
         return this.#turn.later(async () => {
@@ -125,6 +130,15 @@ export class SimpleQuery {
       if (refusal !== undefined) break;
     }
     this.#queryBegun(judged, runs, refusal, message);
+  }
+
+  async #answer(asks: OwnQuestion): Promise<void> {
+    const session = this.#session;
+    const run = await answeredRun(session, asks);
+    if (overtaken(session)) return;
+    run.answer = Buffer.concat([writeRowDescription(OWN_COLUMNS[asks.kind]), run.answer ?? Buffer.alloc(0)]);
+    session.ledger.push('query', { kind: 'query', runs: [run], next: 0 });
+    session.ports.toServer(EMPTY_QUERY);
   }
 
   #pushQuery(judged: readonly Judged[], runs: readonly Run[] = judged.map((each) => runOfJudged(this.#session, each))): void {

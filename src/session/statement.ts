@@ -1,5 +1,6 @@
 import type { Reach } from '../catalog/reach-types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
+import type { OwnQuestion } from './own-question.ts';
 
 /** One statement that the server may run, at once or under a name. */
 export type Statement =
@@ -17,8 +18,8 @@ export type Statement =
       readonly reason: string;
       readonly text: string;
     }
-  /** The empty query, which drivers send as a ping. */
-  | { readonly kind: 'empty' };
+  /** The empty query, which drivers send as a ping, or which the server gets in the place of a question to Rowgate itself. */
+  | { readonly kind: 'empty'; readonly asks?: OwnQuestion };
 
 /** COPY ... FROM STDIN. */
 export function copiesIn(statement: Statement): boolean {

@@ -39,6 +39,14 @@ export class TimedStore implements CounterStore {
     return this.#counted(this.#store.dismiss(lease, dismissals));
   }
 
+  notes(kind: string): Promise<ReadonlyMap<string, string>> {
+    return this.#store.notes(kind);
+  }
+
+  note(kind: string, id: string, text: string | undefined): Promise<void> {
+    return this.#counted(this.#store.note(kind, id, text));
+  }
+
   subjectSecret(): Promise<Buffer> {
     return this.#store.subjectSecret();
   }

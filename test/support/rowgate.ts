@@ -22,6 +22,8 @@ export interface RowgateOptions {
   readonly extra?: string;
   readonly audit?: string;
   readonly packedUnitBytes?: number;
+  /** YAML of `admin.people`. */
+  readonly people?: string;
   /** More keys of `listen` and `upstream`, in flow style: `tls: { ... }`. */
   readonly listen?: string;
   readonly upstream?: string;
@@ -50,7 +52,7 @@ upstream: { host: ${options.upstreamHost ?? '127.0.0.1'}, port: ${options.postgr
 catalog: { user: rowgate, password: secret, refresh: 2s }
 store: ${options.store ?? '{ memory: true }'}
 audit: ${options.audit ?? `{ file: ${join(options.directory, 'audit.ndjson')} }`}
-admin: { host: 127.0.0.1, port: ${options.adminPort}, token: test-token }
+admin: { host: 127.0.0.1, port: ${options.adminPort}, token: test-token${options.people === undefined ? '' : `, people: ${options.people}`} }
 classes:
   customers:
     packed_unit_bytes: ${options.packedUnitBytes ?? 32}

@@ -1,0 +1,85 @@
+/**
+ * Statements that Rowgate answers itself, so that an employee can ask from any client what is left and for more. They never
+ * reach the server: it is sent the empty query in their place, and what it says to that is replaced.
+ */
+
+import { HEADER_BYTES } from '../protocol/message-stream.ts';
+import { Backend } from '../protocol/message-types.ts';
+
+export type OwnQuestion =
+  | { readonly kind: 'usage' }
+  | { readonly kind: 'request'; readonly reason: string };
+
+/** All columns are text, whose binary form is the same bytes, so that no format code matters. */
+export interface OwnAnswer {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | null)[])[];
+}
+
+export const OWN_COLUMNS: Readonly<Record<OwnQuestion['kind'], readonly string[]>> = {
+  usage: ['class', 'counts', 'window', 'used', 'limit', 'left', 'next_free', 'scope', 'rule'],
+  request: ['request'],
+};
+
+const USAGE = /^\s*(?:select\s+\*\s+from|table)\s+rowgate\.usage\s*;?\s*$/i;
+/** Without backslashes, the literal means the same under every setting of the lexer. */
+const REQUEST = /^\s*select\s+rowgate\.request\s*\(\s*'((?:[^'\\]|'')*)'\s*\)\s*;?\s*$/i;
+
+/** Undefined for all but the two texts. Cheap for the rest, which is every other statement. */
+export function ownQuestion(text: string): OwnQuestion | undefined {
+  if (text.length > 1000 || !/rowgate\./i.test(text)) return undefined;
+  if (USAGE.test(text)) return { kind: 'usage' };
+  const request = REQUEST.exec(text);
+  return request === null ? undefined : { kind: 'request', reason: (request[1] ?? '').replaceAll("''", "'") };
+}
+
+const TEXT_OID = 25;
+
+export function writeRowDescription(columns: readonly string[]): Buffer {
+  const fields = columns.map((name) => {
+    const field = Buffer.alloc(Buffer.byteLength(name) + 1 + 18);
+    const at = field.write(name) + 1;
+    // Table oid and attribute number are 0: a computed column.
+    field.writeInt32BE(TEXT_OID, at + 6);
+    field.writeInt16BE(-1, at + 10);
+    field.writeInt32BE(-1, at + 12);
+    return field;
+  });
+  return message(Backend.RowDescription, [int16(columns.length), ...fields]);
+}
+
+/** DataRow for each row, and CommandComplete. */
+export function writeRows(answer: OwnAnswer, ascii: boolean): Buffer {
+  const rows = answer.rows.map((values) =>
+    message(Backend.DataRow, [
+      int16(values.length),
+      ...values.flatMap((value) => {
+        if (value === null) return [int32(-1)];
+        // Names of classes and rules may be in any script; a client in another encoding gets them with question marks.
+        const bytes = Buffer.from(ascii ? value.replaceAll(/[^\x20-\x7e]/gu, '?') : value);
+        return [int32(bytes.length), bytes];
+      }),
+    ]),
+  );
+  return Buffer.concat([...rows, message(Backend.CommandComplete, [Buffer.from(`SELECT ${answer.rows.length}\0`)])]);
+}
+
+function message(type: number, parts: readonly Buffer[]): Buffer {
+  const body = Buffer.concat(parts);
+  const head = Buffer.alloc(HEADER_BYTES);
+  head[0] = type;
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+}
+
+function int16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeInt16BE(value);
+  return bytes;
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  return bytes;
+}
