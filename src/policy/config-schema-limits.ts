@@ -15,17 +15,17 @@ export const limitsSection = section({
     description: 'Longest wait before an attempt to log in, after wrong passwords for the same login from the same address. It begins at 250 ms and doubles.',
     examples: ['8s'],
   }),
-  max_sessions: wholeNumber(1, 100_000).prefault(1000).meta({
+  max_sessions: wholeNumber(1, 100_000).prefault(10_000).meta({
     description: 'Most sessions at a time. One more is turned away with SQLSTATE 53300, as by PostgreSQL\'s `max_connections`.',
     'x-unit': 'sessions',
     examples: [1000],
   }),
-  max_sessions_per_principal: wholeNumber(1, 100_000).prefault(200).meta({
+  max_sessions_per_principal: wholeNumber(1, 100_000).prefault(5000).meta({
     description: 'Most sessions of one login at a time. One more is turned away with SQLSTATE 53300, as by `CONNECTION LIMIT` of a PostgreSQL role.',
     'x-unit': 'sessions',
     examples: [50],
   }),
-  max_unauthenticated: wholeNumber(1, 100_000).prefault(200).meta({
+  max_unauthenticated: wholeNumber(1, 100_000).prefault(1000).meta({
     description: 'Most connections at a time that have not logged in. They take no places from sessions. One more ends the oldest of the address that has the most of them, with SQLSTATE 53300.',
     'x-unit': 'connections',
     examples: [200],

@@ -237,7 +237,7 @@ describe('defaults', () => {
       admin: { host: '127.0.0.1', port: 9187, token: undefined },
       metrics: { principalLabel: false },
       log: { level: 'info' },
-      limits: { maxStatementBytes: 16 * 1024 ** 2, authTimeoutMs: 60_000, maxSessions: 1000, startupPacketBytes: 10_000 },
+      limits: { maxStatementBytes: 16 * 1024 ** 2, authTimeoutMs: 60_000, maxSessions: 10_000, startupPacketBytes: 10_000 },
       unlisted: 'block',
       mode: 'enforce',
       trustedFunctions: [],

@@ -52,7 +52,9 @@ test.each([
 });
 
 describe('which columns are keys', () => {
-  const keysOf = (oid: number) => (oid === 10 ? [{ className: 'customers', columns: ['id'], attnums: [1] }] : oid === 11 ? [{ className: 'customers', columns: ['tenant', 'no'], attnums: [2, 3] }] : []);
+  // As in the catalog: one object a key, however often it is asked for.
+  const keys = new Map([[10, [{ className: 'customers', columns: ['id'], attnums: [1] }]], [11, [{ className: 'customers', columns: ['tenant', 'no'], attnums: [2, 3] }]]]);
+  const keysOf = (oid: number) => keys.get(oid) ?? [];
   const column = (tableOid: number, attributeNumber: number, format: number | undefined = 0) => ({ tableOid, attributeNumber, type: 23, format });
   const oids = new Set([10, 11]);
 
