@@ -83,6 +83,10 @@ export class OutageStore implements CounterStore {
     return this.#redis.note(kind, id, text);
   }
 
+  get reachable(): boolean {
+    return this.#redis.reachable;
+  }
+
   subjectSecret(): Promise<Buffer> {
     return this.#redis.subjectSecret();
   }

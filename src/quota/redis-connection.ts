@@ -49,6 +49,9 @@ const MAX_RETRY_MS = 1000;
 const REST_MS = 300;
 
 /** The Redis client, closed under failure: a call is answered soon or fails soon, nothing waits in a queue for a server that is away, nothing is sent twice. */
+/** A heartbeat comes every second. */
+const SILENCE_MS = 1_500;
+
 export class RedisConnection {
   readonly client: Redis | Cluster;
   readonly #maxInFlight: number;
@@ -58,6 +61,7 @@ export class RedisConnection {
   #inFlight = 0;
   #lastError = NEVER_CONNECTED;
   #up = false;
+  #answeredAtMs = -Infinity;
   #told = '';
 
   constructor(options: ConnectionOptions, onReady: () => void) {
@@ -88,6 +92,11 @@ export class RedisConnection {
     });
   }
 
+  /** False as soon as it is known that a call would fail, and where nothing was heard for longer than the heartbeat leaves. */
+  get reachable(): boolean {
+    return this.client.status === 'ready' && performance.now() - this.#answeredAtMs < SILENCE_MS;
+  }
+
   /** Throws if a call would fail without being sent. */
   check(domain = ''): void {
     if (this.client.status !== 'ready') throw new StoreUnavailableError(`Redis is not connected (${this.#lastError})`);
@@ -100,7 +109,9 @@ export class RedisConnection {
     this.check(domain);
     this.#inFlight += 1;
     try {
-      return this.client instanceof Cluster ? await this.#within(run(this.client)) : await run(this.client);
+      const answer = this.client instanceof Cluster ? await this.#within(run(this.client)) : await run(this.client);
+      this.#answeredAtMs = performance.now();
+      return answer;
     } catch (error) {
       const message = messageOf(error);
       // Without this, calls to a server that hangs would pile up behind the one that it does not answer.

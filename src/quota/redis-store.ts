@@ -121,6 +121,10 @@ export class RedisStore implements CounterStore {
   }
 
   /** Made by the first process that needs it. Whoever uses it puts it back if Redis has forgotten it. */
+  get reachable(): boolean {
+    return this.#connection.reachable;
+  }
+
   subjectSecret(): Promise<Buffer> {
     this.#subjectSecret ??= this.#keepSecret(randomBytes(32)).catch((error: unknown) => {
       this.#subjectSecret = undefined;

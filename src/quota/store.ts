@@ -101,6 +101,8 @@ export interface CounterStore {
   usage(counters: readonly Counter[]): Promise<readonly CounterState[]>;
   /** True the first time in `ttlMs` for this key, over all processes: for events that are raised once a window. */
   once(key: string, ttlMs: number): Promise<boolean>;
+  /** False while it is known, or to be feared, that a call would fail: what was reserved ahead then stays where it is. Absent where the store cannot go away. */
+  readonly reachable?: boolean;
   /** Rejects with `StoreUnavailableError` if the store cannot serve. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -57,6 +57,8 @@ export class UnitPools {
 
   /** What every ask needs, or nothing at all. At once: the store is not asked. */
   take(asks: readonly PoolAsk[], nowMs: number): readonly PoolGrant[] | undefined {
+    // The store is away: nothing protected goes out on what it once granted (`store.on_outage`).
+    if (this.#store.reachable === false) return undefined;
     for (const { plan, dimension, need } of asks) {
       const pool = this.#poolOf(plan, dimension);
       if (pool.has(need, nowMs)) continue;

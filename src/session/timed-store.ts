@@ -47,6 +47,10 @@ export class TimedStore implements CounterStore {
     return this.#counted(this.#store.note(kind, id, text));
   }
 
+  get reachable(): boolean {
+    return this.#store.reachable !== false;
+  }
+
   subjectSecret(): Promise<Buffer> {
     return this.#store.subjectSecret();
   }
