@@ -27,11 +27,13 @@ export function readConfigFile(path: string): ReadConfig {
 /** Certificates and lists of users are looked for beside the configuration, wherever the command is started. */
 export function withAbsolutePaths(config: Config, directory: string): Config {
   const at = <P extends string | undefined>(path: P): P => (path === undefined ? path : resolve(directory, path)) as P;
-  const { listen, upstream, auth } = config;
+  const { listen, upstream, databases, auth } = config;
+  const tlsAt = (tls: Config['upstream']['tls']): Config['upstream']['tls'] => ({ ...tls, ca: at(tls.ca), cert: at(tls.cert), key: at(tls.key) });
   return {
     ...config,
     listen: { ...listen, tls: listen.tls === undefined ? undefined : { ...listen.tls, cert: at(listen.tls.cert), key: at(listen.tls.key), clientCa: at(listen.tls.clientCa) } },
     auth: { ...auth, users: at(auth.users), upstreamUsers: at(auth.upstreamUsers) },
-    upstream: { ...upstream, tls: { ...upstream.tls, ca: at(upstream.tls.ca), cert: at(upstream.tls.cert), key: at(upstream.tls.key) } },
+    upstream: { ...upstream, tls: tlsAt(upstream.tls) },
+    databases: databases.map((each) => ({ ...each, tls: tlsAt(each.tls) })),
   };
 }

@@ -2,16 +2,17 @@ import type { OpsLog } from '../audit/ops-log.ts';
 import { ClientTls } from '../auth/client-tls.ts';
 import { Logins } from '../auth/logins.ts';
 import { Reloading } from '../auth/reloading.ts';
-import { UpstreamTls } from '../auth/upstream-tls.ts';
 import type { Config } from '../policy/config.ts';
+import type { Routes } from '../session/routes.ts';
 import { connectForPg } from '../session/upstream.ts';
+import { routesOf, type ConfiguredRoutes } from './routes-of.ts';
 
 const LOOKUP_CONNECT_MS = 5_000;
 
 /** The certificates of both sides, kept as their files are. */
 export class TlsService {
   readonly clients: ClientTls | undefined;
-  readonly upstream: UpstreamTls;
+  readonly #servers: ConfiguredRoutes;
   readonly #log: OpsLog;
   readonly #reloading: Reloading;
   /** What was said last of each side's files, so that it is not said every few seconds. */
@@ -20,14 +21,18 @@ export class TlsService {
   constructor(config: Config, log: OpsLog) {
     this.#log = log;
     this.clients = config.listen.tls === undefined ? undefined : new ClientTls(config.listen.tls);
-    this.upstream = new UpstreamTls(config.upstream.tls);
+    this.#servers = routesOf(config);
     this.#reloading = new Reloading(() => this.reload());
+  }
+
+  get routes(): Routes {
+    return this.#servers.routes;
   }
 
   /** Looks at the files. Those that cannot be used are told of, and what is in use stays. */
   reload(): void {
     this.#reloadOne('clients', this.clients);
-    this.#reloadOne('server', this.upstream);
+    for (const [i, tls] of this.#servers.tls.entries()) this.#reloadOne(i === 0 ? 'server' : `server ${i + 1}`, tls);
   }
 
   close(): void {
@@ -50,9 +55,8 @@ export class TlsService {
 
 /** Throws `UserFileError` if a file of users cannot be used. */
 export function openLogins(config: Config, tls: TlsService, log: OpsLog): Logins {
-  const upstream = { host: config.upstream.host, port: config.upstream.port, tls: tls.upstream };
   return new Logins(config.auth, {
-    connect: () => connectForPg(upstream, LOOKUP_CONNECT_MS),
+    connect: () => connectForPg(tls.routes.main, LOOKUP_CONNECT_MS),
     privateKey: tls.clients?.privateKey,
     // A delay that the client's time to log in does not leave room for would lock people out.
     maxDelayMs: Math.min(config.limits.maxLoginDelayMs, config.limits.authTimeoutMs / 2),

@@ -10,6 +10,7 @@ import { connectForPg } from '../session/upstream.ts';
 import { MemoryDerivedStore } from '../quota/derived-store.ts';
 import { Analyser } from '../sql/analyser.ts';
 import { openCatalogs } from './catalogs-of.ts';
+import { routesOf } from './routes-of.ts';
 
 export interface LiveFindings {
   /** The server or a database could not be asked. */
@@ -25,7 +26,7 @@ export async function checkLive(config: Config, databases: readonly string[]): P
   const analyser = await Analyser.create({ maxBytes: config.limits.maxStatementBytes });
   const tls = new UpstreamTls(config.upstream.tls);
   const quiet = (): void => undefined; // open() tells of the error itself
-  const catalogs = openCatalogs(config, policy, { upstreamTls: tls, analyse: (text) => analyser.analyse(text), readRoutine: (text) => analyser.readRoutine(text), copies: new MemoryDerivedStore(), onRefreshed: quiet, onError: quiet });
+  const catalogs = openCatalogs(config, policy, { routes: routesOf(config).routes, analyse: (text) => analyser.analyse(text), readRoutine: (text) => analyser.readRoutine(text), copies: new MemoryDerivedStore(), onRefreshed: quiet, onError: quiet });
   const errors: string[] = [];
   const indexes: ReachIndex[] = [];
   try {

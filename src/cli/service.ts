@@ -14,6 +14,7 @@ import type { Catalogs } from '../session/catalogs.ts';
 import { Listener } from '../session/listener.ts';
 import { ruleLabels } from '../session/rule-labels.ts';
 import { ServiceGate } from '../session/service-gate.ts';
+import type { Routes } from '../session/routes.ts';
 import { connectTarget } from '../session/unix-socket.ts';
 import { Analyser } from '../sql/analyser.ts';
 import { openCatalogs } from './catalogs-of.ts';
@@ -64,7 +65,7 @@ export class Service {
     const policy = compilePolicy(config);
     this.metrics = new Metrics({ version: options.version, labels: ruleLabels(policy), quotaByPrincipal: config.metrics.principalLabel });
     this.#catalogs = openCatalogs(config, policy, {
-      upstreamTls: this.#tls.upstream,
+      routes: this.#tls.routes,
       analyse: (sql) => this.#analyser.analyse(sql),
       readRoutine: (definition) => this.#analyser.readRoutine(definition),
       copies: this.#store.copies,
@@ -74,7 +75,7 @@ export class Service {
         log.error({ err: error }, 'the catalog cannot be read');
       },
     });
-    this.gate = new ServiceGate(config, { analyser: this.#analyser, catalogs: this.#catalogs, store: this.#store, audit: this.#audit, log, metrics: this.metrics, clientTls: this.#tls.clients, upstreamTls: this.#tls.upstream, logins: this.#logins });
+    this.gate = new ServiceGate(config, { analyser: this.#analyser, catalogs: this.#catalogs, store: this.#store, audit: this.#audit, log, metrics: this.metrics, clientTls: this.#tls.clients, routes: this.#tls.routes, logins: this.#logins });
     this.listener = new Listener(this.gate);
     this.metrics.addSources({
       sessions: () => this.gate.sessions.size,
@@ -147,6 +148,7 @@ export class Service {
     await this.listener.drain(this.gate.config.limits.drainMs);
     await this.listener.close();
     this.#tls.close();
+    this.gate.cancelKeys.close();
     await this.gate.settle(SETTLE_MS);
     await this.#admin?.close();
     await this.#logins.close();
@@ -175,7 +177,7 @@ export class Service {
       people: new Map([...config.admin.people].map(([name, token]) => [name, token.reveal()])),
       metrics: this.metrics,
       checks: {
-        upstream: () => (this.gate.draining ? { ok: false, reason: 'Rowgate is stopping' } : canConnect(config.upstream)),
+        upstream: () => (this.gate.draining ? { ok: false, reason: 'Rowgate is stopping' } : anyConnects(this.#tls.routes)),
         store: () => this.#store.ping().then(ok, failed),
         audit: () => (this.#audit.healthy || this.gate.auditMayFail ? ok() : { ok: false, reason: 'the audit log cannot take records' }),
         catalog: () => {
@@ -204,6 +206,12 @@ function failed(error: unknown): ReadinessResult {
   return { ok: false, reason: error instanceof Error ? error.name : 'failed' };
 }
 
+/** Of several servers one is enough: the others' databases are away for every process alike. */
+async function anyConnects(routes: Routes): Promise<ReadinessResult> {
+  const results = await Promise.all(routes.upstreams.map(canConnect));
+  return results.find(({ ok: connects }) => connects) ?? results[0] ?? { ok: false, reason: 'no server is configured' };
+}
+
 function canConnect(address: { readonly host: string; readonly port: number }): Promise<ReadinessResult> {
   return new Promise((resolve) => {
     const socket = connect(connectTarget(address));
@@ -224,6 +232,7 @@ function needsRestart(before: Config, now: Config): readonly string[] {
     ['auth', authKey(before), authKey(now)],
     ['admin', adminKey(before), adminKey(now)],
     ['upstream', [before.upstream.host, before.upstream.port, before.upstream.tls], [now.upstream.host, now.upstream.port, now.upstream.tls]],
+    ['databases', before.databases, now.databases],
     ['catalog', [before.catalog.user, before.catalog.password?.reveal(), before.catalog.refreshMs], [now.catalog.user, now.catalog.password?.reveal(), now.catalog.refreshMs]],
     ['store', storeKey(before), storeKey(now)],
     ['audit', auditRestartKey(before), auditRestartKey(now)],

@@ -20,6 +20,7 @@ export const metricTable = {
   authFailures: { name: 'rowgate_auth_failures_total', type: 'counter', help: 'Logins that failed.', labels: [] },
   tlsFailures: { name: 'rowgate_tls_failures_total', type: 'counter', help: 'TLS handshakes with clients that failed.', labels: [] },
   cancelRequests: { name: 'rowgate_cancel_requests_total', type: 'counter', help: 'Cancel requests from clients.', labels: [] },
+  cancelRequestsRefused: { name: 'rowgate_cancel_requests_refused_total', type: 'counter', help: 'Cancel requests with a key that no server behind Rowgate gave, or too many of them.', labels: [] },
   statements: { name: 'rowgate_statements_total', type: 'counter', help: 'Statements that ended, by kind and decision.', labels: ['kind', 'decision'] },
   opaqueStatements: { name: 'rowgate_opaque_statements_total', type: 'counter', help: 'Statements charged to every class, as they could not be resolved.', labels: [] },
   rows: { name: 'rowgate_rows_total', type: 'counter', help: 'Protected rows delivered to clients.', labels: ['role', 'class'] },

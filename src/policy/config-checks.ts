@@ -24,6 +24,7 @@ export function crossChecks(tree: unknown, show: CheckContext['show']): Finding[
   checkPatterns(context, ['upstream', 'databases'], globProblem);
   checkPatterns(context, ['auth', 'cleartext'], globProblem);
   checkPatterns(context, ['trusted_functions'], qualifiedProblem);
+  for (const name of keysOf(context, ['databases'])) checkPattern(context, ['databases', name], name, globProblem, 'key');
   for (const name of keysOf(context, ['classes'])) checkClass(context, name);
   for (const name of keysOf(context, ['roles'])) checkRole(context, name);
   if (isRecord(getIn(tree, ['classes'])) && keysOf(context, ['classes']).length === 0) {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { accessShape } from './config-schema-access.ts';
 import { auditSection } from './config-schema-audit.ts';
 import { auth } from './config-schema-auth.ts';
+import { databasesSection } from './config-schema-databases.ts';
 import { limitsSection } from './config-schema-limits.ts';
 import { store } from './config-schema-store.ts';
 import { listenSection } from './config-schema-listen.ts';
@@ -12,7 +13,7 @@ import {
 
 /** The configuration: the one source of the loader's rules, `config/rowgate.schema.json` and `docs/configuration.md`. */
 
-const upstream = section({
+export const upstreamSection = section({
   host: text('a host name or address, or the directory of a Unix socket').prefault('127.0.0.1').meta({
     description: 'Host of the PostgreSQL server, or, if it begins with `/`, the directory of its Unix socket. On a Unix socket the server\'s `local` lines of `pg_hba.conf` hold for everybody: `peer` and `trust` there would let anybody in.',
     examples: ['db.internal', '/run/postgresql'],
@@ -84,7 +85,9 @@ const log = section({
 export const configSchema = section({
   version: z.literal(1, { error: '1, the version of this format' }).meta({ description: 'Version of this format. Always 1.', examples: [1] }),
   listen: listenSection.prefault({}),
-  upstream: upstream.prefault({}),
+  // Optional, not filled in: `databases` alone leaves no server for the rest.
+  upstream: upstreamSection.optional(),
+  databases: databasesSection.prefault({}),
   auth: auth.prefault({}),
   catalog,
   store,

@@ -1,6 +1,7 @@
+import type { z } from 'zod';
 import type { DenyCategory } from '../catalog/reach-types.ts';
 import type { AddressRange } from './address-range.ts';
-import type { ParsedConfig } from './config-schema.ts';
+import { upstreamSection, type ParsedConfig } from './config-schema.ts';
 import { CERTIFICATE_FIELDS, type AUTH_METHODS, type ParsedAuth } from './config-schema-auth.ts';
 import type { CLIENT_TLS_MODES, SERVER_TLS_MODES } from './config-schema-tls.ts';
 import type { Secret } from './secret.ts';
@@ -24,7 +25,10 @@ export interface Config {
     /** Names and globs; undefined: the databases that hold at least one relation of a class. */
     readonly databases: readonly string[] | undefined;
     readonly tls: UpstreamTlsConfig;
+    /** Databases that `databases` does not name are here; else they do not exist. */
+    readonly takesRest: boolean;
   };
+  readonly databases: readonly DatabaseConfig[];
   readonly auth: AuthConfig;
   readonly catalog: { readonly user: string; readonly password: Secret | undefined; readonly refreshMs: number };
   readonly store: StoreConfig;
@@ -153,7 +157,18 @@ export interface RoleConfig {
   readonly errors: 'redact' | 'full' | undefined;
 }
 
+export interface DatabaseConfig {
+  /** A name or glob. */
+  readonly pattern: string;
+  readonly host: string;
+  readonly port: number;
+  readonly tls: UpstreamTlsConfig;
+  /** Its name on the server; undefined: as the client calls it. */
+  readonly database: string | undefined;
+}
+
 export function toConfig(parsed: ParsedConfig): Config {
+  const upstream = parsed.upstream ?? upstreamSection.parse({});
   return {
     listen: {
       host: parsed.listen.host,
@@ -162,7 +177,20 @@ export function toConfig(parsed: ParsedConfig): Config {
       proxyFrom: parsed.listen.proxy_protocol?.from ?? [],
       tls: toListenTls(parsed.listen.tls),
     },
-    upstream: { host: parsed.upstream.host, port: parsed.upstream.port, databases: parsed.upstream.databases, tls: toUpstreamTls(parsed.upstream.tls) },
+    upstream: {
+      host: upstream.host,
+      port: upstream.port,
+      databases: upstream.databases,
+      tls: toUpstreamTls(upstream.tls),
+      takesRest: parsed.upstream !== undefined || Object.keys(parsed.databases).length === 0,
+    },
+    databases: Object.entries(parsed.databases).map(([pattern, { host, port, tls, database }]) => ({
+      pattern,
+      host: host ?? upstream.host,
+      port: port ?? (host === undefined ? upstream.port : 5432),
+      tls: toUpstreamTls(tls ?? upstream.tls),
+      database,
+    })),
     auth: toAuth(parsed.auth),
     catalog: { user: parsed.catalog.user, password: parsed.catalog.password, refreshMs: parsed.catalog.refresh },
     store: toStore(parsed.store),
@@ -194,7 +222,7 @@ function toListenTls(tls: ParsedConfig['listen']['tls']): ListenTlsConfig | unde
   return tls === undefined ? undefined : { cert: tls.cert, key: tls.key, clientCa: tls.client_ca, mode: tls.mode };
 }
 
-function toUpstreamTls({ mode, ca, cert, key, negotiation }: ParsedConfig['upstream']['tls']): UpstreamTlsConfig {
+function toUpstreamTls({ mode, ca, cert, key, negotiation }: z.output<typeof upstreamSection>['tls']): UpstreamTlsConfig {
   return { mode, ca, cert, key, negotiation };
 }
 

@@ -68,11 +68,11 @@ export class MemoryStore implements CounterStore {
     });
   }
 
-  notes(kind: string): Promise<ReadonlyMap<string, string>> {
+  sharedTexts(kind: string): Promise<ReadonlyMap<string, string>> {
     return Promise.resolve(new Map(this.#notes.get(kind)));
   }
 
-  note(kind: string, id: string, text: string | undefined): Promise<void> {
+  shareText(kind: string, id: string, text: string | undefined): Promise<void> {
     const notes = this.#notes.get(kind) ?? new Map<string, string>();
     this.#notes.set(kind, notes);
     if (text === undefined) notes.delete(id);

@@ -2,7 +2,7 @@ import type { DerivedStore } from './derived-store.ts';
 import { readCounterKey } from './counters.ts';
 import type { Counted } from './grant-history.ts';
 import type { RedisStore } from './redis-store.ts';
-import { StoreUnavailableError, type Admission, type Counter, type CounterState, type CounterStore, type Dismissal, type GroupGrant, type LeaseStamp, type Reservation, type ReserveGroup } from './store.ts';
+import { StoreUnavailableError, type Admission, type Counter, type CounterState, type CounterStore, type Dismissal, type GroupGrant, type LeaseStamp, type Notes, type Reservation, type ReserveGroup } from './store.ts';
 import { validForMs } from './window.ts';
 
 export interface OutageOptions {
@@ -31,6 +31,10 @@ export class OutageStore implements CounterStore {
 
   get copies(): DerivedStore {
     return this.#redis.copies;
+  }
+
+  get notes(): Notes {
+    return this.#redis.notes;
   }
 
   async reserve(groups: readonly ReserveGroup[]): Promise<Reservation> {
@@ -75,12 +79,12 @@ export class OutageStore implements CounterStore {
     return this.refund(lease, dismissals.map(({ counters }) => ({ units: 1, counters })));
   }
 
-  notes(kind: string): Promise<ReadonlyMap<string, string>> {
-    return this.#redis.notes(kind);
+  sharedTexts(kind: string): Promise<ReadonlyMap<string, string>> {
+    return this.#redis.sharedTexts(kind);
   }
 
-  note(kind: string, id: string, text: string | undefined): Promise<void> {
-    return this.#redis.note(kind, id, text);
+  shareText(kind: string, id: string, text: string | undefined): Promise<void> {
+    return this.#redis.shareText(kind, id, text);
   }
 
   get reachable(): boolean {

@@ -10,7 +10,7 @@ import { RedisConnection, type ConnectionOptions } from './redis-connection.ts';
 import { BATCH_COUNTERS, RedisDomain, SettlingError, shapeArgs, type ReplaySource } from './redis-domain.ts';
 import { domainKeys, domainOf, keyLayout, type KeyLayout } from './redis-keys.ts';
 import { REFUSED } from './redis-scripts.ts';
-import { StoreUnavailableError, type Admission, type Counter, type CounterState, type CounterStore, type Dismissal, type GroupGrant, type LeaseStamp, type Reservation, type ReserveGroup } from './store.ts';
+import { StoreUnavailableError, type Admission, type Counter, type CounterState, type CounterStore, type Dismissal, type GroupGrant, type LeaseStamp, type Notes, type Reservation, type ReserveGroup } from './store.ts';
 import { validForMs } from './window.ts';
 
 export interface RedisStoreOptions extends ConnectionOptions {
@@ -41,6 +41,15 @@ export class RedisStore implements CounterStore {
   readonly #member: number;
   readonly #domains = new Map<string, RedisDomain>();
   #subjectSecret: Promise<Buffer> | undefined;
+  readonly notes: Notes = {
+    put: async (key, value, ttlMs) => {
+      await this.#connection.call((client) => client.set(this.#noteKey(key), value, 'PX', ttlMs));
+    },
+    get: async (key) => (await this.#connection.call((client) => client.get(this.#noteKey(key)))) ?? undefined,
+    drop: async (key) => {
+      await this.#connection.call((client) => client.del(this.#noteKey(key)));
+    },
+  };
   readonly #heartbeat: NodeJS.Timeout | undefined;
 
   private constructor(options: RedisStoreOptions) {
@@ -148,12 +157,12 @@ export class RedisStore implements CounterStore {
     return Buffer.from(kept, 'base64url');
   }
 
-  async notes(kind: string): Promise<ReadonlyMap<string, string>> {
-    return new Map(Object.entries(await this.#connection.call((client) => client.hgetall(`${this.#layout.prefix}notes:${kind}`))));
+  async sharedTexts(kind: string): Promise<ReadonlyMap<string, string>> {
+    return new Map(Object.entries(await this.#connection.call((client) => client.hgetall(`${this.#layout.prefix}texts:${kind}`))));
   }
 
-  async note(kind: string, id: string, text: string | undefined): Promise<void> {
-    const key = `${this.#layout.prefix}notes:${kind}`;
+  async shareText(kind: string, id: string, text: string | undefined): Promise<void> {
+    const key = `${this.#layout.prefix}texts:${kind}`;
     await this.#connection.call((client) => (text === undefined ? client.hdel(key, id) : client.hset(key, id, text)));
   }
 
@@ -168,6 +177,10 @@ export class RedisStore implements CounterStore {
       }
     }
     return states;
+  }
+
+  #noteKey(key: string): string {
+    return `${this.#layout.prefix}note:${key}`;
   }
 
   async once(key: string, ttlMs: number): Promise<boolean> {

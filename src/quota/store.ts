@@ -74,9 +74,18 @@ export interface Dismissal {
   readonly counters: readonly Counter[];
 }
 
+/** Small values that processes leave for each other. Nothing may depend on finding one. */
+export interface Notes {
+  put(key: string, value: string, ttlMs: number): Promise<void>;
+  get(key: string): Promise<string | undefined>;
+  drop(key: string): Promise<void>;
+}
+
 export interface CounterStore {
   /** Which relations hold copies of protected data: kept with the counters, shared by the same processes. */
   readonly copies: DerivedStore;
+  /** Undefined if no other process shares this store. */
+  readonly notes?: Notes | undefined;
   /**
    * All groups are reserved or none. Rejects with `StoreUnavailableError` if the store cannot answer: the units may have been counted, and are not granted.
    * A counter's key appears once in a call (`RangeError` otherwise, as for amounts that are not whole numbers from 0 to 2^52).
@@ -94,9 +103,9 @@ export interface CounterStore {
   /** What subject keys are hashed with: one secret for all processes that share the counters. */
   subjectSecret(): Promise<Buffer>;
   /** Small texts that all processes share, by kind and id: grants. Rejects as `reserve` does. */
-  notes(kind: string): Promise<ReadonlyMap<string, string>>;
+  sharedTexts(kind: string): Promise<ReadonlyMap<string, string>>;
   /** Writes a note, or takes it away (`undefined`). */
-  note(kind: string, id: string, text: string | undefined): Promise<void>;
+  shareText(kind: string, id: string, text: string | undefined): Promise<void>;
   /** Reads without counting. */
   usage(counters: readonly Counter[]): Promise<readonly CounterState[]>;
   /** True the first time in `ttlMs` for this key, over all processes: for events that are raised once a window. */

@@ -8,16 +8,17 @@ import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../c
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { DerivedStore } from '../quota/derived-store.ts';
 import type { Analysis, RoutineBody, StatementFacts } from '../sql/facts.ts';
-import { connectForPg, type UpstreamAddress } from './upstream.ts';
+import { upstreamId, type Routes } from './routes.ts';
+import { connectForPg } from './upstream.ts';
 
 export interface CatalogLogin {
-  readonly upstream: UpstreamAddress;
   readonly user: string;
   readonly password: string | undefined;
 }
 
 export interface CatalogsOptions {
   readonly login: CatalogLogin;
+  readonly routes: Routes;
   readonly refreshMs: number;
   readonly analyse: (sql: string) => Analysis | Promise<Analysis>;
   readonly readRoutine: (definition: string) => RoutineBody | Promise<RoutineBody>;
@@ -28,6 +29,11 @@ export interface CatalogsOptions {
 }
 
 interface Held {
+  /** Names that clients have for the database, of those that are in use. */
+  readonly names: Set<string>;
+  readonly key: string;
+  /** Sets its copies apart from those of a database with the same oid on another server; empty for the main one. */
+  readonly scope: string;
   readonly catalog: Catalog;
   opened: Promise<void>;
   /** Sessions in the database. */
@@ -55,6 +61,9 @@ const CONNECT_TIMEOUT_MS = 5_000;
 export class Catalogs {
   #options: CatalogsOptions;
   #policy: ReachPolicy;
+  /** By the name that clients have for the database. */
+  readonly #byName = new Map<string, Held>();
+  /** By server and database. */
   readonly #held = new Map<string, Held>();
 
   constructor(options: CatalogsOptions, policy: ReachPolicy) {
@@ -63,48 +72,71 @@ export class Catalogs {
   }
 
   get(database: string): Held {
-    const held = this.#held.get(database);
+    const held = this.#find(database);
     if (held === undefined) throw new Error(`the catalog of "${database}" was not opened`);
     return held;
   }
 
+  #find(database: string): Held | undefined {
+    const known = this.#byName.get(database);
+    if (known !== undefined) return known;
+    const target = this.#options.routes.find(database);
+    const held = target === undefined ? undefined : this.#held.get(target.key);
+    if (held !== undefined) this.#name(held, database);
+    return held;
+  }
+
+  #name(held: Held, database: string): void {
+    held.names.add(database);
+    this.#byName.set(database, held);
+  }
+
+  /** Clients may have any number of names for one database: those of nobody are forgotten. */
+  #forgetNames(held: Held): void {
+    for (const name of held.names) this.#byName.delete(name);
+    held.names.clear();
+  }
+
   has(database: string): boolean {
-    return this.#held.get(database)?.index !== undefined;
+    return this.#find(database)?.index !== undefined;
   }
 
   /** Resolves when there is a snapshot. A database whose catalog cannot be read is forgotten, and tried again by the next who asks. */
   open(database: string): Promise<void> {
-    const known = this.#held.get(database);
+    const known = this.#find(database);
     if (known !== undefined) {
       if (known.released) this.#reopen(known);
       this.#releaseWhenIdle(known);
       return known.opened;
     }
+    const target = this.#options.routes.find(database);
+    if (target === undefined) return Promise.reject(new Error(`no server has the database "${database}"`));
     const { login } = this.#options;
     const catalog = new Catalog({
-      connect: () => connectForPg(login.upstream, CONNECT_TIMEOUT_MS),
-      connection: { user: login.user, password: login.password, database, application_name: 'rowgate catalog' },
+      connect: () => connectForPg(target.address, CONNECT_TIMEOUT_MS),
+      connection: { user: login.user, password: login.password, database: target.database, application_name: 'rowgate catalog' },
       analyse: this.#options.analyse,
       readRoutine: this.#options.readRoutine,
       refreshMs: this.#options.refreshMs,
       onBegin: () => {
-        const held = this.#held.get(database);
-        if (held !== undefined) held.settled = held.book.settled;
+        held.settled = held.book.settled;
       },
-      onConfirmed: (snapshot) => this.#confirmed(database, snapshot),
+      onConfirmed: (snapshot) => this.#confirmed(held, snapshot),
       onError: this.#options.onError,
     });
     const opened = catalog.refresh().then(
       () => undefined,
       (error: unknown) => {
-        this.#held.delete(database);
+        this.#held.delete(target.key);
+        this.#forgetNames(held);
         void catalog.close();
         throw error;
       },
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
-    const held: Held = { catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), settled: [], indexed: undefined, reaches: new WeakMap() };
-    this.#held.set(database, held);
+    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), settled: [], indexed: undefined, reaches: new WeakMap() };
+    this.#held.set(target.key, held);
+    this.#name(held, database);
     this.#releaseWhenIdle(held);
     return opened;
   }
@@ -118,7 +150,7 @@ export class Catalogs {
 
   /** A session has ended. */
   leave(database: string): void {
-    const held = this.#held.get(database);
+    const held = this.#find(database);
     if (held === undefined) return;
     held.users--;
     this.#releaseWhenIdle(held);
@@ -144,6 +176,7 @@ export class Catalogs {
     held.idleTimer = setTimeout(() => {
       if (held.users > 0) return;
       held.released = held.catalog.release();
+      if (held.released) this.#forgetNames(held);
       if (!held.released) this.#releaseWhenIdle(held);
     }, IDLE_MS);
     held.idleTimer.unref();
@@ -166,7 +199,7 @@ export class Catalogs {
   }
 
   markStale(database: string): void {
-    const held = this.#held.get(database);
+    const held = this.#find(database);
     if (held !== undefined) held.changes += 1;
   }
 
@@ -230,7 +263,7 @@ export class Catalogs {
     const { snapshot } = this.index(database);
     const fields = held.book.plan(targets, snapshot, Date.now());
     if (fields.size === 0) return [];
-    await this.#options.copies.put(String(snapshot.databaseOid), fields);
+    await this.#options.copies.put(copiesKey(held, snapshot), fields);
     held.book.add(fields);
     // Not a newer snapshot: the copies in that one are still being asked for.
     this.#reindexIfNew(held, this.index(database).snapshot);
@@ -238,7 +271,7 @@ export class Catalogs {
   }
 
   settleCopies(database: string, fields: readonly string[]): void {
-    this.#held.get(database)?.book.settle(fields);
+    this.#find(database)?.book.settle(fields);
   }
 
   /** Changes when a relation becomes a copy: what was judged before may have been judged too lightly. */
@@ -247,11 +280,9 @@ export class Catalogs {
   }
 
   /** A snapshot was read. Copies are asked for after it, so that none in it can be missing, and before anybody is judged by it. */
-  async #confirmed(database: string, snapshot: Snapshot): Promise<void> {
-    const held = this.#held.get(database);
-    if (held === undefined) return;
+  async #confirmed(held: Held, snapshot: Snapshot): Promise<void> {
     const { copies } = this.#options;
-    const key = String(snapshot.databaseOid);
+    const key = copiesKey(held, snapshot);
     const { settled } = held;
     try {
       const lost = held.book.take(await copies.read(key), snapshot);
@@ -275,6 +306,7 @@ export class Catalogs {
   }
 
   #reindex(held: Held, snapshot: Snapshot): void {
+    if (this.#held.get(held.key) !== held) return;
     const derived = held.book.derived(snapshot, this.#policy.classes.map((cls) => cls.name));
     held.index = makeReachIndex(snapshot, { ...this.#policy, derived });
     held.indexed = { snapshot, epoch: held.book.epoch };
@@ -285,4 +317,8 @@ export class Catalogs {
 function samePath(a: SearchPath, b: SearchPath): boolean {
   if (a === b) return true;
   return a !== undefined && b !== undefined && a.length === b.length && a.every((schema, i) => schema === b[i]);
+}
+
+function copiesKey(held: Held, snapshot: Snapshot): string {
+  return `${held.scope}${snapshot.databaseOid}`;
 }

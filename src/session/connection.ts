@@ -11,11 +11,10 @@ import { decideLogin, loginNameRefusal } from '../policy/login-verdict.ts';
 import { isLoginName } from '../policy/principal.ts';
 import type { Refusal } from '../policy/types.ts';
 import { TOO_MANY_CLIENTS, type Newcomer } from './admission.ts';
-import { sendCancelRequest } from './cancel.ts';
 import { Direction } from './duplex.ts';
 import { isTlsHandshake, mustBeEncrypted, negotiateTls, NOT_ENCRYPTED, StuffedBytesError } from './encryption.ts';
 import { STARTING_DRAINED, type Draining } from './drain.ts';
-import { HandshakeBackend, HandshakeFrontend, startupForServer } from './handshake.ts';
+import { databaseOf, HandshakeBackend, HandshakeFrontend, startupForServer } from './handshake.ts';
 import type { WatchedSession } from './idle-watch.ts';
 import { lexerFault, lexerRefusal } from './lexer-settings.ts';
 import type { Peer } from './peer.ts';
@@ -24,7 +23,8 @@ import { proveClient, type ProvenClient } from './prove-client.ts';
 import type { ServerAuthentication } from './server-authentication.ts';
 import { Session } from './session.ts';
 import { textDecoderFor } from './text-encoding.ts';
-import { connectUpstream } from './upstream.ts';
+import type { Target } from './routes.ts';
+import { connectUpstream, type UpstreamAddress } from './upstream.ts';
 
 const UPSTREAM_TIMEOUT_MS = 10_000;
 /** How often a client may ask for encryption before its startup packet: once for TLS, once for GSS ("SSL Session Encryption"). */
@@ -56,6 +56,8 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   /** Bytes pass unread: a replication connection. */
   #piped = false;
   #server: Socket | undefined;
+  #upstream: UpstreamAddress | undefined;
+  #forgetKey: () => void = () => undefined;
   #pending: Buffer = Buffer.alloc(0);
   #encryptionRequests = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -123,6 +125,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     if (this.#closed) return;
     this.#closed = true;
     this.#gate.admission.leave(this);
+    this.#forgetKey();
     clearTimeout(this.#timer);
     clearTimeout(this.#delayed?.timer);
     this.#delayed?.resolve();
@@ -210,18 +213,19 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     this.#client.on('data', this.#onStartupData);
   }
 
-  /** The key is the server's own and is not looked at: the server compares it. */
+  /** The server that gave the key compares it once more. Nobody is told whether it was right. */
   async #passCancelOn(bytes: Buffer): Promise<void> {
     this.#client.off('data', this.#onStartupData);
-    this.#gate.countCancel();
-    await sendCancelRequest(this.#gate.upstream, bytes, UPSTREAM_TIMEOUT_MS);
-    this.close('cancel request passed on');
+    // Behind the length and the code: the process id and the key.
+    const verdict = await this.#gate.cancelKeys.pass(bytes.subarray(8));
+    this.#gate.countCancel(verdict);
+    this.close(`cancel request: ${verdict}`);
   }
 
   async #start(startup: StartupMessage): Promise<void> {
     const gate = this.#gate;
     this.#user = startup.parameters.get('user') ?? '';
-    this.#database = startup.parameters.get('database') || this.#user;
+    this.#database = databaseOf(startup);
     if (this.#user === '') {
       this.#refuse({ severity: 'FATAL', sqlstate: '28000', message: 'no PostgreSQL user name specified in startup packet' }, 'no user name');
       return;
@@ -230,15 +234,21 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
       this.#refuse(gate.draining ? STARTING_DRAINED : TOO_MANY_CLIENTS, 'no places');
       return;
     }
+    const route = gate.routes.find(this.#database);
+    if (route === undefined) {
+      // `InitPostgres`, src/backend/utils/init/postinit.c; there is no server to ask.
+      this.#refuse({ severity: 'FATAL', sqlstate: '3D000', message: `database "${this.#database}" does not exist` }, 'no such database');
+      return;
+    }
     const replication = isReplication(startup.parameters.get('replication'));
-    const login = await this.#prove();
+    const login = await this.#prove(route);
     if (login === undefined || this.#closed) return;
     this.#authMethod = login.method;
-    if (replication && !(await this.#replicationAllowed())) return;
-    const forServer = startupForServer(startup);
+    if (replication && !(await this.#replicationAllowed(route))) return;
+    const forServer = startupForServer(startup, route.database);
     let server: Socket;
     try {
-      server = await connectUpstream(gate.upstream, UPSTREAM_TIMEOUT_MS);
+      server = await connectUpstream(route.address, UPSTREAM_TIMEOUT_MS);
     } catch (error) {
       gate.upstreamFailed(error);
       this.#refuse({ severity: 'FATAL', sqlstate: '08006', message: 'the database server cannot be reached through Rowgate', hint: 'The people who run the database know more.' }, 'upstream unreachable');
@@ -249,6 +259,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
       return;
     }
     this.#server = server;
+    this.#upstream = route.address;
     server.setKeepAlive(true, gate.config.limits.tcpKeepaliveMs);
     server.on('error', () => this.close('server connection failed'));
     server.on('close', () => this.#serverClosed());
@@ -256,7 +267,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   }
 
   /** Waits out a delay, and has the client prove who it is as far as Rowgate is to check that. Undefined: the connection is over. */
-  async #prove(): Promise<ProvenClient | undefined> {
+  async #prove({ address: upstream }: Target): Promise<ProvenClient | undefined> {
     const { logins } = this.#gate;
     const user = this.#user;
     if (logins.method !== 'passthrough' && !isLoginName(user)) {
@@ -271,7 +282,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     this.#attempt = 'open';
     if (admission.delayMs > 0) await this.#sleep(admission.delayMs);
     if (this.#closed) return undefined;
-    const proof = await proveClient({ gate: this.#gate, client: this.#client, user, pending: this.#pending });
+    const proof = await proveClient({ gate: this.#gate, upstream, client: this.#client, user, pending: this.#pending });
     switch (proof.kind) {
       case 'proven':
         this.#pending = proof.unread;
@@ -322,6 +333,8 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
         fault: onFault,
         keyData: (body) => {
           keyData = body;
+          this.#forgetKey();
+          this.#forgetKey = this.#gate.cancelKeys.add(body, this.#upstream as UpstreamAddress);
         },
         parameter: (name, value) => parameters.set(name, value),
         authenticated: () => {
@@ -383,7 +396,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     frontend.detach();
     backend.detach();
     const identity = { id: this.id, principal: this.#user, database: this.#database, clientAddress: this.clientAddress };
-    this.session = new Session(identity, gate, { client: this.#client, server, upstream: gate.upstream, keyData }, {
+    this.session = new Session(identity, gate, { client: this.#client, server, upstream: this.#upstream as UpstreamAddress, keyData }, {
       onEnd: (reason) => this.#sessionEnded(reason),
       onFault: (error) => gate.fault(error),
     });
@@ -406,11 +419,12 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     this.close('server closed the connection');
   }
 
-  async #replicationAllowed(): Promise<boolean> {
+  async #replicationAllowed(route: Target): Promise<boolean> {
     const gate = this.#gate;
     // Physical replication names no database; whether a login may replicate is the same in all of them.
     const database = gate.hasCatalog(this.#database) ? this.#database : 'postgres';
-    if (gate.policy.roles.some((role) => role.replication)) {
+    const sameServer = gate.routes.find(database)?.address === route.address;
+    if (sameServer && gate.policy.roles.some((role) => role.replication)) {
       try {
         await gate.openCatalog(database);
         await gate.confirmCatalog(this.#user, database);

@@ -101,7 +101,7 @@ export class GrantBook {
   async revoke(id: string, by: string): Promise<GrantResult> {
     const grant = (await this.all()).find((each) => each.id === id);
     if (grant === undefined) return { ok: false, reason: `there is no grant ${id}` };
-    await this.#store.note(KIND, id, undefined);
+    await this.#store.shareText(KIND, id, undefined);
     await this.refresh();
     await this.#onEvent({ action: 'revoked', grant, by });
     return { ok: true, grant };
@@ -109,19 +109,19 @@ export class GrantBook {
 
   async #keep(action: 'requested' | 'approved', grant: Grant, by: string): Promise<GrantResult> {
     await this.#onEvent({ action, grant, by });
-    await this.#store.note(KIND, grant.id, writeGrant(grant));
+    await this.#store.shareText(KIND, grant.id, writeGrant(grant));
     await this.refresh();
     return { ok: true, grant };
   }
 
   async #read(): Promise<void> {
-    const texts = await this.#store.notes(KIND);
+    const texts = await this.#store.sharedTexts(KIND);
     const nowMs = Date.now();
     const grants = new Map<string, Grant>();
     for (const [id, text] of texts) {
       const grant = readGrant(text);
       if (grant === undefined) continue;
-      if (isOver(grant, nowMs)) void this.#store.note(KIND, id, undefined).catch(() => undefined);
+      if (isOver(grant, nowMs)) void this.#store.shareText(KIND, id, undefined).catch(() => undefined);
       else grants.set(id, grant);
     }
     this.#settle(grants);

@@ -19,13 +19,20 @@ export interface StartupForServer {
   readonly lowered: boolean;
 }
 
-/** The startup packet as the server gets it: later minors and protocol options that could bring unknown messages are taken out. */
-export function startupForServer(startup: StartupMessage): StartupForServer {
+/** The startup packet as the server gets it, `database` being its name there: later minors and protocol options that could bring unknown messages are taken out. */
+export function startupForServer(startup: StartupMessage, database = databaseOf(startup)): StartupForServer {
   const removedOptions = [...startup.parameters.keys()].filter((name) => name.startsWith('_pq_.'));
   const lowered = startup.minor > NEWEST_MINOR;
-  if (!lowered && removedOptions.length === 0) return { bytes: startup.bytes, removedOptions, lowered };
-  const kept = [...startup.parameters].filter(([name]) => !name.startsWith('_pq_.'));
+  const renamed = database !== databaseOf(startup);
+  if (!lowered && removedOptions.length === 0 && !renamed) return { bytes: startup.bytes, removedOptions, lowered };
+  const kept = [...startup.parameters].filter(([name]) => !name.startsWith('_pq_.') && !(renamed && name === 'database'));
+  if (renamed) kept.push(['database', database]);
   return { bytes: writeStartupMessage(Math.min(startup.minor, NEWEST_MINOR), kept), removedOptions, lowered };
+}
+
+/** The login's name, where none is given (`ProcessStartupPacket`). */
+export function databaseOf(startup: StartupMessage): string {
+  return startup.parameters.get('database') || (startup.parameters.get('user') ?? '');
 }
 
 export interface HandshakePorts {

@@ -33,15 +33,16 @@ export interface ClientToProve {
   readonly gate: {
     readonly logins: Logins;
     readonly clientTls: ClientTls | undefined;
-    readonly upstream: UpstreamAddress;
     verifiersFailed(error: unknown): void;
   };
+  /** The server that the client wants to. */
+  readonly upstream: UpstreamAddress;
   readonly client: Socket;
   readonly user: string;
   readonly pending: Buffer;
 }
 
-export async function proveClient({ gate, client, user, pending }: ClientToProve): Promise<ClientProof> {
+export async function proveClient({ gate, upstream, client, user, pending }: ClientToProve): Promise<ClientProof> {
   const { logins } = gate;
   const refused = checkCertificate(logins, gate.clientTls, client, user);
   if (refused !== undefined) return refused;
@@ -54,12 +55,12 @@ export async function proveClient({ gate, client, user, pending }: ClientToProve
           new AuthenticationRelay({
             clientSees: ownCertificate(client),
             serverShows: serverCertificate(server),
-            cleartextAllowed: encrypted && isPrivate(server, gate.upstream) && logins.namedForCleartext(user),
+            cleartextAllowed: encrypted && isPrivate(server, upstream) && logins.namedForCleartext(user),
           }),
       };
     case 'certificate': {
       const password = await logins.upstreamPassword(user);
-      return { kind: 'proven', method: 'certificate', unread: pending, towards: ownLogin(gate.upstream, user, password === undefined ? undefined : { kind: 'password', password }) };
+      return { kind: 'proven', method: 'certificate', unread: pending, towards: ownLogin(upstream, user, password === undefined ? undefined : { kind: 'password', password }) };
     }
     case 'scram': {
       const cleartext = encrypted && logins.namedForCleartext(user);
@@ -76,7 +77,7 @@ export async function proveClient({ gate, client, user, pending }: ClientToProve
       }
       if (result.step === undefined) return { kind: 'gone' };
       if (result.step.kind === 'refused') return result.step;
-      return { kind: 'proven', method: result.step.method, unread: result.unread, towards: ownLogin(gate.upstream, user, result.step.secret) };
+      return { kind: 'proven', method: result.step.method, unread: result.unread, towards: ownLogin(upstream, user, result.step.secret) };
     }
   }
 }

@@ -4,7 +4,6 @@ import { performance } from 'node:perf_hooks';
 import { auditSql } from '../audit/redact.ts';
 import type { ClientTls } from '../auth/client-tls.ts';
 import type { Logins } from '../auth/logins.ts';
-import type { UpstreamTls } from '../auth/upstream-tls.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { AuditEvent, ClassUnits, Flag, LoginDescription, LoginFailed } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
@@ -16,6 +15,7 @@ import type { Metrics } from '../metrics/metrics.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import type { Config } from '../policy/config.ts';
 import type { DatabaseRules } from '../policy/login-verdict.ts';
+import { writeCancelRequest } from '../protocol/startup.ts';
 import { outageRefusal, type Outage } from '../policy/outage-refusal.ts';
 import { policyFor } from '../policy/principal.ts';
 import { askContact, refuse, REFUSAL_KINDS, sentences } from '../policy/refusal-codes.ts';
@@ -31,18 +31,20 @@ import type { Analyser } from '../sql/analyser.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 import { Admission } from './admission.ts';
 import type { NormalisedSql } from '../sql/normalise.ts';
+import { sendCancelRequest } from './cancel.ts';
+import { CancelKeys, type CancelVerdict } from './cancel-keys.ts';
 import type { Catalogs } from './catalogs.ts';
 import type { Gate, StatementDescription } from './gate.ts';
 import { PendingWork } from './pending-work.ts';
 import { GrantBook, grantRecord } from './grant-book.ts';
 import { OWN_COLUMNS, type OwnAnswer, type OwnQuestion } from './own-question.ts';
 import { quotaUsage, usageAnswer } from './quota-usage.ts';
+import type { Routes } from './routes.ts';
 import { ruleLabels } from './rule-labels.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { TimedStore } from './timed-store.ts';
-import type { UpstreamAddress } from './upstream.ts';
 
 export interface GateParts {
   readonly analyser: Analyser;
@@ -52,10 +54,12 @@ export interface GateParts {
   readonly log: OpsLog;
   readonly metrics: Metrics;
   readonly clientTls: ClientTls | undefined;
-  readonly upstreamTls: UpstreamTls;
+  readonly routes: Routes;
   readonly logins: Logins;
 }
 
+/** A server that takes longer to heed a cancel request is not waited for. */
+const CANCEL_TIMEOUT_MS = 10_000;
 /** Logins whose use is shown; more are counted all the same. */
 const MAX_PEOPLE = 10_000;
 
@@ -64,6 +68,7 @@ export class ServiceGate implements Gate {
   readonly neighbours = new Neighbours();
   readonly grants: GrantBook;
   readonly admission = new Admission(() => this.#config.limits);
+  readonly cancelKeys: CancelKeys;
   /** Rowgate is stopping: no new sessions. */
   draining = false;
   readonly #pending = new PendingWork();
@@ -84,6 +89,13 @@ export class ServiceGate implements Gate {
     this.#config = config;
     this.#policy = compilePolicy(config);
     this.#classNames = [...this.#policy.classes.keys()];
+    const { notes } = parts.store;
+    this.cancelKeys = new CancelKeys({
+      routes: parts.routes,
+      send: (upstream, keyData) => sendCancelRequest(upstream, writeCancelRequest(keyData), CANCEL_TIMEOUT_MS),
+      shared: notes === undefined ? undefined : { notes, secret: () => parts.store.subjectSecret() },
+      onError: (error) => parts.log.debug({ err: error }, 'cancel keys are not shared with other processes now'),
+    });
     this.store = new TimedStore(parts.store, this.#pending, (seconds) => parts.metrics.leaseRoundTrip.observe(seconds));
     this.pools = new UnitPools(this.store, { nowMs: () => performance.now(), onError: (error) => this.storeFailed(error) });
     this.grants = new GrantBook(this.store, (event) => this.audit(grantRecord(event)));
@@ -97,9 +109,8 @@ export class ServiceGate implements Gate {
     return this.#policy;
   }
 
-  get upstream(): UpstreamAddress {
-    const { host, port } = this.#config.upstream;
-    return { host, port, tls: this.#parts.upstreamTls };
+  get routes(): Routes {
+    return this.#parts.routes;
   }
 
   get logins(): Logins {
@@ -369,8 +380,9 @@ export class ServiceGate implements Gate {
     log[level]({ rule: refusal.ruleId, principal: principal.principal, sqlstate: refusal.sqlstate }, refusal.message);
   }
 
-  countCancel(): void {
+  countCancel(verdict: CancelVerdict): void {
     this.#parts.metrics.count('cancelRequests');
+    if (verdict !== 'passed') this.#parts.metrics.count('cancelRequestsRefused');
   }
 
   storeFailed(error: Error): void {

@@ -39,12 +39,12 @@ export class TimedStore implements CounterStore {
     return this.#counted(this.#store.dismiss(lease, dismissals));
   }
 
-  notes(kind: string): Promise<ReadonlyMap<string, string>> {
-    return this.#store.notes(kind);
+  sharedTexts(kind: string): Promise<ReadonlyMap<string, string>> {
+    return this.#store.sharedTexts(kind);
   }
 
-  note(kind: string, id: string, text: string | undefined): Promise<void> {
-    return this.#counted(this.#store.note(kind, id, text));
+  shareText(kind: string, id: string, text: string | undefined): Promise<void> {
+    return this.#counted(this.#store.shareText(kind, id, text));
   }
 
   get reachable(): boolean {

@@ -30,6 +30,8 @@ export interface RowgateOptions {
   readonly upstreamHost?: string;
   /** A last change of the configuration's text. */
   readonly edit?: (text: string) => string;
+  /** No key `upstream` at all. */
+  readonly noUpstream?: boolean;
 }
 
 export interface TestRowgate {
@@ -48,7 +50,7 @@ export interface TestRowgate {
 export function configText(options: Omit<RowgateOptions, 'port'> & { readonly port: number; readonly adminPort: number; readonly directory: string }): string {
   return `version: 1
 listen: { host: ${options.host ?? '127.0.0.1'}, port: ${options.port}${options.listen === undefined ? '' : `, ${options.listen}`} }
-upstream: { host: ${options.upstreamHost ?? '127.0.0.1'}, port: ${options.postgresPort}${options.upstream === undefined ? '' : `, ${options.upstream}`} }
+${options.noUpstream === true ? '# upstream: none' : `upstream: { host: ${options.upstreamHost ?? '127.0.0.1'}, port: ${options.postgresPort}${options.upstream === undefined ? '' : `, ${options.upstream}`} }`}
 catalog: { user: rowgate, password: secret, refresh: 2s }
 store: ${options.store ?? '{ memory: true }'}
 audit: ${options.audit ?? `{ file: ${join(options.directory, 'audit.ndjson')} }`}

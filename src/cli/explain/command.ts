@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import type { UsageView } from '../../admin/providers.ts';
-import { UpstreamTls } from '../../auth/upstream-tls.ts';
 import { isMemberOf } from '../../catalog/members.ts';
 import { compilePolicy } from '../../policy/compile.ts';
 import { policyFor } from '../../policy/principal.ts';
@@ -9,6 +8,7 @@ import { MemoryDerivedStore } from '../../quota/derived-store.ts';
 import { Analyser } from '../../sql/analyser.ts';
 import { AdminError, adminTarget, askAdmin, isRecord, reporting } from '../admin-client.ts';
 import { openCatalogs } from '../catalogs-of.ts';
+import { routesOf } from '../routes-of.ts';
 import { readConfigFile } from '../config-file.ts';
 import { explainStatement } from './explanation.ts';
 import { explanationText, type QuotaState } from './text.ts';
@@ -44,7 +44,7 @@ async function explain(sql: string, options: Options): Promise<void> {
   const database = options.database ?? options.user;
   const analyser = await Analyser.create({ maxBytes: config.limits.maxStatementBytes });
   const quiet = (): void => undefined; // open() tells of the error itself
-  const catalogs = openCatalogs(config, policy, { upstreamTls: new UpstreamTls(config.upstream.tls), analyse: (text) => analyser.analyse(text), readRoutine: (text) => analyser.readRoutine(text), copies: new MemoryDerivedStore(), onRefreshed: quiet, onError: quiet });
+  const catalogs = openCatalogs(config, policy, { routes: routesOf(config).routes, analyse: (text) => analyser.analyse(text), readRoutine: (text) => analyser.readRoutine(text), copies: new MemoryDerivedStore(), onRefreshed: quiet, onError: quiet });
   try {
     await catalogs.open(database).catch((error: unknown) => {
       throw new AdminError(`the catalog of database "${database}" cannot be read: ${error instanceof Error ? error.message : String(error)}`);
