@@ -1,0 +1,61 @@
+/** The ways of connecting in which every client must behave the same directly and through Rowgate. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeCustomerBase, startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { startRowgate, type TestRowgate } from '../support/rowgate.ts';
+
+export interface Side {
+  /** Environment that libpq and the client programs read. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface Setting {
+  readonly direct: Side;
+  readonly through: Side;
+  readonly postgres: TestPostgres;
+  readonly rowgate: TestRowgate;
+  stop(): Promise<void>;
+}
+
+export interface Mode {
+  readonly name: string;
+  start(): Promise<Setting>;
+}
+
+/** Big enough for every step: what a quota does is tested elsewhere. */
+const QUOTAS = '[{ class: customers, window: 1h, rows: 100000000, action: block }]';
+
+export const PLAIN: Mode = {
+  name: 'plain',
+  async start() {
+    const postgres = await startPostgres(['-c', 'max_prepared_transactions=4']);
+    await makeBase(postgres);
+    const rowgate = await startRowgate({ postgresPort: postgres.port, quotas: QUOTAS });
+    const home = mkdtempSync(join(tmpdir(), 'rowgate-clients-'));
+    const side = (port: number): Side => ({ environment: environment(home, { PGHOST: '127.0.0.1', PGPORT: String(port), PGSSLMODE: 'disable', PGGSSENCMODE: 'disable' }) });
+    return {
+      postgres, rowgate, direct: side(postgres.port), through: side(rowgate.port),
+      async stop() {
+        await rowgate.stop();
+        await postgres.stop();
+        rmSync(home, { recursive: true, force: true });
+      },
+    };
+  },
+};
+
+export async function makeBase(postgres: TestPostgres): Promise<void> {
+  await makeCustomerBase(postgres, 200);
+  const admin = await postgres.connect();
+  await admin.query('GRANT CREATE ON DATABASE postgres TO staff');
+  await admin.end();
+}
+
+/** Nothing of the surroundings changes what a client prints. */
+export function environment(home: string, more: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return { PATH: process.env['PATH'] ?? '', HOME: home, LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8', TZ: 'UTC', PGDATABASE: 'postgres', PGPASSWORD: 'secret', PGCONNECT_TIMEOUT: '30', ...more };
+}
+
+export const MODES: readonly Mode[] = [PLAIN];
