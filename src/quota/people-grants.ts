@@ -22,6 +22,8 @@ interface Granted {
 
 export interface PeopleOptions extends LeasingOptions {
   readonly secret: Buffer;
+  /** The server and database that the keys are of: number 5 of another one is another person. */
+  readonly scope: string;
   readonly recent: RecentPeople;
 }
 
@@ -165,7 +167,7 @@ export class PeopleGrants {
   }
 
   #hash(key: string): string {
-    return createHmac('sha256', this.#options.secret).update(`${this.className}\0${key}`).digest().subarray(0, HASH_BYTES).toString('base64url');
+    return createHmac('sha256', this.#options.secret).update(`${this.#options.scope}\0${this.className}\0${key}`).digest().subarray(0, HASH_BYTES).toString('base64url');
   }
 
   #remember(keys: readonly string[], people: readonly string[], { admitted, fresh, lease }: Admission, deadlineMs: number): void {

@@ -23,6 +23,8 @@ export interface Gate {
   readonly neighbours: Neighbours;
   /** Who was delivered in this process a moment ago. */
   readonly recentPeople: RecentPeople;
+  /** One for each server and database, however many names clients have for it. */
+  databaseKey(database: string): string;
   /** Units that this process holds ready. */
   readonly pools: UnitPools;
   readonly maxStatementBytes: number;

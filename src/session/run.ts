@@ -269,6 +269,7 @@ export class Run {
         nowMs: () => performance.now(),
         neighbours: gate.neighbours,
         recent: gate.recentPeople,
+        scope: gate.databaseKey(identity.database),
         keysOf: (oid) => gate.subjectKeys(identity.database, oid),
         encoding: () => this.#session.clientEncoding,
         onRefundError: (error) => gate.storeFailed(error),

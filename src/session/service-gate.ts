@@ -109,6 +109,10 @@ export class ServiceGate implements Gate {
     return this.#policy;
   }
 
+  databaseKey(database: string): string {
+    return this.#parts.routes.find(database)?.key ?? database;
+  }
+
   get routes(): Routes {
     return this.#parts.routes;
   }

@@ -289,3 +289,23 @@ describe('keys stay what they are', () => {
     expect((await run('DELETE FROM crm.invoices WHERE id = 99999')).error).toBeUndefined();
   });
 });
+
+test('the same number in another database is another person', async () => {
+  const admin = await postgres.connect();
+  await admin.query('CREATE DATABASE other');
+  await admin.end();
+  const other = await postgres.connect('postgres', 'other');
+  await other.query("CREATE SCHEMA crm; CREATE TABLE crm.customers AS SELECT g AS id, 'x' AS name FROM generate_series(1, 100) g; GRANT USAGE ON SCHEMA crm TO staff; GRANT SELECT ON crm.customers TO staff");
+  await other.end();
+  expect((await run(`SELECT id FROM crm.customers ORDER BY id LIMIT ${LIMIT - 10}`)).error).toBeUndefined();
+  const elsewhere = await rowgate.connect(login, { database: 'other' });
+  const rows: unknown[] = [];
+  const query = elsewhere.query(new Query({ text: `SELECT id FROM crm.customers ORDER BY id LIMIT ${LIMIT}` }));
+  const code = await new Promise((resolve) => {
+    query.on('row', (row) => rows.push(row));
+    query.on('end', () => resolve(undefined));
+    query.on('error', (error) => resolve((error as DatabaseError).code));
+  });
+  expect({ rows: rows.length, code }).toEqual({ rows: 10, code: '53400' });
+  await elsewhere.end();
+});
