@@ -148,6 +148,7 @@ export function readTextRow(buffer: Buffer, start: number, end: number): readonl
   at += 2;
   const values: (string | null)[] = [];
   for (let i = 0; i < count; i++) {
+    if (at + 4 > end) throw new ProtocolViolation('insufficient data left in DataRow');
     const length = buffer.readInt32BE(at);
     at += 4;
     if (length > end - at) throw new ProtocolViolation('malformed DataRow');
