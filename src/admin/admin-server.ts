@@ -160,9 +160,12 @@ function addPrivateRoutes(app: FastifyInstance, options: AdminServerOptions): vo
     return { usage: await withDeadline(providerTimeoutMs, providers.usage({ principal })) };
   });
 
-  app.get('/v1/audit/head', { schema: { response: { 200: auditHeadSchema } } }, (_request, reply) => {
-    const head = providers.auditHead?.();
-    return head === undefined ? sendError(reply, 404, 'no_record', 'no audit record was written yet') : reply.send(head);
+  app.get('/v1/audit/head', { schema: { response: { 200: auditHeadSchema } } }, async (_request, reply) => {
+    const heads = await withDeadline(providerTimeoutMs, Promise.resolve(providers.auditHeads?.() ?? []));
+    const [head, ...others] = heads;
+    if (head === undefined) return sendError(reply, 404, 'no_record', 'no audit record was written yet');
+    // Workers write a file each.
+    return others.length === 0 ? head : { heads };
   });
 
   app.post('/v1/reload', { schema: { response: { 200: reloadSchema } } }, async (_request, reply) => {

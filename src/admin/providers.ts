@@ -46,6 +46,8 @@ export interface UsageView {
 
 /** What proves the end of the audit log to `rowgate audit verify --head`. */
 export interface AuditHeadView {
+  /** Of several that write side by side. */
+  readonly writer?: string | undefined;
   readonly chain: string;
   readonly seq: number;
   readonly mac: string;
@@ -105,8 +107,8 @@ export interface AdminProviders {
   readonly endSession: (id: string) => Promise<boolean> | boolean;
   readonly usage: (filter: UsageFilter) => Promise<readonly UsageView[]>;
   readonly reload: () => Promise<ReloadResult>;
-  /** The last record of the audit log; undefined before the first. */
-  readonly auditHead?: (() => AuditHeadView | undefined) | undefined;
+  /** The last record of each audit log that has one: one for each process. */
+  readonly auditHeads?: (() => Promise<readonly AuditHeadView[]> | readonly AuditHeadView[]) | undefined;
 }
 
 /** The text for Prometheus. */

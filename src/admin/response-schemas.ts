@@ -41,7 +41,9 @@ export const reloadSchema = {
   properties: { ok: { type: 'boolean' }, config_sha256: text, warnings: names },
 } as const;
 
+const auditHead = { writer: text, chain: text, seq: count, mac: text } as const;
+
 export const auditHeadSchema = {
   type: 'object',
-  properties: { chain: text, seq: count, mac: text },
+  properties: { ...auditHead, heads: { type: 'array', items: { type: 'object', additionalProperties: false, properties: auditHead } } },
 } as const;

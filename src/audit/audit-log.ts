@@ -160,6 +160,11 @@ export class AuditLog {
     return this.#file.path;
   }
 
+  /** Undefined for the only one. */
+  get writer(): string | undefined {
+    return this.#options.writer;
+  }
+
   get healthy(): boolean {
     return this.#status.kind === 'healthy';
   }

@@ -15,6 +15,13 @@ interface Failures {
   pending: number;
 }
 
+/** What the other processes that share the port are to know. */
+export interface LoginOutcome {
+  readonly user: string;
+  readonly address: string;
+  readonly failed: boolean;
+}
+
 export type Admission =
   | { readonly kind: 'after'; readonly delayMs: number }
   /** So many attempts of the same pair wait already. */
@@ -33,6 +40,7 @@ export class LoginDelay {
   readonly #options: LoginDelayOptions;
   readonly #now: () => number;
   readonly #failures = new Map<string, Failures>();
+  onOutcome: ((outcome: LoginOutcome) => void) | undefined;
 
   constructor(options: LoginDelayOptions) {
     this.#options = options;
@@ -57,11 +65,23 @@ export class LoginDelay {
 
   /** The address keeps its count: else one login that is known would wash away the guesses at all others. */
   succeeded(user: string, address: string): void {
-    this.#failures.delete(pairKey(user, address));
+    // Hardly anybody has failed before: then nobody else needs to hear.
+    if (this.#failures.delete(pairKey(user, address))) this.onOutcome?.({ user, address, failed: false });
   }
 
   failed(user: string, address: string): void {
     this.abandoned(user, address);
+    this.#count(pairKey(user, address));
+    this.#count(addressKey(address));
+    this.onOutcome?.({ user, address, failed: true });
+  }
+
+  /** It happened in another process. */
+  heard({ user, address, failed }: LoginOutcome): void {
+    if (!failed) {
+      this.#failures.delete(pairKey(user, address));
+      return;
+    }
     this.#count(pairKey(user, address));
     this.#count(addressKey(address));
   }

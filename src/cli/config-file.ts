@@ -5,7 +5,7 @@ import type { Config } from '../policy/config.ts';
 import { formatProblem, loadConfig } from '../policy/load-config.ts';
 
 export type ReadConfig =
-  | { readonly ok: true; readonly config: Config; readonly sha256: string }
+  | { readonly ok: true; readonly config: Config; readonly sha256: string; readonly text: string }
   | { readonly ok: false; readonly problems: readonly string[] };
 
 /** Reads and validates a configuration file with the process's environment; secret files are looked for beside it. */
@@ -16,12 +16,17 @@ export function readConfigFile(path: string): ReadConfig {
   } catch (error) {
     return { ok: false, problems: [`${path}: cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})`] };
   }
+  return readConfigText(text, path);
+}
+
+/** The same of a text that was read before: several processes read one file at different times, and it may change in between. */
+export function readConfigText(text: string, path: string): ReadConfig {
   const loaded = loadConfig(text, path, {
     env: (name) => process.env[name],
     readFile: (name) => readFileSync(resolve(dirname(path), name), 'utf8'),
   });
   if (!loaded.ok) return { ok: false, problems: loaded.problems.map(formatProblem) };
-  return { ok: true, config: withAbsolutePaths(loaded.config, dirname(path)), sha256: createHash('sha256').update(text).digest('hex') };
+  return { ok: true, config: withAbsolutePaths(loaded.config, dirname(path)), sha256: createHash('sha256').update(text).digest('hex'), text };
 }
 
 /** Certificates and lists of users are looked for beside the configuration, wherever the command is started. */

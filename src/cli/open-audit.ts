@@ -5,12 +5,12 @@ import type { OpsLog } from '../audit/ops-log.ts';
 import type { Config } from '../policy/config.ts';
 import { auditKey } from './audit-key.ts';
 
-export function openAudit(config: Config, log: OpsLog): Promise<AuditLog> {
+export function openAudit(config: Config, log: OpsLog, worker?: number): Promise<AuditLog> {
   const { audit } = config;
   if (audit.key === undefined) log.warn({ setting: 'audit.key' }, 'the audit chain has no key: whoever can write the file can change it unseen');
   return AuditLog.open({
     path: audit.file,
-    writer: audit.writer,
+    writer: writerName(audit.writer, worker),
     key: auditKey(config),
     sync: audit.sync,
     rotation: audit.rotation,
@@ -19,6 +19,12 @@ export function openAudit(config: Config, log: OpsLog): Promise<AuditLog> {
     onStatus: (status) => log[status.kind === 'failing' ? 'error' : 'info']({ audit: status }, `the audit log is ${status.kind}`),
     onNotice: (notice) => log[notice.kind === 'closed' ? 'info' : 'warn']({ notice }, 'something happened to the audit file'),
   });
+}
+
+/** Each worker has a file and a chain of its own. */
+function writerName(writer: string | undefined, worker: number | undefined): string | undefined {
+  if (worker === undefined) return writer;
+  return writer === undefined ? `w${worker}` : `${writer}-w${worker}`;
 }
 
 /** What of `audit` is read at the start only. Compared, not shown. */

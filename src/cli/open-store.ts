@@ -9,6 +9,7 @@ import { OutageStore } from '../quota/outage-store.ts';
 import type { ConnectionOptions, StoreNotice } from '../quota/redis-connection.ts';
 import { RedisStore } from '../quota/redis-store.ts';
 import type { CounterStore } from '../quota/store.ts';
+import { workerFile } from './workers/worker-file.ts';
 
 /** A class's own `unit_bytes` is not known to the store: an allowance in bytes takes the default. */
 const BYTES_PER_UNIT = 1024;
@@ -29,7 +30,7 @@ export async function openStore({ config, log, onNotice, worker }: OpenStoreOpti
     onNotice(each);
     tell(log, each);
   };
-  const path = store.journal === undefined ? undefined : worker === undefined ? store.journal.file : `${store.journal.file}.w${worker}`;
+  const path = store.journal === undefined ? undefined : workerFile(store.journal.file, worker);
   const onError = (error: Error): void => notice({ kind: 'journal_failing', reason: error.message });
   const journal = path === undefined || store.journal === undefined ? undefined : await JournalFile.open({ path, sync: store.journal.sync, onError });
   const redis = await RedisStore.open({

@@ -1,10 +1,14 @@
 import { watch } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { Command } from 'commander';
 import { createOpsLog, type OpsLog } from '../audit/ops-log.ts';
+import type { Config } from '../policy/config.ts';
 import { readConfigFile } from './config-file.ts';
 import { Service } from './service.ts';
 import { VERSION } from './version.ts';
+import { Primary } from './workers/primary.ts';
+import { runWorker, workerNumber } from './workers/worker.ts';
 
 /** Editors write a file in several steps; it is read once they are through. */
 const CHANGE_SETTLES_MS = 200;
@@ -14,6 +18,11 @@ export function serveCommand(): Command {
     .description('run the proxy')
     .requiredOption('-c, --config <file>', 'configuration file')
     .action(async (options: { config: string }) => {
+      const worker = workerNumber();
+      if (worker !== undefined) {
+        runWorker(worker, options.config);
+        return;
+      }
       const read = readConfigFile(options.config);
       if (!read.ok) {
         for (const problem of read.problems) process.stderr.write(`${problem}\n`);
@@ -21,9 +30,13 @@ export function serveCommand(): Command {
         return;
       }
       const log = createOpsLog(read.config.log.level);
-      let service: Service;
+      const workers = workerCount(read.config);
+      let running: Running;
       try {
-        service = await Service.start({ config: read.config, configSha256: read.sha256, version: VERSION, log, reread: () => readConfigFile(options.config) });
+        running =
+          workers > 1
+            ? await Primary.start({ config: read.config, text: read.text, path: options.config, workers, log })
+            : await Service.start({ config: read.config, configSha256: read.sha256, version: VERSION, log, reread: () => readConfigFile(options.config) });
       } catch (error) {
         log.fatal({ err: error }, 'Rowgate cannot start');
         process.exitCode = 1;
@@ -31,13 +44,20 @@ export function serveCommand(): Command {
       }
       const { listen, admin } = read.config;
       // Before it says that it is ready: whoever waits for that may send a signal at once.
-      superviseReload(service, options.config, log);
-      superviseStop(service, log);
-      log.info({ host: listen.host, port: service.port, admin_host: admin.host, admin_port: service.adminPort, version: VERSION }, `rowgate ready on ${listen.host}:${service.port}`);
+      superviseReload(running, options.config, log);
+      superviseStop(running, log);
+      log.info({ host: listen.host, port: running.port, admin_host: admin.host, admin_port: running.adminPort, version: VERSION, workers }, `rowgate ready on ${listen.host}:${running.port}`);
     });
 }
 
-function superviseReload(service: Service, path: string, log: OpsLog): void {
+/** One process, or several behind a primary. */
+type Running = Pick<Service, 'adminPort' | 'hurry' | 'reload' | 'stop'> & { readonly port: number | undefined };
+
+function workerCount({ workers }: Config): number {
+  return workers === 'auto' ? availableParallelism() : workers;
+}
+
+function superviseReload(service: Running, path: string, log: OpsLog): void {
   process.on('SIGHUP', () => void service.reload());
   let timer: NodeJS.Timeout | undefined;
   // The directory is watched, not the file: editors and configuration mounts put a new file in its place.
@@ -60,7 +80,7 @@ function superviseReload(service: Service, path: string, log: OpsLog): void {
   seen = first.ok ? first.sha256 : '';
 }
 
-function superviseStop(service: Service, log: OpsLog): void {
+function superviseStop(service: Running, log: OpsLog): void {
   let stopping = false;
   const stop = (signal: string): void => {
     if (stopping) {
@@ -69,7 +89,7 @@ function superviseStop(service: Service, log: OpsLog): void {
       return;
     }
     stopping = true;
-    log.info({ signal, sessions: service.gate.sessions.size }, 'stopping');
+    log.info({ signal }, 'stopping');
     service.stop(signal).then(
       () => process.exit(0),
       (error: unknown) => {

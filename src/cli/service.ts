@@ -2,7 +2,7 @@
 
 import { connect } from 'node:net';
 import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
-import type { ReadinessResult, ReloadResult } from '../admin/providers.ts';
+import type { AdminProviders, AuditHeadView, GrantProviders, ReadinessChecks, ReadinessResult, ReloadResult } from '../admin/providers.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { Logins } from '../auth/logins.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
@@ -32,6 +32,10 @@ export interface ServiceOptions {
   readonly log: OpsLog;
   /** Reads the configuration again. */
   readonly reread: () => ReadConfig;
+  /** One of several processes: the primary serves the admin port and, for counters in memory, the store. */
+  readonly worker?: { readonly number: number; readonly store: CounterStore | undefined } | undefined;
+  /** Everything is there, and no client yet. */
+  readonly onReady?: ((service: Service) => void) | undefined;
 }
 
 /** Texts above this size are not analysed: a statement of this length keeps the analyser's thread busy for about two seconds. */
@@ -91,13 +95,13 @@ export class Service {
   }
 
   static async start(options: ServiceOptions): Promise<Service> {
-    const { config, log } = options;
+    const { config, log, worker } = options;
     // Files of the configuration first: a mistake in them leaves nothing open.
     const tls = new TlsService(config, log);
     const logins = openLogins(config, tls, log);
     const analyser = await Analyser.create({ maxBytes: Math.min(config.limits.maxStatementBytes, MAX_ANALYSED_BYTES) });
-    const store = await openStore({ config, log, onNotice: () => undefined });
-    const audit = await openAudit(config, log);
+    const store = worker?.store ?? (await openStore({ config, log, onNotice: () => undefined, worker: worker?.number }));
+    const audit = await openAudit(config, log, worker?.number);
     const service = new Service(options, { tls, logins, analyser, store, audit });
     try {
       await service.#open();
@@ -166,33 +170,48 @@ export class Service {
     this.listener.hurry();
   }
 
+  /** What /readyz asks. */
+  readonly checks: ReadinessChecks = {
+    upstream: () => (this.gate.draining ? { ok: false, reason: 'Rowgate is stopping' } : anyConnects(this.#tls.routes)),
+    store: () => this.#store.ping().then(ok, failed),
+    audit: () => (this.#audit.healthy || this.gate.auditMayFail ? ok() : { ok: false, reason: 'the audit log cannot take records' }),
+    catalog: () => {
+      const [problem] = this.#catalogs.problems();
+      return problem === undefined ? ok() : { ok: false, reason: problem };
+    },
+  };
+
+  /** What the admin port asks. */
+  readonly providers: AdminProviders & { readonly grants: GrantProviders; readonly auditHeads: () => readonly AuditHeadView[] } = {
+    sessions: () => sessionViews(this.gate),
+    // Reads the gate when it is asked: a field is made before the gate is.
+    grants: {
+      list: () => grantProviders(this.gate).list(),
+      order: (order, by) => grantProviders(this.gate).order(order, by),
+      approve: (id, order, by) => grantProviders(this.gate).approve(id, order, by),
+      revoke: (id, by) => grantProviders(this.gate).revoke(id, by),
+    },
+    endSession: (id) => endSession(this.gate, id),
+    usage: ({ principal }) => usageViews(this.gate, principal),
+    reload: () => this.reload(),
+    auditHeads: () => (this.#audit.head === undefined ? [] : [{ ...this.#audit.head, writer: this.#audit.writer }]),
+  };
+
   async #open(): Promise<void> {
-    const { config, log, version, configSha256 } = this.#options;
+    const { config, log, version, configSha256, worker } = this.#options;
     await this.gate.audit({ event: 'service_start', version, pid: process.pid, config_sha256: configSha256 }).catch(() => undefined);
-    this.#port = await this.listener.listen(config.listen);
+    this.#options.onReady?.(this);
+    // A Unix socket has one process behind it.
+    this.#port = await this.listener.listen(worker === undefined || worker.number === 1 ? config.listen : { ...config.listen, socket: undefined });
+    if (worker !== undefined) return;
     this.#admin = await startAdminServer({
       host: config.admin.host,
       port: config.admin.port,
       token: config.admin.token?.reveal(),
       people: new Map([...config.admin.people].map(([name, token]) => [name, token.reveal()])),
       metrics: this.metrics,
-      checks: {
-        upstream: () => (this.gate.draining ? { ok: false, reason: 'Rowgate is stopping' } : anyConnects(this.#tls.routes)),
-        store: () => this.#store.ping().then(ok, failed),
-        audit: () => (this.#audit.healthy || this.gate.auditMayFail ? ok() : { ok: false, reason: 'the audit log cannot take records' }),
-        catalog: () => {
-          const [problem] = this.#catalogs.problems();
-          return problem === undefined ? ok() : { ok: false, reason: problem };
-        },
-      },
-      providers: {
-        sessions: () => sessionViews(this.gate),
-        grants: grantProviders(this.gate),
-        endSession: (id) => endSession(this.gate, id),
-        usage: ({ principal }) => usageViews(this.gate, principal),
-        reload: () => this.reload(),
-        auditHead: () => this.#audit.head,
-      },
+      checks: this.checks,
+      providers: this.providers,
       onFault: (error) => log.error({ err: error }, 'the admin server had a fault'),
     });
   }

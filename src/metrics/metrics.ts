@@ -1,7 +1,7 @@
 /** Rowgate's metrics on a registry of their own. Counting is adding to plain numbers; prom-client is called when somebody scrapes. */
 
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
-import { collectDefaultMetrics, Counter, Gauge, Registry, type Metric } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry, type Aggregator, type Metric } from 'prom-client';
 import { BoundedLabels, type ConfiguredLabels } from './bounded-labels.ts';
 import { metricTable, type CounterKey, type HistogramKey, type LabelsOf, type MetricDefinition, type MetricKey } from './metric-table.ts';
 import { CounterFamily, PlainHistogram, RoleClassCounters, type CounterCell } from './plain-series.ts';
@@ -37,6 +37,16 @@ export interface MetricsOptions {
 
 const eventLoopResolutionMs = 10;
 const eventLoopQuantiles = [0.5, 0.99, 1] as const;
+
+const AGGREGATORS: Partial<Record<MetricKey, Aggregator>> = {
+  auditHealthy: 'min',
+  catalogAge: 'max',
+  configReloadSuccessful: 'min',
+  configReloadTimestamp: 'min',
+  buildInfo: 'first',
+  eventLoopLag: 'max',
+  quotaUsed: 'max',
+};
 
 interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -195,6 +205,8 @@ export class Metrics {
     new Gauge({
       name,
       help,
+      // Of several workers; a sum of ratios or ages would mean nothing.
+      aggregator: AGGREGATORS[key] ?? 'sum',
       labelNames: [...labels, ...extraLabels],
       registers: [this.registry],
       collect() {

@@ -8,7 +8,7 @@ import { store } from './config-schema-store.ts';
 import { listenSection } from './config-schema-listen.ts';
 import { upstreamTls } from './config-schema-tls.ts';
 import {
-  SECRET_DOCS, choice, duration, flag, listOf, mapOf, port, secret, section, text,
+  SECRET_DOCS, choice, duration, flag, listOf, mapOf, port, secret, section, text, wholeNumber,
 } from './config-fields.ts';
 
 /** The configuration: the one source of the loader's rules, `config/rowgate.schema.json` and `docs/configuration.md`. */
@@ -96,6 +96,11 @@ export const configSchema = section({
   metrics: metrics.prefault({}),
   log: log.prefault({}),
   limits: limitsSection.prefault({}),
+  workers: z.union([wholeNumber(1, 64), z.literal('auto')], { error: 'a whole number from 1 to 64, or auto' }).prefault(1).meta({
+    'x-type': 'whole number or `auto`',
+    description: 'Processes that serve the port together, `auto` for one a core. Each has its own sessions; one that ends takes only those with it and is started again.',
+    examples: ['auto', 4],
+  }),
   ...accessShape,
 }).meta({ title: 'Rowgate configuration', description: 'Configuration of Rowgate, a data-loss-prevention proxy for PostgreSQL.' });
 

@@ -10,6 +10,7 @@ import { isGlob } from './glob.ts';
 
 /** The configuration as the program uses it: units in the names, every default filled in. */
 export interface Config {
+  readonly workers: number | 'auto';
   readonly listen: {
     readonly host: string;
     readonly port: number;
@@ -170,6 +171,7 @@ export interface DatabaseConfig {
 export function toConfig(parsed: ParsedConfig): Config {
   const upstream = parsed.upstream ?? upstreamSection.parse({});
   return {
+    workers: parsed.workers,
     listen: {
       host: parsed.listen.host,
       port: parsed.listen.port,

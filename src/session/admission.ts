@@ -4,6 +4,7 @@
  */
 
 import type { ErrorFields } from '../protocol/backend-messages.ts';
+import { SessionsElsewhere } from './sessions-elsewhere.ts';
 
 export interface AdmissionLimits {
   readonly maxSessions: number;
@@ -22,6 +23,10 @@ export interface Newcomer {
 export const TOO_MANY_CLIENTS: ErrorFields = { severity: 'FATAL', sqlstate: '53300', message: 'sorry, too many clients already' };
 
 export class Admission {
+  /** Of other processes that share this one's port. */
+  readonly elsewhere = new SessionsElsewhere();
+  /** Told when the sessions of a login here have become more or fewer. */
+  onCount: ((principal: string, count: number) => void) | undefined;
   readonly #limits: () => AdmissionLimits;
   readonly #newcomers = new Map<string, Set<Newcomer>>();
   #newcomerCount = 0;
@@ -39,7 +44,7 @@ export class Admission {
 
   /** No session can be had now. The server would not ask for a password either. */
   get full(): boolean {
-    return this.#sessions.size >= this.#limits().maxSessions;
+    return this.#sessions.size + this.elsewhere.total >= this.#limits().maxSessions;
   }
 
   arrive(newcomer: Newcomer): void {
@@ -55,13 +60,14 @@ export class Admission {
     const limits = this.#limits();
     if (this.full) return TOO_MANY_CLIENTS;
     const taken = this.#byPrincipal.get(principal) ?? 0;
-    if (taken >= limits.maxSessionsPerPrincipal) {
+    if (taken + this.elsewhere.of(principal) >= limits.maxSessionsPerPrincipal) {
       // `InitializeSessionUserId`, src/backend/utils/init/miscinit.c.
       return { severity: 'FATAL', sqlstate: '53300', message: `too many connections for role "${principal}"` };
     }
     this.#forget(newcomer);
     this.#sessions.set(newcomer, principal);
     this.#byPrincipal.set(principal, taken + 1);
+    this.onCount?.(principal, taken + 1);
     return undefined;
   }
 
@@ -74,6 +80,7 @@ export class Admission {
     const left = (this.#byPrincipal.get(principal) ?? 1) - 1;
     if (left === 0) this.#byPrincipal.delete(principal);
     else this.#byPrincipal.set(principal, left);
+    this.onCount?.(principal, left);
   }
 
   #makeRoom(): void {

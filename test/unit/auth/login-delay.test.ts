@@ -56,6 +56,18 @@ describe('the wait before an attempt to log in', () => {
     expect(delay.admit('agent', '10.0.0.1').kind).toBe('after');
   });
 
+  test('holds for what other processes saw: guesses there wait here, and a success there ends it', () => {
+    const here = new LoginDelay({ maxDelayMs: 2000 });
+    const there = new LoginDelay({ maxDelayMs: 2000 });
+    there.onOutcome = (outcome) => here.heard(outcome);
+    for (let i = 0; i < 4; i++) there.failed('agent', '10.0.0.1');
+    expect(delayOf(here)).toBe(delayOf(there));
+    expect(delayOf(here)).toBeGreaterThan(0);
+    there.succeeded('agent', '10.0.0.1');
+    expect(delayOf(here)).toBe(0);
+    expect(here.admit('agent', '10.0.0.2')).toEqual({ kind: 'after', delayMs: 0 });
+  });
+
   test('costs bounded memory', () => {
     const delay = new LoginDelay({ maxDelayMs: 2000, maxEntries: 100 });
     for (let i = 0; i < 10_000; i++) delay.failed(`guess_${i}`, `10.0.${i % 250}.1`);
