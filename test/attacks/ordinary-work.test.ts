@@ -1,7 +1,7 @@
 /** What looks like an attack from afar and is ordinary work: none of it is refused for a login with the secure default. */
 
 import { describe, expect, test } from 'vitest';
-import { useTestBed } from '../support/attack.ts';
+import { useTestBed } from '../support/attack-tests.ts';
 import { WireClient, errorsOf, rowsOf, wire, type WireMessage } from '../support/wire-client.ts';
 
 const bed = useTestBed({

@@ -4,7 +4,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { startRowgate } from '../support/rowgate.ts';
-import { QUOTA, useTestBed } from '../support/attack.ts';
+import { QUOTA } from '../support/attack.ts';
+import { useTestBed } from '../support/attack-tests.ts';
 import { WireClient, errorsOf, message, rowsOf, wire, type WireMessage } from '../support/wire-client.ts';
 
 const bed = useTestBed({ sql: 'CREATE TABLE public.log (who text, what text); GRANT ALL ON public.log TO staff' });

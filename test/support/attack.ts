@@ -1,19 +1,20 @@
 /**
- * The test bed of `test/attacks`: a customer base with canary tokens, one Rowgate in front of it, and a login of its own
- * for each run of a technique, so that every run starts with a full quota.
+ * The test bed of `test/attacks`: a customer base with canary tokens, Rowgate in front of it, and a login of its own
+ * for each run of a technique, so that every run starts with a full quota. Knows nothing of vitest: the tests and
+ * `npm run attacks` run the same lists of techniques (`test/attacks/techniques`).
  */
 
-import { appendFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { rmSync } from 'node:fs';
 import type { Client } from 'pg';
+import { countTokens } from './canaries.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
+import { startRedis, type TestRedis } from './redis.ts';
 import { startRowgate, type TestRowgate } from './rowgate.ts';
 import { WireClient, type WireTarget } from './wire-client.ts';
 
 export const QUOTA = 200;
 export const CUSTOMERS = 5_000;
 const LOGINS = 150;
-const TOKEN = /cnry-\d{6}-[0-9a-f]{8}/g;
 
 /** Who attacks: `agent` has the secure default, `lax` denies nothing. */
 export type Role = 'agent' | 'lax';
@@ -33,9 +34,11 @@ export interface Attacker {
 export interface TestBed {
   readonly postgres: TestPostgres;
   readonly rowgate: TestRowgate;
+  readonly rowgates: readonly TestRowgate[];
   readonly admin: Client;
   /** Tokens by id. */
   readonly tokens: ReadonlyMap<number, string>;
+  stop(): Promise<void>;
 }
 
 async function makeBase(postgres: TestPostgres): Promise<void> {
@@ -78,50 +81,45 @@ export interface BedOptions {
   readonly packedUnitBytes?: number;
   /** More top-level YAML. */
   readonly extra?: string;
+  /** Rowgate processes; more than one share a Redis, and connections go to them in turn. */
+  readonly processes?: number;
+  /** Files that techniques let the server write. */
+  readonly files?: readonly string[];
 }
 
-/** Starts the servers of a test file. Call at its top. */
-export function useTestBed(options: BedOptions = {}): () => TestBed {
-  let bed: TestBed | undefined;
-  beforeAll(async () => {
-    const postgres = await startPostgres();
-    await makeBase(postgres);
-    const admin = await postgres.connect();
-    if (options.sql !== undefined) await admin.query(options.sql);
-    const { rows } = await admin.query<{ id: number; email: string }>('SELECT id, email FROM crm.customers');
-    const rowgate = await startRowgate({
-      postgresPort: postgres.port,
-      ...(options.packedUnitBytes === undefined ? {} : { packedUnitBytes: options.packedUnitBytes }),
-      ...(options.extra === undefined ? {} : { extra: options.extra }),
-      quotas: `[{ class: customers, window: 1h, rows: ${QUOTA}, action: block }]
+/** Starts the servers of a suite. */
+export async function startBed(options: BedOptions = {}): Promise<TestBed> {
+  const postgres = await startPostgres();
+  await makeBase(postgres);
+  const admin = await postgres.connect();
+  if (options.sql !== undefined) await admin.query(options.sql);
+  const { rows } = await admin.query<{ id: number; email: string }>('SELECT id, email FROM crm.customers');
+  const processes = options.processes ?? 1;
+  const redis: TestRedis | undefined = processes > 1 ? await startRedis() : undefined;
+  const rowgates = await Promise.all(Array.from({ length: processes }, () => startRowgate({
+    postgresPort: postgres.port,
+    ...(redis === undefined ? {} : { store: `{ redis: "${redis.url}" }` }),
+    ...(options.packedUnitBytes === undefined ? {} : { packedUnitBytes: options.packedUnitBytes }),
+    ...(options.extra === undefined ? {} : { extra: options.extra }),
+    quotas: `[{ class: customers, window: 1h, rows: ${QUOTA}, action: block }]
   lax:
     members: ["lax_*"]
     deny: []
     quotas: [{ class: customers, window: 1h, rows: ${QUOTA}, action: block }]`,
-    });
-    bed = { postgres, rowgate, admin, tokens: new Map(rows.map(({ id, email }) => [id, email])) };
-  });
-  afterAll(async () => {
-    await bed?.admin.end();
-    await bed?.rowgate.stop();
-    await bed?.postgres.stop();
-  });
-  return () => bed as TestBed;
+  })));
+  return {
+    postgres, rowgate: rowgates[0] as TestRowgate, rowgates, admin, tokens: new Map(rows.map(({ id, email }) => [id, email])),
+    async stop() {
+      await admin.end();
+      await Promise.all(rowgates.map((each) => each.stop()));
+      await redis?.stop();
+      await postgres.stop();
+      for (const file of options.files ?? []) rmSync(file, { force: true });
+    },
+  };
 }
 
 let logins = 0;
-
-/** Distinct customers whose token is in what was received. */
-export function countTokens(bytes: readonly Buffer[], tokens: ReadonlyMap<number, string>, decoded = ''): number {
-  const known = new Set(tokens.values());
-  const found = new Set<string>();
-  const take = (text: string): void => {
-    for (const [token] of text.matchAll(TOKEN)) if (known.has(token)) found.add(token);
-  };
-  for (const each of bytes) take(each.toString('latin1'));
-  take(decoded);
-  return found.size;
-}
 
 export type Technique = (attacker: Attacker) => Promise<void>;
 
@@ -130,16 +128,22 @@ export interface Outcome {
   readonly clients: readonly WireClient[];
 }
 
-/** Runs a technique once, directly or through Rowgate, with a login of its own. */
-export async function carryOut(bed: TestBed, role: Role, direct: boolean, technique: Technique): Promise<Outcome> {
+/** Runs a technique once, directly or through Rowgate, with a login of its own that has used up `spent` units already. */
+export async function carryOut(bed: TestBed, role: Role, direct: boolean, technique: Technique, spent = 0): Promise<Outcome> {
   const clients: WireClient[] = [];
   const number = ++logins;
   const user = `${role}_${number}`;
-  const port = direct ? bed.postgres.port : bed.rowgate.port;
+  const ports = direct ? [bed.postgres.port] : bed.rowgates.map((each) => each.port);
+  const port = ports[0] as number;
+  if (!direct && spent > 0) {
+    const before = await WireClient.connect({ port, user });
+    await before.query(`SELECT id FROM crm.customers LIMIT ${spent}`);
+    await before.end();
+  }
   const attacker: Attacker = {
     own: `own_${number}`, user, direct, port, bed, decoded: '',
     async connect(options = {}) {
-      const client = await WireClient.connect({ port, user, ...options });
+      const client = await WireClient.connect({ port: ports[clients.length % ports.length] as number, user, ...options });
       clients.push(client);
       return client;
     },
@@ -150,22 +154,55 @@ export async function carryOut(bed: TestBed, role: Role, direct: boolean, techni
   return { tokens, clients };
 }
 
-/** The test of one technique: it works on the bare server, and Rowgate bounds it. */
-export function attack(bed: () => TestBed, name: string, technique: Technique, role: Role = 'agent', least = QUOTA + 1): void {
-  test(`${name} [${role}]`, async () => {
-    const direct = await carryOut(bed(), role, true, technique);
-    const through = await carryOut(bed(), role, false, technique);
-    const table = process.env['ROWGATE_ATTACK_TABLE'];
-    if (table !== undefined) appendFileSync(table, `| ${name} | ${role} | ${direct.tokens} | ${through.tokens} | ${through.tokens <= QUOTA ? 'bounded' : 'LEAK'} |\n`);
-    expect(direct.tokens, 'the technique works on the bare server').toBeGreaterThanOrEqual(least);
-    expect(through.tokens, 'customers that came through Rowgate').toBeLessThanOrEqual(QUOTA);
-  });
-}
-
 /** A technique that runs statements one after another on one connection. */
 export function statements(...sql: readonly (string | ((attacker: Attacker) => string))[]): Technique {
   return async (attacker) => {
     const client = await attacker.connect();
     for (const each of sql) await client.query(typeof each === 'string' ? each : each(attacker));
+  };
+}
+
+/** Classes of techniques: those of the threat model (docs/threat-model.md). */
+export type TechniqueClass =
+  | 'volume' | 'cursors and portals' | 'COPY' | 'packing' | 'width' | 'encodings of values' | 'derived copies' | 'names' | 'opaque code' | 'errors'
+  | 'side channels' | 'side doors' | 'prepared world' | 'parser differentials' | 'attribution' | 'blind questions' | 'hostile combinations';
+
+export interface Attack {
+  readonly name: string;
+  readonly group: string;
+  readonly techniqueClass: TechniqueClass;
+  readonly technique: Technique;
+  readonly role: Role;
+  /** Customers that it must bring from the bare server, or the technique does not work; 0 where the server may refuse it by itself. */
+  readonly least: number;
+  /** Units that are used up beforehand. */
+  readonly spent: number;
+}
+
+export interface AttackSuite {
+  /** The test file that runs it. */
+  readonly name: string;
+  readonly bed: BedOptions;
+  readonly attacks: readonly Attack[];
+  /** Opens a group of techniques of one class: those that `add` adds belong to it. */
+  readonly group: (title: string, techniqueClass: TechniqueClass, add: () => void) => void;
+  readonly attack: (name: string, technique: Technique, role?: Role, least?: number, spent?: number) => void;
+}
+
+/** A list of techniques that share a test bed. */
+export function attackSuite(name: string, bed: BedOptions = {}): AttackSuite {
+  const attacks: Attack[] = [];
+  let current: { readonly group: string; readonly techniqueClass: TechniqueClass } | undefined;
+  return {
+    name, bed, attacks,
+    group(title, techniqueClass, add) {
+      current = { group: title, techniqueClass };
+      add();
+      current = undefined;
+    },
+    attack(attackName, technique, role = 'agent', least = QUOTA + 1, spent = 0) {
+      if (current === undefined) throw new Error(`${attackName} stands in no group`);
+      attacks.push({ ...current, name: attackName, technique, role, least, spent });
+    },
   };
 }

@@ -1,0 +1,156 @@
+/** Copies of the class under other names, and definitions that change while statements are on their way. */
+
+import { attackSuite, statements, type Attacker, type Role, type Technique } from '../../support/attack.ts';
+import { wire, type WireClient } from '../../support/wire-client.ts';
+
+export const derivedCopies = attackSuite('derived-copies', {
+  sql: `
+    CREATE TABLE public.inbox (id serial PRIMARY KEY, body text);
+    CREATE TABLE public.parted (id int, email text) PARTITION BY LIST (id);
+    CREATE TABLE public.parent (id int, email text);
+    GRANT ALL ON public.inbox, public.parted, public.parent TO staff;
+    GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO staff;
+  `,
+});
+const { attack, group } = derivedCopies;
+const HIDDEN = `SELECT id, email || '' AS email FROM crm.customers`;
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+for (const role of ['agent', 'lax'] as const satisfies readonly Role[]) {
+  group(`derived copies, ${role}`, 'derived copies', () => {
+    attack('CREATE TABLE AS, then read', statements(({ own }) => `CREATE TABLE ${own} AS ${HIDDEN}`, ({ own }) => `SELECT string_agg(email, ' ') FROM ${own}`), role);
+    attack('CREATE TEMP TABLE AS, then read', statements(({ own }) => `CREATE TEMP TABLE ${own} AS ${HIDDEN}`, ({ own }) => `SELECT * FROM ${own}`), role);
+    attack('SELECT INTO, then COPY', statements(({ own }) => `SELECT email || '' AS email INTO ${own} FROM crm.customers`, ({ own }) => `COPY ${own} TO STDOUT`), role);
+    attack('INSERT SELECT into notes, then read', statements(`INSERT INTO public.notes (body) ${HIDDEN.replace('id, ', '')}`, 'SELECT body FROM public.notes', 'DELETE FROM public.notes'), role);
+    attack('one aggregate into a note, then read', statements(`INSERT INTO public.inbox (body) SELECT string_agg(email, ' ') FROM crm.customers`, 'SELECT body FROM public.inbox', 'DELETE FROM public.inbox'), role);
+    attack('UPDATE of a note from a sub-select', statements(`INSERT INTO public.inbox (body) VALUES ('x')`, `UPDATE public.inbox SET body = (SELECT string_agg(email, ' ') FROM crm.customers)`, 'SELECT body FROM public.inbox', 'DELETE FROM public.inbox'), role);
+    attack('INSERT with a CTE that changes customers', statements('WITH u AS (UPDATE crm.customers SET tariff = tariff RETURNING email) INSERT INTO public.notes (body) SELECT email FROM u', 'SELECT body FROM public.notes', 'DELETE FROM public.notes'), role);
+    attack('MERGE into notes', statements(`MERGE INTO public.notes n USING crm.customers c ON n.id = -c.id WHEN NOT MATCHED THEN INSERT (id, body) VALUES (-c.id, c.email)`, 'SELECT body FROM public.notes', 'DELETE FROM public.notes'), role);
+    attack('CREATE VIEW, then read', statements(({ own }) => `CREATE VIEW ${own} AS ${HIDDEN}`, ({ own }) => `SELECT string_agg(email, ' ') FROM ${own}`), role);
+    attack('CREATE VIEW and read in one transaction', statements('BEGIN', ({ own }) => `CREATE VIEW ${own} AS ${HIDDEN}`, ({ own }) => `SELECT email FROM ${own}`, 'ROLLBACK'), role);
+    attack('CREATE TEMP VIEW in front of tariffs, read in the same Query', statements('SELECT * FROM tariffs', `CREATE TEMP VIEW tariffs AS ${HIDDEN}; SELECT * FROM tariffs`), role);
+    attack('CREATE OR REPLACE VIEW in one pipeline with its reading', async (attacker) => {
+      const client = await attacker.connect();
+      await client.query(`CREATE VIEW ${attacker.own} AS SELECT 1 AS id, name AS email FROM tariffs`);
+      await client.query(`SELECT email FROM ${attacker.own}`);
+      await client.ask([wire.query(`CREATE OR REPLACE VIEW ${attacker.own} AS ${HIDDEN}`), wire.query(`SELECT email || '' FROM ${attacker.own}`)], 2);
+    }, role);
+    attack('materialized view', statements(({ own }) => `CREATE MATERIALIZED VIEW ${own} AS ${HIDDEN}`, ({ own }) => `SELECT email FROM ${own}`), role);
+    attack('empty materialized view, refreshed later', statements(({ own }) => `CREATE MATERIALIZED VIEW ${own} AS ${HIDDEN} WITH NO DATA`, ({ own }) => `REFRESH MATERIALIZED VIEW ${own}; SELECT email FROM ${own}`), role);
+    attack('a rule that copies rows', statements(({ own }) => `CREATE TABLE ${own} (email text); CREATE TABLE ${own}_t (a int); CREATE RULE r AS ON INSERT TO ${own}_t DO ALSO INSERT INTO ${own} SELECT email FROM crm.customers`, ({ own }) => `INSERT INTO ${own}_t VALUES (1)`, ({ own }) => `SELECT email FROM ${own}`), role);
+    attack('a trigger function that copies rows', statements(({ own }) => `CREATE TABLE ${own} (email text); CREATE FUNCTION ${own}_f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ${own} SELECT email FROM crm.customers; RETURN NULL; END $$; CREATE TABLE ${own}_t (a int); CREATE TRIGGER t AFTER INSERT ON ${own}_t EXECUTE FUNCTION ${own}_f()`, ({ own }) => `INSERT INTO ${own}_t VALUES (1)`, ({ own }) => `SELECT email FROM ${own}`), role);
+    // A role that may run opaque code may copy with it: that is what `deny: [opaque, code]`, the default, is for.
+    if (role !== 'lax') attack('DO that copies rows', statements(({ own }) => `DO $$ BEGIN CREATE TABLE ${own} AS SELECT email || '' AS email FROM crm.customers; END $$`, ({ own }) => `SELECT email FROM ${own}`), role);
+    attack('a function made and called at once', statements(({ own }) => `CREATE FUNCTION ${own}() RETURNS SETOF text LANGUAGE sql AS 'SELECT email FROM crm.customers'; SELECT * FROM ${own}()`), role);
+    attack('a copy renamed, then read', statements(({ own }) => `CREATE TABLE ${own} AS ${HIDDEN}`, ({ own }) => `ALTER TABLE ${own} RENAME TO ${own}_b; SELECT email FROM ${own}_b`), role);
+    attack('a copy inherited by an own table', statements(({ own }) => `CREATE TABLE ${own}_p (id int, email text)`, ({ own }) => `SELECT * FROM ${own}_p`, ({ own }) => `CREATE TABLE ${own} AS ${HIDDEN}`, ({ own }) => `BEGIN; ALTER TABLE ${own} INHERIT ${own}_p; SELECT email || '' FROM ${own}_p; COMMIT`), role);
+    attack('a domain whose check runs a function', statements(({ own }) => `CREATE DOMAIN ${own} AS text CHECK (VALUE <> query_to_xml('SELECT email FROM crm.customers', true, true, '')::text)`, ({ own }) => `SELECT 'x'::${own}, query_to_xml('SELECT email FROM crm.customers', true, true, '')`), role);
+    attack('a column default that runs a function', statements(({ own }) => `CREATE TABLE ${own} (a int, x text DEFAULT query_to_xml('SELECT email FROM crm.customers', true, true, '')::text)`, ({ own }) => `INSERT INTO ${own} (a) VALUES (1) RETURNING x`), role);
+    attack('a generated column and a check in one transaction', statements(({ own }) => `BEGIN; CREATE TABLE ${own} (a int, x text DEFAULT query_to_xml('SELECT email FROM crm.customers', true, true, '')::text)`, ({ own }) => `INSERT INTO ${own} (a) VALUES (1)`, ({ own }) => `SELECT x FROM ${own}; COMMIT`), role);
+  });
+}
+
+group('definitions that change while a statement waits', 'names', () => {
+  /** A schema of one's own in front of `crm`, with an empty relation that hides a protected one. */
+  const hide = async (attacker: Attacker, definition: string): Promise<readonly [WireClient, WireClient]> => {
+    const { own } = attacker;
+    const [maker, reader] = [await attacker.connect(), await attacker.connect()];
+    await maker.query(`CREATE SCHEMA ${own}; GRANT USAGE ON SCHEMA ${own} TO public`);
+    await maker.query(definition);
+    await reader.query(`SET search_path = ${own}, crm`);
+    await reader.query('SELECT count(*) FROM active');
+    return [maker, reader];
+  };
+  const READ = `SELECT string_agg(email, ' ') FROM active`;
+  const changes = [
+    ['dropped', (own: string) => `DROP TABLE ${own}.active`],
+    ['renamed', (own: string) => `ALTER TABLE ${own}.active RENAME TO other`],
+    ['moved to another schema', (own: string) => `ALTER TABLE ${own}.active SET SCHEMA public; ALTER TABLE public.active RENAME TO ${own}_moved`],
+  ] as const;
+  for (const [name, change] of changes) {
+    attack(`a hiding table is ${name} while a reader waits for its lock`, async (attacker) => {
+      const [maker, reader] = await hide(attacker, `CREATE TABLE ${attacker.own}.active (email text)`);
+      await maker.query(`BEGIN; ${change(attacker.own)}`);
+      const answer = reader.query(READ);
+      await wait(200);
+      await maker.query('COMMIT');
+      await answer;
+    });
+    attack(`a hiding table is ${name} in a pipeline that goes on, another session reads`, async (attacker) => {
+      const [maker, reader] = await hide(attacker, `CREATE TABLE ${attacker.own}.active (email text)`);
+      maker.send(...change(attacker.own).split('; ').map((sql) => wire.query(sql)), wire.query('SELECT pg_sleep(1)'));
+      await wait(150);
+      await reader.query(READ);
+    });
+  }
+
+  attack('the hiding schema loses its name while a session reads by its search_path', async (attacker) => {
+    const [maker, reader] = await hide(attacker, `CREATE TABLE ${attacker.own}.active (email text)`);
+    maker.send(wire.query(`ALTER SCHEMA ${attacker.own} RENAME TO ${attacker.own}_b`), wire.query('SELECT pg_sleep(1)'));
+    await wait(150);
+    await reader.query(READ);
+  });
+
+  attack('USAGE of the hiding schema is revoked while a session reads by its search_path', async (attacker) => {
+    const [maker, reader] = await hide(attacker, `CREATE TABLE ${attacker.own}.active (email text)`);
+    await maker.query(`REVOKE ALL ON SCHEMA ${attacker.own} FROM public, ${attacker.user}`);
+    await reader.query(READ);
+  });
+
+  attack('a temporary table hides, and is dropped by ROLLBACK', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query('SET search_path = crm');
+    await client.query('BEGIN; CREATE TEMP TABLE active (email text)');
+    await client.query('SELECT count(*) FROM active');
+    await client.ask([wire.query('ROLLBACK'), wire.query(READ)], 2);
+  });
+
+  attack('a table that hides is made, then taken back by ROLLBACK TO in the same transaction', async (attacker) => {
+    const client = await attacker.connect();
+    const { own } = attacker;
+    await client.query(`CREATE SCHEMA ${own}; GRANT USAGE ON SCHEMA ${own} TO public`);
+    await client.query(`SET search_path = ${own}, crm`);
+    await client.query('SELECT 1');
+    await client.query(`BEGIN; SAVEPOINT s; CREATE TABLE ${own}.active (email text)`);
+    await client.query('SELECT count(*) FROM active');
+    await client.query('ROLLBACK TO s');
+    await client.query(READ);
+  });
+
+  attack('a reader in an old snapshot of the catalog: DROP in a transaction of its own session', async (attacker) => {
+    const client = await attacker.connect();
+    const { own } = attacker;
+    await client.query(`CREATE SCHEMA ${own}; GRANT USAGE ON SCHEMA ${own} TO public`);
+    await client.query(`CREATE TABLE ${own}.active (email text)`);
+    await client.query(`SET search_path = ${own}, crm`);
+    await client.query('SELECT count(*) FROM active');
+    await client.query(`BEGIN; DROP TABLE ${own}.active`);
+    await client.query(READ);
+    await client.query('ROLLBACK');
+    await client.ask([wire.run(`DROP SCHEMA ${own} CASCADE`), wire.run(READ), wire.sync]);
+  });
+});
+
+group('relations and cursors made earlier in the same text', 'names', () => {
+  const AGG = `SELECT string_agg(email, ' ') FROM`;
+  const prepared = (sql: (own: string) => string): Technique => async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(`CREATE SCHEMA ${attacker.own}; GRANT USAGE ON SCHEMA ${attacker.own} TO public`);
+    await client.query(`SET search_path = ${attacker.own}, crm`);
+    await client.query('SELECT 1');
+    await client.query(sql(attacker.own));
+  };
+  attack('made, and taken back by ROLLBACK TO, in one Query', prepared((own) => `BEGIN; SAVEPOINT s; CREATE TABLE ${own}.active (email text); ROLLBACK TO s; ${AGG} active; COMMIT`));
+  attack('made IF NOT EXISTS over what is there', prepared(() => `CREATE TABLE IF NOT EXISTS crm.customers (email text); ${AGG} crm.customers`), 'agent', 0);
+  attack('made IF NOT EXISTS AS over what is there', prepared(() => `BEGIN; CREATE TABLE IF NOT EXISTS crm.active AS SELECT 'x' AS email; ${AGG} crm.active; COMMIT`));
+  attack('made temporary and dropped again in one Query', prepared(() => `BEGIN; CREATE TEMP TABLE active (email text); DROP TABLE pg_temp.active; ${AGG} active; COMMIT`));
+  attack('made temporary ON COMMIT DROP, COMMIT in the same Query', prepared(() => `BEGIN; CREATE TEMP TABLE active (email text) ON COMMIT DROP; COMMIT; ${AGG} active`));
+  attack('made in front, renamed away in the same Query', prepared((own) => `BEGIN; CREATE TABLE ${own}.active (email text); ALTER TABLE ${own}.active RENAME TO other; ${AGG} active; COMMIT`));
+  attack('made as a child of nothing, then ROLLBACK and the name in one Query', prepared((own) => `BEGIN; CREATE TABLE ${own}.active (email text); ROLLBACK; ${AGG} active`));
+  attack('a cursor of that name, made anew under a savepoint that is rolled back', prepared(() => `BEGIN; DECLARE c CURSOR FOR ${AGG} active; SAVEPOINT s; CLOSE c; DECLARE c CURSOR FOR SELECT 1; ROLLBACK TO s; FETCH ALL c; COMMIT`), 'agent', 0);
+  attack('a held cursor under a savepoint that is rolled back to an older one', prepared(() => `BEGIN; DECLARE d CURSOR WITH HOLD FOR ${AGG} active; COMMIT; BEGIN; SAVEPOINT s; DECLARE e CURSOR FOR SELECT 1; ROLLBACK TO s; FETCH ALL d; COMMIT`));
+  attack('PREPARE of one name twice, the second fails, in pipelines', async ({ connect }) => {
+    const client = await connect();
+    await client.ask([wire.query(`PREPARE q AS ${AGG} crm.active`), wire.query('PREPARE q AS SELECT 1'), wire.query('EXECUTE q'), wire.query('EXECUTE q')], 4);
+  });
+});

@@ -1,0 +1,154 @@
+/** Names that the server and Rowgate could understand differently: prepared statements, portals and cursors over time. */
+
+import { attackSuite, type Attacker } from '../../support/attack.ts';
+import { wire } from '../../support/wire-client.ts';
+
+export const preparedWorld = attackSuite('prepared-world', { sql: `CREATE VIEW crm."zákazníci" AS SELECT email FROM crm.customers; GRANT SELECT ON crm."zákazníci" TO staff` });
+const { attack, group } = preparedWorld;
+const ALL = `SELECT email || '' FROM customers`;
+const QUALIFIED = `SELECT email || '' FROM crm.customers`;
+const hex = (text: string): Buffer => Buffer.from(text, 'hex');
+
+group('prepared statements and shadowing definitions', 'prepared world', () => {
+  const shadow = ({ own }: Attacker): string => `CREATE SCHEMA ${own}; CREATE TABLE ${own}.customers (email text); GRANT USAGE ON SCHEMA ${own} TO public`;
+
+  attack('SQL PREPARE, then an empty table of the same name in front in search_path, then EXECUTE', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(`CREATE SCHEMA ${attacker.own}; GRANT USAGE ON SCHEMA ${attacker.own} TO public`);
+    await client.query(`SET search_path = ${attacker.own}, crm`);
+    await client.query(`PREPARE p AS ${ALL}`);
+    await client.query(`CREATE TABLE ${attacker.own}.customers (email text)`);
+    await client.query('SELECT 1');
+    await client.query('EXECUTE p');
+  });
+
+  attack('Parse, then an empty table of the same name in front in search_path, then Bind and Execute', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(`CREATE SCHEMA ${attacker.own}; GRANT USAGE ON SCHEMA ${attacker.own} TO public`);
+    await client.query(`SET search_path = ${attacker.own}, crm`);
+    await client.ask([wire.parse('p', ALL), wire.sync]);
+    await client.query(`CREATE TABLE ${attacker.own}.customers (email text)`);
+    await client.query('SELECT 1');
+    await client.ask([wire.bind('', 'p'), wire.execute(''), wire.sync]);
+  });
+
+  attack('cursor WITH HOLD, then search_path moved to a shadow, then FETCH', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(shadow(attacker));
+    await client.query('SET search_path = crm');
+    await client.query(`BEGIN; DECLARE c CURSOR WITH HOLD FOR ${ALL}; COMMIT`);
+    await client.query(`SET search_path = ${attacker.own}`);
+    await client.query('SELECT 1');
+    await client.query('FETCH ALL FROM c');
+  });
+
+  attack('cursor WITH HOLD, then search_path moved to a shadow, then Execute of its portal', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(shadow(attacker));
+    await client.query('SET search_path = crm');
+    await client.query(`BEGIN; DECLARE c CURSOR WITH HOLD FOR ${ALL}; COMMIT`);
+    await client.query(`SET search_path = ${attacker.own}`);
+    await client.query('SELECT 1');
+    await client.ask([wire.execute('c'), wire.sync]);
+  });
+
+  attack('cursor WITH HOLD, then a shadow table made in front, then FETCH', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(`CREATE SCHEMA ${attacker.own}; GRANT USAGE ON SCHEMA ${attacker.own} TO public`);
+    await client.query(`SET search_path = ${attacker.own}, crm`);
+    await client.query(`BEGIN; DECLARE c CURSOR WITH HOLD FOR ${ALL}; COMMIT`);
+    await client.query(`CREATE TABLE ${attacker.own}.customers (email text)`);
+    await client.query('SELECT 1');
+    await client.query('FETCH ALL FROM c');
+  });
+
+  attack('search_path moved and unqualified name in one pipeline', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(shadow(attacker));
+    await client.query(`SET search_path = ${attacker.own}`);
+    await client.query('SELECT 1');
+    await client.ask([wire.query('SET search_path = crm'), wire.query(ALL)], 2);
+  });
+
+  attack('search_path moved in an extended group, unqualified name behind it', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(shadow(attacker));
+    await client.query(`SET search_path = ${attacker.own}`);
+    await client.query('SELECT 1');
+    await client.ask([wire.run('SET search_path = crm'), wire.run(ALL), wire.sync]);
+  });
+
+  attack('search_path moved back by ROLLBACK TO, in one Query', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(shadow(attacker));
+    await client.query('SET search_path = crm');
+    await client.query('SELECT 1');
+    await client.query(`BEGIN; SAVEPOINT s; SET LOCAL search_path = ${attacker.own}; ROLLBACK TO s; ${ALL}; COMMIT`);
+  });
+
+  attack('temporary table shadows, is dropped, and the name is read in the same Query', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query('SET search_path = crm');
+    await client.query('CREATE TEMP TABLE customers (email text)');
+    await client.query('SELECT * FROM customers');
+    await client.query(`DROP TABLE pg_temp.customers; ${ALL}`);
+    await client.ask([wire.query('CREATE TEMP TABLE customers (email text)'), wire.query('DISCARD TEMP'), wire.query(ALL)], 3);
+  });
+
+  attack('REVOKE and GRANT of a schema in search_path in front', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(`CREATE SCHEMA ${attacker.own}; CREATE TABLE ${attacker.own}.customers (email text)`);
+    await client.query(`SET search_path = ${attacker.own}, crm`);
+    await client.query('SELECT 1');
+    await client.query(`DROP TABLE ${attacker.own}.customers; ${ALL}`);
+  });
+});
+
+group('names of statements under different encodings', 'prepared world', () => {
+  attack('a statement name parsed under LATIN1 and bound under UTF8', async (attacker) => {
+    const client = await attacker.connect();
+    await client.ask([wire.parse(hex('c3a9'), 'SELECT 1'), wire.sync]);
+    await client.query('SET client_encoding = LATIN1');
+    await client.ask([wire.close('S', hex('e9')), wire.parse(hex('e9'), QUALIFIED), wire.sync]);
+    await client.query('SET client_encoding = UTF8');
+    await client.ask([wire.bind('', hex('c3a9')), wire.execute(''), wire.sync]);
+  });
+
+  attack('a protocol name under WIN1250 that collides with an SQL name', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query(`PREPARE "č" AS ${QUALIFIED}`);
+    await client.query('SET client_encoding = WIN1250');
+    await client.ask([wire.parse(hex('c48d'), 'SELECT 1'), wire.sync]);
+    await client.query(hex(`${Buffer.from('EXECUTE "').toString('hex')}e822`));
+  });
+
+  attack('two names that are one after the server has cut them at 63 bytes of its own encoding', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query('SET client_encoding = LATIN1');
+    const base = Buffer.alloc(40, 0xe9);
+    const harmless = Buffer.concat([base, Buffer.from('a')]);
+    const real = Buffer.concat([base, Buffer.from('b')]);
+    await client.ask([wire.parse(harmless, 'SELECT 1'), wire.sync]);
+    await client.ask([wire.close('S', real), wire.parse(real, QUALIFIED), wire.sync]);
+    await client.ask([wire.bind('', harmless), wire.execute(''), wire.sync]);
+  });
+
+  attack('two names that are one after 63 bytes', async (attacker) => {
+    const client = await attacker.connect();
+    const base = 'n'.repeat(63);
+    await client.ask([wire.parse(`${base}a`, 'SELECT 1'), wire.sync]);
+    await client.ask([wire.close('S', `${base}b`), wire.parse(`${base}b`, QUALIFIED), wire.sync]);
+    await client.ask([wire.bind('', `${base}a`), wire.execute(''), wire.sync]);
+  });
+
+  attack('client_encoding moved in a pipeline, so that a quoted name means another table', async (attacker) => {
+    const client = await attacker.connect();
+    await client.query('SET client_encoding = WIN1250');
+    await client.query(`CREATE SCHEMA ${attacker.own}; GRANT USAGE ON SCHEMA ${attacker.own} TO public`);
+    // What the bytes of crm."zákazníci" in UTF-8 mean in WIN1250.
+    await client.query(Buffer.concat([Buffer.from(`CREATE TABLE ${attacker.own}."`), Buffer.from('zákazníci'), Buffer.from('" (email text)')]));
+    await client.query(`SET search_path = ${attacker.own}, crm`);
+    await client.query('SELECT 1');
+    await client.ask([wire.query('SET client_encoding = UTF8'), wire.query(`SELECT email || '' FROM "zákazníci"`)], 2);
+  });
+});
