@@ -38,6 +38,8 @@ export interface TestBed {
   readonly admin: Client;
   /** Tokens by id. */
   readonly tokens: ReadonlyMap<number, string>;
+  /** The number of a login that nobody has used. */
+  nextLogin(): number;
   stop(): Promise<void>;
 }
 
@@ -95,6 +97,7 @@ export async function startBed(options: BedOptions = {}): Promise<TestBed> {
   if (options.sql !== undefined) await admin.query(options.sql);
   const { rows } = await admin.query<{ id: number; email: string }>('SELECT id, email FROM crm.customers');
   const processes = options.processes ?? 1;
+  let logins = 0;
   const redis: TestRedis | undefined = processes > 1 ? await startRedis() : undefined;
   const rowgates = await Promise.all(Array.from({ length: processes }, () => startRowgate({
     postgresPort: postgres.port,
@@ -109,6 +112,7 @@ export async function startBed(options: BedOptions = {}): Promise<TestBed> {
   })));
   return {
     postgres, rowgate: rowgates[0] as TestRowgate, rowgates, admin, tokens: new Map(rows.map(({ id, email }) => [id, email])),
+    nextLogin: () => ++logins,
     async stop() {
       await admin.end();
       await Promise.all(rowgates.map((each) => each.stop()));
@@ -118,8 +122,6 @@ export async function startBed(options: BedOptions = {}): Promise<TestBed> {
     },
   };
 }
-
-let logins = 0;
 
 export type Technique = (attacker: Attacker) => Promise<void>;
 
@@ -131,7 +133,7 @@ export interface Outcome {
 /** Runs a technique once, directly or through Rowgate, with a login of its own that has used up `spent` units already. */
 export async function carryOut(bed: TestBed, role: Role, direct: boolean, technique: Technique, spent = 0): Promise<Outcome> {
   const clients: WireClient[] = [];
-  const number = ++logins;
+  const number = bed.nextLogin();
   const user = `${role}_${number}`;
   const ports = direct ? [bed.postgres.port] : bed.rowgates.map((each) => each.port);
   const port = ports[0] as number;
