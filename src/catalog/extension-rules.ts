@@ -7,6 +7,7 @@ const NONE = /^$/;
  * Reviewed extensions: their functions compute from their arguments alone. The expression names exceptions.
  * pg_trgm, isn: keep their argument as a setting.
  * pgcrypto: pgp_*_encrypt compress what they encrypt, so bytes no longer bound what a value holds.
+ * tablefunc: all but normal_rand() run SQL that they get as text.
  * postgis: what reads statistics or geometry_columns, builds SQL, or writes tables.
  */
 const TRUSTED: ReadonlyMap<string, RegExp> = new Map([
@@ -14,6 +15,7 @@ const TRUSTED: ReadonlyMap<string, RegExp> = new Map([
   ['fuzzystrmatch', NONE], ['intarray', NONE], ['ltree', NONE], ['cube', NONE], ['earthdistance', NONE], ['isn', /^isn_weak$/], ['seg', NONE],
   ['vector', NONE], ['dict_int', NONE], ['dict_xsyn', NONE], ['tsm_system_rows', NONE], ['tsm_system_time', NONE],
   ['pgcrypto', /^pgp_(sym|pub)_encrypt/],
+  ['tablefunc', /^(crosstab|connectby)/],
   ['postgis', /^(?!_?st_|postgis_(lib_|full_|geos_|proj_|scripts_|libxml_)?version|geometry|geography|box|overlaps_|contains_|is_contained_|equals$|text$|bytea$|json|path$|point$|polygon$|gserialized|spheroid|gidx)|^_?st_(estimatedextent|findextent|fromflatgeobuf|asmvt|asgeobuf|asflatgeobuf)/],
 ]);
 

@@ -1,0 +1,34 @@
+/**
+ * Ordinary work through Rowgate, by logins with quotas and the secure default: nothing is refused or answered otherwise than by the bare
+ * server, what touches nothing protected costs nothing, and the rest costs exactly what docs/concepts.md says.
+ */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { outcome } from '../support/outcome.ts';
+import { WireClient } from '../support/wire-client.ts';
+import { openOffice, type Office } from './office.ts';
+import { DBA } from './work/dba.ts';
+import { MARKETING, SUPPORT } from './work/people.ts';
+import { SESSIONS } from './work/sessions.ts';
+
+let office: Office;
+beforeAll(async () => {
+  office = await openOffice();
+});
+afterAll(() => office?.stop());
+
+describe.each([SUPPORT, MARKETING, SESSIONS, DBA])('$title', ({ login, work }) => {
+  test.each(work)('$name', async ({ sql, units }) => {
+    const answers: (readonly (readonly [string, readonly string[]])[])[] = [];
+    const before = await office.used();
+    for (const port of [office.postgres.port, office.rowgate.port]) {
+      const client = await WireClient.connect({ port, user: login });
+      const lines: (readonly [string, readonly string[]])[] = [];
+      for (const each of sql) lines.push([each, await outcome(client, each)]);
+      await client.end();
+      answers.push(lines);
+    }
+    expect(answers[1]).toEqual(answers[0]);
+    expect((await office.used()) - before, 'units').toBe(units ?? 0);
+  });
+});
