@@ -4,10 +4,11 @@ import type { AttackSuite } from '../support/attack.ts';
 import { copiesInherit } from './techniques/copies-inherit.ts';
 import { costOfARow } from './techniques/cost-of-a-row.ts';
 import { derivedCopies } from './techniques/derived-copies.ts';
+import { hostile } from './techniques/hostile.ts';
 import { pipelines } from './techniques/pipelines.ts';
 import { preparedWorld } from './techniques/prepared-world.ts';
 import { readersAndLogins } from './techniques/readers-and-logins.ts';
 import { sideChannels } from './techniques/side-channels.ts';
 import { sideDoors } from './techniques/side-doors.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, sideDoors];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, sideDoors, hostile];
