@@ -34,6 +34,7 @@ function compileRole(role: RoleConfig, mode: Policy['mode']): CompiledRole {
     contact: role.contact,
     replication: role.replication,
     errors: role.errors ?? (limited ? 'redact' : 'full'),
+    lookups: limited && role.lookups.above > 0 ? { role: role.name, ...role.lookups } : undefined,
   };
 }
 

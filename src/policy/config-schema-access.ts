@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { choice, flag, listOf, mapOf, quotaWindow, section, size, text, wholeNumber } from './config-fields.ts';
+import { choice, duration, flag, listOf, mapOf, quotaWindow, section, size, text, wholeNumber } from './config-fields.ts';
 import { DEFAULT_DENY, DENY_CATEGORIES } from './deny-categories.ts';
 
 /** Who may take how much of what: classes, roles, and what holds for everybody else. */
@@ -75,6 +75,17 @@ const quota = section({
   }),
 }).meta({ anyOf: [{ required: ['rows'] }, { required: ['subjects'] }, { required: ['bytes'] }] });
 
+/** Blind questions; what is counted and held against what is in quota/lookup-habits.ts. */
+const lookups = section({
+  window: duration({ min: '1m', max: '24h' }).prefault('1h').meta({ description: 'Sliding length of time over which look-ups are counted.', examples: ['1h'] }),
+  above: wholeNumber(0).prefault(10).meta({ description: 'How many times the habit of the role is far above it. `0`: nothing is, and no event is raised.', 'x-unit': 'times', examples: [10] }),
+  habit: wholeNumber(1).prefault(20).meta({
+    description: 'The least habit, also while fewer than 8 windows of members are known: a login is told of above `above` times this at the earliest.',
+    'x-unit': 'statements',
+    examples: [20],
+  }),
+});
+
 const role = section({
   members: listOf(member, 'a list of members').meta({
     description: 'Logins of the role: a name, a glob (`*`, `?`; case counts), or `{ pg_role: NAME }` for every member of a PostgreSQL role.',
@@ -95,6 +106,11 @@ const role = section({
     description: 'Whom to ask; named in every refusal that a member reads.',
     'x-default': 'none',
     examples: ['data-protection@example.com'],
+  }),
+  lookups: lookups.prefault({}).meta({
+    description:
+      'For roles with quotas. Statements that cost one unit of a class are counted for each login. One with far more of them in `window` than the role\'s habit (the median of what members do in such a window, as this process has seen it) raises an event: many cheap questions, each about one bit, tell what rows would.',
+    examples: [{ window: '1h', above: 10, habit: 20 }],
   }),
   replication: flag().prefault(false).meta({ description: 'Whether members may open replication connections, which carry whole tables.', examples: [true] }),
   errors: choice(['redact', 'full']).optional().meta({

@@ -7,6 +7,7 @@ import type { CLIENT_TLS_MODES, SERVER_TLS_MODES } from './config-schema-tls.ts'
 import type { Secret } from './secret.ts';
 import type { MemberPattern, QuotaAction, QuotaScope } from './types.ts';
 import { isGlob } from './glob.ts';
+import { formatDuration } from './units.ts';
 
 /** The configuration as the program uses it: units in the names, every default filled in. */
 export interface Config {
@@ -156,6 +157,7 @@ export interface RoleConfig {
   readonly contact: string | undefined;
   readonly replication: boolean;
   readonly errors: 'redact' | 'full' | undefined;
+  readonly lookups: { readonly windowMs: number; readonly windowText: string; readonly above: number; readonly habit: number };
 }
 
 export interface DatabaseConfig {
@@ -310,6 +312,7 @@ function toRole(name: string, role: ParsedConfig['roles'][string]): RoleConfig {
     contact: role.contact,
     replication: role.replication,
     errors: role.errors,
+    lookups: { windowMs: role.lookups.window, windowText: formatDuration(role.lookups.window), above: role.lookups.above, habit: role.lookups.habit },
   };
 }
 

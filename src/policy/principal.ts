@@ -6,6 +6,10 @@ import type { CompiledQuota, CompiledRole, Policy, PrincipalPolicy } from './typ
 /** Stands for the role in the rule ids of logins that are in none; the configuration refuses a role of this name. */
 export const UNLISTED_ROLE = 'unlisted';
 
+export function lookupRuleId(role: string, className: string, windowText: string): string {
+  return `${role}/${className}/lookups/${windowText}`;
+}
+
 /**
  * False for names that two sessions may send differently and PostgreSQL takes for one login: it cuts a longer name at
  * NAMEDATALEN - 1 bytes (ProcessStartupPacket in backend_startup.c), and each spelling would have quotas of its own.
@@ -37,6 +41,7 @@ export function policyFor(principal: string, policy: Policy, isMemberOf: (pgRole
     unlisted: undefined,
     replication: roles.some((role) => role.replication) && !deny.has('replication'),
     redactErrors: roles.some((role) => role.errors === 'redact'),
+    lookups: roles.flatMap((role) => role.lookups ?? []),
     mode: policy.mode,
     classes: policy.classes,
   };
@@ -77,6 +82,7 @@ function unlistedPolicy(principal: string, policy: Policy): PrincipalPolicy {
     unlisted: policy.unlisted,
     replication: false,
     redactErrors: metered,
+    lookups: [],
     mode: policy.mode,
     classes: policy.classes,
   };

@@ -43,6 +43,18 @@ export interface CompiledRole {
   readonly replication: boolean;
   /** `redact`: server errors and notices to this role carry no values while a class is in reach. */
   readonly errors: 'redact' | 'full';
+  /** Undefined: look-ups are not held against a habit. */
+  readonly lookups: LookupPolicy | undefined;
+}
+
+/** Statements that cost one unit, in number: see `LookupHabits`. */
+export interface LookupPolicy {
+  readonly role: string;
+  readonly windowMs: number;
+  /** As written: `1h`. */
+  readonly windowText: string;
+  readonly above: number;
+  readonly habit: number;
 }
 
 export interface Policy {
@@ -68,6 +80,8 @@ export interface PrincipalPolicy {
   readonly unlisted: 'block' | 'flag' | 'allow' | undefined;
   readonly replication: boolean;
   readonly redactErrors: boolean;
+  /** Of each role that watches them. */
+  readonly lookups: readonly LookupPolicy[];
   readonly mode: 'enforce' | 'monitor';
   readonly classes: ReadonlyMap<string, CompiledClass>;
 }

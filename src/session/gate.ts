@@ -17,6 +17,13 @@ import type { Statement } from './statement.ts';
 export type StatementDescription = Pick<StatementEnd, 'statement_kind' | 'sql' | 'fingerprint'>;
 
 /** What every session shares: the policy in force, the catalogs, the counters, the audit log, the numbers. */
+export interface LookupCrossing {
+  readonly ruleId: string;
+  readonly windowMs: number;
+  readonly count: number;
+  readonly reason: string;
+}
+
 export interface Gate {
   readonly store: CounterStore;
   /** The leases that are open in this process. */
@@ -76,6 +83,8 @@ export interface Gate {
   /** Moves the metrics at the end of a run. */
   countRun(run: Run, units: readonly ClassUnits[]): void;
   countRefusal(refusal: Refusal, principal: PrincipalPolicy): void;
+  /** A statement cost one unit of the class: the rules by which the login asks far more than its role does. */
+  lookedUp(principal: PrincipalPolicy, className: string): readonly LookupCrossing[];
   /** For the gauge of used quotas. */
   quotaUsed(ruleId: string, principal: string, used: number, limit: number): void;
 }

@@ -1,5 +1,5 @@
 import type { ConfiguredLabels } from '../metrics/bounded-labels.ts';
-import { UNLISTED_ROLE } from '../policy/principal.ts';
+import { UNLISTED_ROLE, lookupRuleId } from '../policy/principal.ts';
 import type { Policy } from '../policy/types.ts';
 
 /** Every label value that metrics may carry under a policy: its roles, classes and rules, those without a line in the file included. */
@@ -8,6 +8,7 @@ export function ruleLabels(policy: Policy): ConfiguredLabels {
   const rules = [
     ...policy.roles.flatMap((role) => role.quotas.map((quota) => quota.ruleId)),
     ...policy.roles.flatMap((role) => [...role.deny].map((category) => `${role.name}/deny/${category}`)),
+    ...policy.roles.flatMap(({ name, lookups }) => (lookups === undefined ? [] : [...policy.classes.keys()].map((className) => lookupRuleId(name, className, lookups.windowText)))),
     ...roles.flatMap((role) => [`${role}/fixed_settings`, `${role}/mixed_batch`, `${role}/unreadable`, `${role}/deny/fastpath`]),
     `${UNLISTED_ROLE}/block`,
     `${UNLISTED_ROLE}/flag`,

@@ -240,6 +240,7 @@ export class Run {
     this.#raise([...(closed?.flags ?? []), ...(this.#people?.close() ?? [])]);
     const units = this.#unitsByClass();
     this.#session.gate.countRun(this, units);
+    for (const { class: className, units: spent } of units) if (spent === 1) this.#lookedUp(className);
     if (this.metered) this.#session.addTotals(this.rows, units.reduce((sum, each) => sum + each.units, 0), this.bytes);
     if (this.id !== '') void this.#recordEnd(sqlstate);
     return closed?.credits ?? [];
@@ -380,6 +381,18 @@ export class Run {
       relations: this.#reach.relations,
       opaque: this.#reach.opaque,
     };
+  }
+
+  /** One unit: it may have been a question about one person, or one bit of one. */
+  #lookedUp(className: string): void {
+    const { gate } = this.#session;
+    for (const { ruleId, windowMs, count, reason } of gate.lookedUp(this.principal, className)) {
+      gate.raiseFlag(
+        { event: 'flag', ...this.#session.auditIdentity(this.principal), statement_id: this.id, decision: 'flag', rule_id: ruleId, reason, classes: [{ class: className, units: count }] },
+        windowMs,
+        `${ruleId}:${this.principal.principal}`,
+      );
+    }
   }
 
   #raiseVerdict({ ruleId, reason }: { readonly ruleId: string; readonly reason: string }): void {

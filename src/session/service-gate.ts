@@ -17,12 +17,13 @@ import type { Config } from '../policy/config.ts';
 import type { DatabaseRules } from '../policy/login-verdict.ts';
 import { writeCancelRequest } from '../protocol/startup.ts';
 import { outageRefusal, type Outage } from '../policy/outage-refusal.ts';
-import { policyFor } from '../policy/principal.ts';
+import { lookupRuleId, policyFor } from '../policy/principal.ts';
 import { askContact, refuse, REFUSAL_KINDS, sentences } from '../policy/refusal-codes.ts';
 import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
 import { resolveOutputs, type ColumnAt } from '../catalog/output-keys.ts';
 import { withGrants } from '../quota/grants.ts';
+import { LookupHabits } from '../quota/lookup-habits.ts';
 import { Neighbours } from '../quota/neighbours.ts';
 import { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
@@ -34,7 +35,7 @@ import type { NormalisedSql } from '../sql/normalise.ts';
 import { sendCancelRequest } from './cancel.ts';
 import { CancelKeys, type CancelVerdict } from './cancel-keys.ts';
 import type { Catalogs } from './catalogs.ts';
-import type { Gate, StatementDescription } from './gate.ts';
+import type { Gate, LookupCrossing, StatementDescription } from './gate.ts';
 import { PendingWork } from './pending-work.ts';
 import { GrantBook, grantRecord } from './grant-book.ts';
 import { OWN_COLUMNS, type OwnAnswer, type OwnQuestion } from './own-question.ts';
@@ -73,6 +74,7 @@ export class ServiceGate implements Gate {
   draining = false;
   readonly #pending = new PendingWork();
   readonly recentPeople = new RecentPeople();
+  readonly #lookups = new LookupHabits();
   readonly pools: UnitPools;
   readonly #parts: GateParts;
   readonly #sessions = new Set<SessionState>();
@@ -157,6 +159,7 @@ export class ServiceGate implements Gate {
   apply(config: Config): void {
     this.#config = config;
     this.#policy = compilePolicy(config);
+    this.#lookups.keepOnly(this.#policy.roles.flatMap(({ lookups }) => (lookups === undefined ? [] : [...this.#policy.classes.keys()].map((className) => ({ ...lookups, className })))));
     this.#policyCount++;
     this.#classNames = [...this.#policy.classes.keys()];
     this.#parts.catalogs.applyPolicy({ classes: [...this.#policy.classes.values()], trustedFunctions: this.#policy.trustedFunctions });
@@ -375,6 +378,15 @@ export class ServiceGate implements Gate {
       counters.units += spent;
       counters.bytes += run.bytes;
     }
+  }
+
+  lookedUp(principal: PrincipalPolicy, className: string): readonly LookupCrossing[] {
+    return principal.lookups.flatMap(({ role, windowMs, windowText, above, habit }) => {
+      const many = this.#lookups.note({ role, className, windowMs, above, habit }, principal.principal, Date.now());
+      if (many === undefined) return [];
+      const reason = `${many.count} look-ups in class "${className}" within ${windowText}; the habit of role "${role}" is ${many.habit}`;
+      return [{ ruleId: lookupRuleId(role, className, windowText), windowMs, count: many.count, reason }];
+    });
   }
 
   countRefusal(refusal: Refusal, principal: PrincipalPolicy): void {

@@ -1,6 +1,7 @@
 /** Every list of techniques, in the order of the table that `npm run attacks` prints. */
 
 import type { AttackSuite } from '../support/attack.ts';
+import { blindQuestions } from './techniques/blind-questions.ts';
 import { copiesInherit } from './techniques/copies-inherit.ts';
 import { costOfARow } from './techniques/cost-of-a-row.ts';
 import { derivedCopies } from './techniques/derived-copies.ts';
@@ -11,4 +12,4 @@ import { readersAndLogins } from './techniques/readers-and-logins.ts';
 import { sideChannels } from './techniques/side-channels.ts';
 import { sideDoors } from './techniques/side-doors.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, sideDoors, hostile];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, sideDoors, blindQuestions, hostile];

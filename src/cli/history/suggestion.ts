@@ -142,7 +142,7 @@ export class HabitSurvey {
       const quotas = new Map(classNames.map((className) => [className, roles.flatMap((role) => countingQuotas(role, className))]));
       policy = {
         principal: deed.principal, roles, metered: true, quotas, deny: new Map(), contact: undefined, unlisted: undefined,
-        replication: false, redactErrors: false, mode: 'monitor', classes: new Map(),
+        replication: false, redactErrors: false, lookups: [], mode: 'monitor', classes: new Map(),
       };
       this.#policies.set(key, policy);
     }
@@ -200,7 +200,7 @@ export function policyOf(limits: readonly SuggestedLimit[], rolesOf: (deed: Deed
       }
       policy = {
         principal: deed.principal, roles, metered: true, quotas, deny: new Map(), contact: undefined, unlisted: undefined,
-        replication: false, redactErrors: false, mode: 'enforce', classes: new Map<never, never>() satisfies Policy['classes'],
+        replication: false, redactErrors: false, lookups: [], mode: 'enforce', classes: new Map<never, never>() satisfies Policy['classes'],
       };
       known.set(key, policy);
     }
