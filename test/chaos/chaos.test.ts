@@ -1,0 +1,183 @@
+/**
+ * `npm run chaos` is the long form; the short one runs with all tests. Four Rowgates, ten sessions of each of twenty principals (short: three), every kind
+ * of statement, and faults one after the other. What arrived at the clients is held against the limits, in every interval.
+ */
+
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { untilTrue } from '../support/redis-processes.ts';
+import { wire } from '../support/wire-client.ts';
+import { ChaosClient } from './client.ts';
+import { faultsOf } from './faults.ts';
+import { GROUPS, ruleOf, startFleet, wholeRunRule, type Fleet } from './fleet.ts';
+import { Load } from './load.ts';
+import { mostPeople, mostRows, Observer } from './observer.ts';
+import { KIND_NAMES } from './statements.ts';
+
+const long = process.env['ROWGATE_CHAOS'] === 'long';
+const CUSTOMERS = long ? 1_500_000 : 20_000;
+const SESSIONS_EACH = long ? 10 : 3;
+const MINUTES = long ? Number(process.env['ROWGATE_CHAOS_MINUTES'] ?? 5) : 0;
+const SEED = Number(process.env['ROWGATE_CHAOS_SEED'] ?? 20_261_124);
+/** Between the end of one fault and the next one. */
+const CALM_MS = long ? 4000 : 1200;
+
+let fleet: Fleet;
+beforeAll(async () => {
+  fleet = await startFleet(CUSTOMERS);
+}, 300_000);
+afterAll(async () => {
+  await fleet.stop();
+});
+
+async function usedByRule(principal: string): Promise<ReadonlyMap<string, number>> {
+  for (const { process } of fleet.rowgates) {
+    try {
+      return await process.used(principal);
+    } catch {
+      // Another one knows it as well.
+    }
+  }
+  return new Map();
+}
+
+describe('whatever fails', () => {
+  it('nobody gets a row above a limit in any interval, unprotected work goes on, and all is well again afterwards', async () => {
+    const observer = new Observer();
+    const principals = GROUPS.flatMap((group) => group.principals);
+    const load = new Load({ principals, sessionsEach: SESSIONS_EACH, ports: fleet.rowgates.map(({ clients }) => clients.port), customers: CUSTOMERS, observer, seed: SEED, pauseMs: long ? 600 : 200 });
+    const lag = monitorEventLoopDelay({ resolution: 10 });
+    lag.enable();
+    const startMs = performance.now();
+    load.start();
+    await sleep(4000);
+    const injected: string[] = [];
+    const highest = new Map<string, number>();
+    const poll = async (): Promise<void> => {
+      for (const { role, limits, principals: group } of GROUPS) {
+        for (const principal of group) {
+          const used = await usedByRule(principal);
+          for (const limit of limits) {
+            const key = `${limit.scope === 'role' ? role : principal} ${ruleOf(role, limit)}`;
+            highest.set(key, Math.max(highest.get(key) ?? 0, used.get(ruleOf(role, limit)) ?? 0));
+          }
+        }
+      }
+    };
+    do {
+      for (const fault of faultsOf(fleet)) {
+        const atMs = performance.now();
+        await fault.run();
+        injected.push(`${((atMs - startMs) / 1000).toFixed(1)} s  ${fault.name} (${((performance.now() - atMs) / 1000).toFixed(1)} s)`);
+        await sleep(CALM_MS);
+        await poll();
+      }
+    } while (performance.now() - startMs < MINUTES * 60_000);
+    await load.stop();
+    lag.disable();
+    const seconds = (performance.now() - startMs) / 1000;
+    if (fleet.smallDisk === undefined) console.log('the audit disk was not filled: no file system may be mounted here');
+
+    // --- all is well again
+    await untilTrue(async () => (await Promise.all(fleet.rowgates.map(({ process }) => process.ready()))).every(Boolean), 60_000);
+    for (const { clients } of fleet.rowgates) {
+      await untilTrue(async () => {
+        const client = await ChaosClient.connect(clients.port, 'rows_late', new Observer());
+        const [first] = [await client.run({ bytes: lookUp, ready: 1 }, true, 10_000)];
+        client.destroy();
+        return first.rows === 1;
+      }, 60_000);
+    }
+
+    // --- what arrived
+    const table: Record<string, string | number>[] = [];
+    const over: string[] = [];
+    let nearest = 0;
+    for (const { role, limits, principals: group } of GROUPS) {
+      for (const limit of limits) {
+        for (const who of limit.scope === 'role' ? [group] : group.map((principal) => [principal])) {
+          const arrivals = observer.of(who);
+          const delivered = limit.dimension === 'rows' ? mostRows(arrivals, limit.windowMs) : mostPeople(arrivals, limit.windowMs);
+          const name = limit.scope === 'role' ? role : (who[0] as string);
+          const granted = highest.get(`${name} ${ruleOf(role, limit)}`) ?? 0;
+          table.push({ principal: limit.scope === 'role' ? `all of ${role}` : name, window: `${limit.windowMs / 1000}s`, counts: limit.dimension, limit: limit.limit, delivered, granted });
+          if (delivered > limit.limit) over.push(`${name}: ${delivered} ${limit.dimension} in ${limit.windowMs / 1000} s, the limit is ${limit.limit}`);
+          nearest = Math.max(nearest, delivered / limit.limit);
+        }
+      }
+    }
+    const totals: Total[] = [];
+    for (const { role, principals: group } of GROUPS) {
+      let [delivered, granted] = [0, 0];
+      for (const principal of group) {
+        delivered += observer.count(principal);
+        granted += (await usedByRule(principal)).get(wholeRunRule(role)) ?? 0;
+      }
+      totals.push({ role, delivered, granted });
+    }
+    report({ seconds, injected, table, load, lagMs: lag.max / 1e6, totals, sessions: principals.length * SESSIONS_EACH });
+
+    expect(over).toEqual([]);
+    // The limits were really leaned on, by statements of every kind.
+    expect(nearest).toBeGreaterThan(0.8);
+    expect([...load.statements.keys()].toSorted()).toEqual(KIND_NAMES.toSorted());
+    // Never granted less than what arrived: counted is spent.
+    for (const { role, delivered, granted } of totals) expect(granted, role).toBeGreaterThanOrEqual(delivered);
+    expect(load.wrongs).toEqual([]);
+    // Nobody ended but those who were killed.
+    expect(fleet.rowgates.map(({ process }) => process.crashes)).toEqual([0, 0, 0, 0]);
+
+    // --- the audit logs of all of them fit together
+    await Promise.all(fleet.rowgates.map(({ process }) => process.end('SIGTERM')));
+    for (const [i, { process: { directory } }] of fleet.rowgates.entries()) {
+      const at = i === 1 && fleet.smallDisk !== undefined ? fleet.smallDisk : directory;
+      const files = readdirSync(at).filter((name) => name.endsWith('.ndjson'));
+      expect(files).toHaveLength(i === 3 ? 2 : 1);
+      for (const file of files) execFileSync(process.execPath, ['dist/cli/main.js', 'audit', 'verify', '-c', join(directory, 'rowgate.yaml'), join(at, file)], { stdio: 'pipe' });
+    }
+  }, (MINUTES + 8) * 60_000);
+});
+
+const lookUp = wire.query('SELECT id FROM crm.customers WHERE id = 1');
+
+/** Of the whole run. */
+interface Total {
+  readonly role: string;
+  readonly delivered: number;
+  readonly granted: number;
+}
+
+interface Report {
+  readonly seconds: number;
+  readonly sessions: number;
+  readonly injected: readonly string[];
+  readonly table: readonly Record<string, string | number>[];
+  readonly load: Load;
+  readonly lagMs: number;
+  readonly totals: readonly Total[];
+}
+
+function report({ seconds, sessions, injected, table, load, lagMs, totals }: Report): void {
+  const sum = [...load.statements.values()].reduce((a, b) => a + b, 0);
+  const counts = (map: ReadonlyMap<string, number>): string => [...map].toSorted((a, b) => b[1] - a[1]).map(([key, count]) => `${key} ${count}`).join(', ');
+  console.log([
+    `${seconds.toFixed(0)} s, ${sessions} sessions, ${CUSTOMERS} customers, seed ${SEED}`,
+    ...injected,
+    `${load.logins} logins, ${sum} statements: ${counts(load.statements)}`,
+    `connections that were lost: ${load.lost}; errors: ${counts(load.errors)}; event loop of the clients: at most ${lagMs.toFixed(0)} ms late`,
+    ...totals.map(({ role, delivered, granted }) => `${role}: ${delivered} rows arrived, ${granted} units were counted in the whole run; ${granted - delivered} (${((100 * (granted - delivered)) / Math.max(1, granted)).toFixed(1)} %) counted and not delivered`),
+    'delivered: most that arrived in any interval of the window; granted: most that was seen counted',
+    ...tableLines(table),
+  ].join('\n'));
+}
+
+function tableLines(rows: readonly Record<string, string | number>[]): string[] {
+  const heads = Object.keys(rows[0] ?? {});
+  const widths = heads.map((head) => Math.max(head.length, ...rows.map((row) => String(row[head]).length)));
+  const line = (cells: readonly (string | number)[]): string => cells.map((cell, i) => String(cell).padEnd(widths[i] as number)).join('  ');
+  return [line(heads), ...rows.map((row) => line(heads.map((head) => row[head] as string | number)))];
+}
