@@ -28,6 +28,6 @@ EXPOSE 6432 9187
 # Alive, not ready: a lost database must not get Rowgate restarted. ROWGATE_HEALTH_URL, if `admin` listens elsewhere.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
   CMD ["node", "-e", "fetch(process.env.ROWGATE_HEALTH_URL ?? 'http://127.0.0.1:9187/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-# Node runs as the first process: `serve` handles SIGTERM and SIGHUP itself, and starts no children.
+# Node runs as the first process: `serve` handles SIGTERM and SIGHUP itself, and sees its `workers` off.
 ENTRYPOINT ["node", "dist/cli/main.js"]
 CMD ["serve", "-c", "/etc/rowgate/rowgate.yaml"]

@@ -98,6 +98,9 @@ function tell(log: OpsLog, notice: StoreNotice): void {
     case 'clock_jumped':
       log.warn({ store: notice }, 'the clock of the counter store jumped');
       return;
+    case 'stale_primary':
+      log.warn({ store: notice }, 'the counter store was not the primary any more; connecting to the one that the Sentinels name');
+      return;
     case 'misconfigured':
       log.warn({ store: notice }, `the counter store may lose counters: ${notice.text}`);
   }

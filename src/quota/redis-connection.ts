@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { scripts } from './redis-scripts.ts';
-import { StoreUnavailableError } from './store.ts';
+import { SentinelWatch } from './sentinel-watch.ts';
+import { NotCarriedOutError, StoreUnavailableError } from './store.ts';
 
 /** What ops should hear of. */
 export type StoreNotice =
@@ -15,6 +16,8 @@ export type StoreNotice =
   | { readonly kind: 'journal_failing'; readonly reason: string }
   /** Redis's clock ran ahead of this machine's by so much at once: windows end that much early. */
   | { readonly kind: 'clock_jumped'; readonly aheadMs: number }
+  /** It is not the primary any more, though it says so: the Sentinels know of another, and the connection goes there. */
+  | { readonly kind: 'stale_primary'; readonly primary: string }
   /** A setting of Redis under which counters can be lost. */
   | { readonly kind: 'misconfigured'; readonly text: string };
 
@@ -63,6 +66,7 @@ export class RedisConnection {
   #up = false;
   #answeredAtMs = -Infinity;
   #told = '';
+  #watch: SentinelWatch | undefined;
 
   constructor(options: ConnectionOptions, onReady: () => void) {
     this.#timeoutMs = options.commandTimeoutMs ?? 1000;
@@ -74,6 +78,7 @@ export class RedisConnection {
     });
     this.client.on('ready', () => {
       this.#up = true;
+      this.#watch?.check();
       this.#notice({ kind: 'connected' });
       onReady();
       void this.#inspect();
@@ -86,6 +91,7 @@ export class RedisConnection {
 
   /** Waits for the first attempt to connect, whatever comes of it: a proxy may start before its Redis. */
   async open(): Promise<void> {
+    this.#watch ??= this.#watchSentinels();
     await this.client.connect().catch((error: unknown) => {
       // The reason came with an event before; this one may only say that the connection is closed.
       if (this.#lastError === NEVER_CONNECTED) this.#lastError = messageOf(error);
@@ -99,9 +105,9 @@ export class RedisConnection {
 
   /** Throws if a call would fail without being sent. */
   check(domain = ''): void {
-    if (this.client.status !== 'ready') throw new StoreUnavailableError(`Redis is not connected (${this.#lastError})`);
-    if (this.#inFlight >= this.#maxInFlight) throw new StoreUnavailableError(`Redis owes answers to ${this.#inFlight} calls`);
-    if ((this.#restsUntilMs.get(domain) ?? 0) > performance.now()) throw new StoreUnavailableError(`Redis does not answer (${this.#lastError})`);
+    if (this.client.status !== 'ready') throw new NotCarriedOutError(`Redis is not connected (${this.#lastError})`);
+    if (this.#inFlight >= this.#maxInFlight) throw new NotCarriedOutError(`Redis owes answers to ${this.#inFlight} calls`);
+    if ((this.#restsUntilMs.get(domain) ?? 0) > performance.now()) throw new NotCarriedOutError(`Redis does not answer (${this.#lastError})`);
   }
 
   /** Runs one call; every failure becomes `StoreUnavailableError`. `domain`: what a Cluster's node is known by. */
@@ -124,7 +130,31 @@ export class RedisConnection {
 
   close(): void {
     this.#up = false;
+    this.#watch?.close();
     this.client.disconnect();
+  }
+
+  #watchSentinels(): SentinelWatch | undefined {
+    const { client } = this;
+    if (client instanceof Cluster || client.options.sentinels == null || client.options.name === undefined) return undefined;
+    const { name, sentinels, sentinelUsername, sentinelPassword, enableTLSForSentinelMode, tls } = client.options;
+    return new SentinelWatch({
+      name,
+      sentinels: sentinels.map(({ host = '127.0.0.1', port = 26_379 }) => ({ host, port })),
+      connection: {
+        ...(sentinelUsername == null ? {} : { username: sentinelUsername }),
+        ...(sentinelPassword == null ? {} : { password: sentinelPassword }),
+        ...(enableTLSForSentinelMode === true && tls !== undefined ? { tls } : {}),
+      },
+      connected: () => {
+        const { remoteAddress, remotePort } = client.status === 'ready' ? (client.stream as { readonly remoteAddress?: string; readonly remotePort?: number }) : {};
+        return remoteAddress === undefined || remotePort === undefined ? undefined : { address: remoteAddress, port: remotePort };
+      },
+      onStale: (primary) => {
+        this.#notice({ kind: 'stale_primary', primary });
+        client.disconnect(true);
+      },
+    });
   }
 
   /** One node of a Cluster may hang while the others answer: its connection stays, and its classes are closed for a moment. */
@@ -195,7 +225,7 @@ function openClient(options: ConnectionOptions, timeoutMs: number): Redis | Clus
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   };
   if (typeof redis === 'string') return new Redis(redis, own);
-  return new Redis({ ...redis, ...own, ...(redis.sentinels === undefined ? {} : { sentinelRetryStrategy: retryStrategy, sentinelCommandTimeout: timeoutMs, failoverDetector: true }) });
+  return new Redis({ ...redis, ...own, ...(redis.sentinels === undefined ? {} : { sentinelRetryStrategy: retryStrategy, sentinelCommandTimeout: timeoutMs }) });
 }
 
 /** What could make this server lose counters, as far as its user may ask. */

@@ -5,7 +5,8 @@ import type { GrantJournal } from './grant-journal.ts';
 import type { RedisConnection, StoreNotice } from './redis-connection.ts';
 import type { DomainKeys } from './redis-keys.ts';
 import { GRANTED, LOST, runScript, SETTLING, type ScriptName } from './redis-scripts.ts';
-import { StoreUnavailableError, type Counter, type Dismissal } from './store.ts';
+import { RefundBacklog } from './refund-backlog.ts';
+import { NotCarriedOutError, StoreUnavailableError, type Counter, type Dismissal } from './store.ts';
 import { shapeOf } from './window.ts';
 
 /** Counters that are sent in one call: bounds how long Redis is busy for one script. */
@@ -14,11 +15,13 @@ export const BATCH_COUNTERS = 200;
 const BATCH_PEOPLE = 1000;
 /** Answers are late by less than a command's timeout; more is a step of a clock. */
 const CLOCK_JUMP_MS = 2000;
+/** Refunds that go out together with one heartbeat. */
+const MAX_BACKLOG_CALLS = 200;
 /** Of what is remembered of other processes. */
 const MAX_MEMBERS = 1000;
 
 /** Redis was found empty, older or started anew: until all processes had the time to put back what they know, nobody is granted anything. */
-export class SettlingError extends StoreUnavailableError {}
+export class SettlingError extends NotCarriedOutError {}
 
 export interface DomainOptions {
   /** Hash tag of a Cluster's domain; '' where there is one. */
@@ -59,6 +62,7 @@ export class RedisDomain {
   #members: readonly number[] | undefined;
   #clockOffsetMs: number | undefined;
   #joining: Promise<void> | undefined;
+  readonly #backlog = new RefundBacklog();
   /** Granted without Redis and not counted there. */
   readonly #debt = new Map<string, { readonly counter: CountedKey; units: number }>();
   #debtBatch = 1;
@@ -118,7 +122,32 @@ export class RedisDomain {
     if (aheadMs > CLOCK_JUMP_MS) this.#options.onNotice({ kind: 'clock_jumped', aheadMs: Math.round(aheadMs) });
   }
 
-  refunded(atMs: number, counted: readonly Counted[]): void {
+  /** Resolves when the units are back, or kept until they can be sent. */
+  async refund(atMs: number, counted: readonly Counted[]): Promise<void> {
+    try {
+      await this.#sendRefund(atMs, counted);
+    } catch (error) {
+      if (!(error instanceof NotCarriedOutError) || !this.#backlog.keep(atMs, counted)) throw error;
+    }
+  }
+
+  async #sendRefund(atMs: number, counted: readonly Counted[]): Promise<void> {
+    const args = [atMs, ...counted.flatMap(({ units, counter }) => [units, ...shapeArgs(counter)])];
+    await this.run('rowgateRefund', counted.map(({ counter }) => counter), () => args);
+    this.#refunded(atMs, counted);
+  }
+
+  /** The store answers again: what was to go back meanwhile goes. */
+  async #sendBacklog(nowMs: number): Promise<void> {
+    for (let sent = 0; sent < MAX_BACKLOG_CALLS; sent += 1) {
+      const owed = this.#backlog.next(nowMs);
+      if (owed === undefined) return;
+      // A failure is the next heartbeat's to see.
+      await this.refund(owed.atMs, owed.counted).catch(() => undefined);
+    }
+  }
+
+  #refunded(atMs: number, counted: readonly Counted[]): void {
     for (const { counter, units } of counted) this.history.forget(atMs, counter, units);
     this.#options.journal?.refunded(this.name, atMs, counted);
   }
@@ -141,14 +170,14 @@ export class RedisDomain {
 
   async run(name: ScriptName, counters: readonly CountedKey[], args: () => readonly (number | string)[]): Promise<readonly number[]> {
     for (let attempt = 0; attempt < 3; attempt += 1) {
-      if (this.#debt.size > 0) await this.#join(() => this.#settleDebt());
+      if (this.#debt.size > 0) await this.#joinFirst(() => this.#settleDebt());
       const answer = await this.send(name, counters, args());
       if (answer[0] === SETTLING) throw new SettlingError(`Redis has started anew or forgotten: its counters are being put back, ${answer[1]} ms to go`);
       if (answer[0] !== LOST) return answer;
       // The script counted nothing, so that asking again is safe.
-      await this.#join(() => this.#replay(answer[1] as number, answer[2] as number));
+      await this.#joinFirst(() => this.#replay(answer[1] as number, answer[2] as number));
     }
-    throw new StoreUnavailableError('Redis forgets its counters as fast as they are put back');
+    throw new NotCarriedOutError('Redis forgets its counters as fast as they are put back');
   }
 
   /** Says that this process lives, finds out who else does, and whether Redis has forgotten anything; if so, puts it back. */
@@ -157,6 +186,7 @@ export class RedisDomain {
     this.#seenMs = Math.max(this.#seenMs, answer[1] as number);
     this.#generation = answer[2] as number;
     this.#members = answer.slice(3, 3 + MAX_MEMBERS);
+    await this.#sendBacklog(this.#seenMs);
   }
 
   /** Nobody waits for a process that has said goodbye. */
@@ -169,6 +199,15 @@ export class RedisDomain {
     const own = name === 'rowgateJoin' || name === 'rowgateHeartbeat' ? [keys.members] : [];
     const all = [keys.clock, keys.mark(member), ...own, ...counters.map((counter) => keys.counter(counter))];
     return connection.call((client) => runScript(client, name, all, [this.#acknowledged, this.#seenMs, ...args]), this.name);
+  }
+
+  /** The call that waits for it has not been carried out, whatever becomes of this. */
+  async #joinFirst(work: () => Promise<void>): Promise<void> {
+    try {
+      await this.#join(work);
+    } catch (error) {
+      throw error instanceof StoreUnavailableError ? new NotCarriedOutError(error.message, { cause: error }) : error;
+    }
   }
 
   #join(work: () => Promise<void>): Promise<void> {

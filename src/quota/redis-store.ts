@@ -93,9 +93,7 @@ export class RedisStore implements CounterStore {
     const due = groups.flatMap(({ units, counters }) => (units > 0 ? counters.map((counter) => ({ units, counter })) : []));
     await Promise.all(this.#byDomain(due, ({ counter }) => counter.key).map(async ({ domain, items }) => {
       const atMs = (lease as RedisStamp).times?.get(domain.name) ?? lease.grantedAtMs;
-      const args = [atMs, ...items.flatMap(({ units, counter }) => [units, ...shapeArgs(counter)])];
-      await domain.run('rowgateRefund', items.map(({ counter }) => counter), () => args);
-      domain.refunded(atMs, items);
+      await domain.refund(atMs, items);
     }));
   }
 

@@ -91,7 +91,7 @@ export interface CounterStore {
    * A counter's key appears once in a call (`RangeError` otherwise, as for amounts that are not whole numbers from 0 to 2^52).
    */
   reserve(groups: readonly ReserveGroup[]): Promise<Reservation>;
-  /** Gives back units that were reserved and not delivered. Never raises what may be granted above the limit: units of an expired slice are dropped. Not idempotent: never send it again if its outcome is not known. */
+  /** Gives back units that were reserved and not delivered. Never raises what may be granted above the limit: units of an expired slice are dropped. Not idempotent: never send it again if its outcome is not known. Resolves also where it could not be sent: then the store does it once it is back. */
   refund(lease: LeaseStamp, groups: readonly { readonly units: number; readonly counters: readonly Counter[] }[]): Promise<void>;
   /**
    * Counts people, each by a keyed hash of their subject key, in the order in which their rows come: all counters have room for a person, or that
@@ -121,3 +121,6 @@ export interface CounterStore {
 export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError';
 }
+
+/** The call changed nothing in the store, and is known not to have. */
+export class NotCarriedOutError extends StoreUnavailableError {}

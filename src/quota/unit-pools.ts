@@ -42,6 +42,8 @@ export class UnitPools {
   readonly #keys = new WeakMap<PoolPlan, string>();
   #sweeper: NodeJS.Timeout | undefined;
   #closed = false;
+  /** The last that was heard of the store is that it failed. */
+  #failing = false;
 
   constructor(store: CounterStore, options: UnitPoolsOptions) {
     this.#store = store;
@@ -58,7 +60,7 @@ export class UnitPools {
   /** What every ask needs, or nothing at all. At once: the store is not asked. */
   take(asks: readonly PoolAsk[], nowMs: number): readonly PoolGrant[] | undefined {
     // The store is away: nothing protected goes out on what it once granted (`store.on_outage`).
-    if (this.#store.reachable === false) return undefined;
+    if (this.#failing || this.#store.reachable === false) return undefined;
     for (const { plan, dimension, need } of asks) {
       const pool = this.#poolOf(plan, dimension);
       if (pool.has(need, nowMs)) continue;
@@ -85,6 +87,7 @@ export class UnitPools {
 
   /** The store told somebody how the counters stand. */
   note(plan: PoolPlan, dimension: LeaseDimension, states: readonly CounterState[]): void {
+    this.#failing = false;
     this.#poolOf(plan, dimension).noteStates(states);
   }
 
@@ -139,6 +142,7 @@ export class UnitPools {
       const answer = await this.#store.reserve([{ want, min: 1, counters }]);
       const [group] = answer.groups;
       if (group === undefined) return;
+      this.#failing = false;
       pool.noteStates(group.counters);
       if (answer.kind !== 'granted') return;
       const nowMs = this.#options.nowMs();
@@ -162,9 +166,9 @@ export class UnitPools {
     }));
   }
 
-  /** A store that cannot answer is not to be outlived: what lies here stays counted and is not handed out. */
+  /** A store that cannot answer is not to be outlived: until it answers again nothing is handed out. What lies here stays, and goes back then. */
   #fail(error: unknown): void {
-    for (const pool of this.#pools.values()) pool.drain(this.#options.nowMs(), true);
+    this.#failing = true;
     this.#options.onError?.(error instanceof Error ? error : new Error(String(error)));
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { cpSync, readdirSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
@@ -105,7 +105,7 @@ describe('whatever fails', () => {
           const name = limit.scope === 'role' ? role : (who[0] as string);
           const granted = highest.get(`${name} ${ruleOf(role, limit)}`) ?? 0;
           table.push({ principal: limit.scope === 'role' ? `all of ${role}` : name, window: `${limit.windowMs / 1000}s`, counts: limit.dimension, limit: limit.limit, delivered, granted });
-          if (delivered > limit.limit) over.push(`${name}: ${delivered} ${limit.dimension} in ${limit.windowMs / 1000} s, the limit is ${limit.limit}`);
+          if (delivered > limit.limit) over.push(`${name}: ${delivered} ${limit.dimension} in ${limit.windowMs / 1000} s, the limit is ${limit.limit}; ${who.map((principal) => observer.history(principal, startMs)).join('; ')}`);
           nearest = Math.max(nearest, delivered / limit.limit);
         }
       }
@@ -121,6 +121,10 @@ describe('whatever fails', () => {
     }
     report({ seconds, injected, table, load, lagMs: lag.max / 1e6, totals, sessions: principals.length * SESSIONS_EACH });
 
+    if (over.length > 0 && process.env['ROWGATE_CHAOS_KEEP'] !== undefined) {
+      cpSync(fleet.directory, process.env['ROWGATE_CHAOS_KEEP'], { recursive: true, filter: (from) => !from.endsWith('.lock') });
+      console.log(`ports: ${fleet.rowgates.map(({ process: each, clients }) => `${each.name} ${clients.port}`).join(', ')}`);
+    }
     expect(over).toEqual([]);
     // The limits were really leaned on, by statements of every kind.
     expect(nearest).toBeGreaterThan(0.8);

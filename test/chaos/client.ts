@@ -31,6 +31,7 @@ const READY = 0x5a;
 export class ChaosClient {
   readonly #socket: Socket;
   readonly #principal: string;
+  readonly #port: number;
   readonly #observer: Observer;
   #rest: Buffer = Buffer.alloc(0);
   #protected = false;
@@ -42,8 +43,9 @@ export class ChaosClient {
   /** Close the connection when so many rows of a statement have come: a client that runs away in the middle. */
   leaveAfterRows = Infinity;
 
-  private constructor(socket: Socket, principal: string, observer: Observer) {
+  private constructor(socket: Socket, port: number, principal: string, observer: Observer) {
     this.#socket = socket;
+    this.#port = port;
     this.#principal = principal;
     this.#observer = observer;
     for (const event of ['data', 'error', 'close', 'end']) socket.removeAllListeners(event);
@@ -65,7 +67,7 @@ export class ChaosClient {
       throw error;
     }
     const { connection } = client as unknown as { readonly connection: { readonly stream: Socket } };
-    return new ChaosClient(connection.stream, principal, observer);
+    return new ChaosClient(connection.stream, port, principal, observer);
   }
 
   get closed(): boolean {
@@ -113,7 +115,7 @@ export class ChaosClient {
       this.#rows += 1;
       // The first column is the customer's number, in each statement of the run.
       const first = type === DATA_ROW ? body.toString('latin1', 6, 6 + body.readInt32BE(2)) : (/^\d+/u.exec(body.toString('latin1', 0, 16))?.[0] ?? '');
-      this.#observer.row(this.#principal, Number(first), nowMs);
+      this.#observer.row(this.#principal, Number(first), this.#port, nowMs);
       if (this.#rows >= this.leaveAfterRows) this.#socket.destroy();
     } else if (type === ERROR) {
       const fields = new Map(body.toString('utf8').split('\0').map((field) => [field[0] ?? '', field.slice(1)]));

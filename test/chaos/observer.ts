@@ -8,14 +8,15 @@ export interface Arrivals {
 }
 
 export class Observer {
-  readonly #arrivals = new Map<string, { atMs: number[]; people: number[] }>();
+  readonly #arrivals = new Map<string, { atMs: number[]; people: number[]; ports: number[] }>();
 
   /** A row about a person reached a client of this principal. */
-  row(principal: string, person: number, nowMs: number): void {
+  row(principal: string, person: number, port: number, nowMs: number): void {
     let known = this.#arrivals.get(principal);
-    if (known === undefined) this.#arrivals.set(principal, (known = { atMs: [], people: [] }));
+    if (known === undefined) this.#arrivals.set(principal, (known = { atMs: [], people: [], ports: [] }));
     known.atMs.push(nowMs);
     known.people.push(person);
+    known.ports.push(port);
   }
 
   of(principals: readonly string[]): Arrivals {
@@ -25,6 +26,17 @@ export class Observer {
     });
     rows.sort((a, b) => a.at - b.at);
     return { atMs: rows.map(({ at }) => at), people: rows.map(({ person }) => person) };
+  }
+
+  /** Where and when they came, for whoever looks for the cause of too many: rows a second by the port that they came through. */
+  history(principal: string, sinceMs: number): string {
+    const { atMs, ports } = this.#arrivals.get(principal) ?? { atMs: [], ports: [] };
+    const counts = new Map<string, number>();
+    for (const [i, at] of atMs.entries()) {
+      const key = `${Math.floor((at - sinceMs) / 1000)} s via ${ports[i]}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    return [...counts].map(([key, rows]) => `${key}: ${rows}`).join(', ');
   }
 
   count(principal: string): number {

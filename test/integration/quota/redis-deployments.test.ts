@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -53,6 +53,43 @@ describe('Sentinel', () => {
     const [used] = await usedOf(stores[0] as RedisStore, c);
     expect(used).toBeGreaterThanOrEqual(delivered);
     await Promise.all(stores.map((store) => store.close()));
+    await setup.stop();
+  }, 90_000);
+
+  it('does not count at an old primary that came back before everybody had heard of the new one', async () => {
+    const setup = await startSentinels();
+    const [first, second] = setup.sentinels as [RedisProcess, RedisProcess];
+    const address = ({ port }: RedisProcess): { host: string; port: number } => ({ host: '127.0.0.1', port });
+    const timing = { settleMs: 300, absentMs: 1000 };
+    const early = await open({ redis: { name: 'rowgate', sentinels: [first, second].map(address) }, ...timing });
+    const c = of('customers', 100);
+    let delivered = granted(await early.reserve([group(60, 1, c)]))[0] as number;
+    const old = await setup.primary();
+    await old.kill();
+    await untilTrue(async () => (await setup.primary()) !== old);
+    await old.run();
+    const notices: string[] = [];
+    // A Sentinel that has not heard of the failover.
+    const late = await RedisProcess.start((port, directory) => {
+      const file = join(directory, 'sentinel.conf');
+      writeFileSync(file, [`port ${port}`, 'bind 127.0.0.1', `dir ${directory}`, `sentinel monitor rowgate 127.0.0.1 ${old.port} 9`, ''].join('\n'));
+      return [file, '--sentinel'];
+    });
+    const misled = await open({ redis: { name: 'rowgate', sentinels: [late, first, second].map(address) }, ...timing, onNotice: ({ kind }) => notices.push(kind) });
+    // Nor will it hear of it.
+    late.signal('SIGSTOP');
+    const untilMs = performance.now() + 5000;
+    while (performance.now() < untilMs) {
+      for (const store of [early, misled]) {
+        const answer = await store.reserve([group(10, 1, c)]).catch(() => undefined);
+        if (answer?.kind === 'granted') delivered += answer.groups[0]?.granted ?? 0;
+      }
+      await sleep(100);
+    }
+    expect(delivered).toBe(100);
+    expect(notices).toContain('stale_primary');
+    await late.stop();
+    await Promise.all([early.close(), misled.close()]);
     await setup.stop();
   }, 90_000);
 });

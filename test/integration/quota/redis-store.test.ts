@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StoreNotice } from '../../../src/quota/redis-connection.ts';
 import { RedisStore, type RedisStoreOptions } from '../../../src/quota/redis-store.ts';
-import { StoreUnavailableError, type Counter } from '../../../src/quota/store.ts';
+import { NotCarriedOutError, StoreUnavailableError, type Counter } from '../../../src/quota/store.ts';
 import { MAX_LIVE_SLICES, shapeOf } from '../../../src/quota/window.ts';
 import { RedisServer } from './redis-server.ts';
 import { counter, describeStore, granted, group, people, usedOf } from './store-suite.ts';
@@ -193,7 +193,7 @@ describe('a Redis that has forgotten', () => {
 describe('a Redis that is away', () => {
   async function expectUnavailable(store: RedisStore, c: Counter): Promise<void> {
     const start = performance.now();
-    const calls = [store.reserve([group(1, 1, c)]), store.usage([c]), store.once('x', 1000), store.ping(), store.refund({ grantedAtMs: 1, validForMs: 1 }, [{ units: 1, counters: [c] }])];
+    const calls = [store.reserve([group(1, 1, c)]), store.usage([c]), store.once('x', 1000), store.ping()];
     for (const result of await Promise.allSettled(calls)) {
       expect(result.status === 'rejected' && result.reason instanceof StoreUnavailableError).toBe(true);
     }
@@ -218,6 +218,47 @@ describe('a Redis that is away', () => {
     expect(await usedOf(store, c)).toEqual([known]);
     expect(notices).toContain('disconnected');
     expect(notices).toContain('refilled');
+    await store.close();
+  });
+
+  it('takes back what was returned meanwhile once it is there again: each unit once, also if it came back empty', async () => {
+    const store = await open();
+    const other = await open();
+    const c = counter(100);
+    const long = counter(100, 600_000);
+    const answer = await store.reserve([group(40, 1, c, long)]);
+    await other.reserve([group(20, 1, c, long)]);
+    if (answer.kind !== 'granted') throw new Error('nothing was granted');
+    await server.kill();
+    await until(() => store.reserve([group(1, 1, c)]).then(() => false, (error: unknown) => error instanceof NotCarriedOutError), 3000);
+    for (let i = 0; i < 3; i += 1) await store.refund(answer.lease, [{ units: 10, counters: [c, long] }]);
+    await server.run();
+    await until(() => Promise.all([store.ping(), other.ping()]).then(() => true, () => false), 5000);
+    // 40 and 20 are put back, the three tens go: not more with further calls.
+    for (let i = 0; i < 3; i += 1) {
+      await store.ping();
+      expect(await usedOf(store, c, long)).toEqual([30, 30]);
+    }
+    await store.close();
+    await other.close();
+  });
+
+  it('does not send a refund again whose outcome is not known', async () => {
+    const store = await open({ commandTimeoutMs: 300 });
+    const c = counter(100);
+    const answer = await store.reserve([group(40, 1, c)]);
+    if (answer.kind !== 'granted') throw new Error('nothing was granted');
+    await store.refund(answer.lease, [{ units: 5, counters: [c] }]);
+    server.hang();
+    try {
+      await expect(store.refund(answer.lease, [{ units: 10, counters: [c] }])).rejects.toThrow(StoreUnavailableError);
+    } finally {
+      server.wake();
+    }
+    await until(() => store.ping().then(() => true, () => false), 3000);
+    await store.ping();
+    // Carried out when the server woke up, or lost with the connection: never twice.
+    expect([35, 25]).toContain((await usedOf(store, c))[0]);
     await store.close();
   });
 
