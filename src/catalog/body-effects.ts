@@ -6,6 +6,8 @@ import type { ReachIndex } from './reach-index.ts';
 import type { SearchPath } from './reach-types.ts';
 import { type StatementTally, tallyStatement } from './statement-tally.ts';
 
+const NO_NAMES: ReadonlySet<string> = new Set();
+
 /** What a body may hold and still be told exactly. The rest (definitions, PREPARE, transaction control in SQL ...) changes what the session's names mean. */
 const PLAIN_KINDS: ReadonlySet<StatementFacts['kind']> = new Set(['select', 'values', 'insert', 'update', 'delete', 'merge', 'call', 'notify', 'lock', 'set', 'reset', 'show', 'analyze']);
 
@@ -13,7 +15,7 @@ const PLAIN_KINDS: ReadonlySet<StatementFacts['kind']> = new Set(['select', 'val
 const MOST_QUESTIONS = 4;
 
 /** What running a body can reach and do. `name`: for reasons, `function crm.f`. */
-export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, callersPath: SearchPath): Effects {
+export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, callersPath: SearchPath, transitionTables: ReadonlySet<string> = NO_NAMES): Effects {
   const path = body.searchPath ?? callersPath;
   const tally = new Tally();
   for (const reason of body.opaque) tally.refuse(`${name} ${reason}`);
@@ -25,15 +27,17 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
   const parts = body.statements.map((statement): readonly [BodyStatement, StatementTally] => {
     const reason = whyNotPlain(statement.facts);
     if (reason !== undefined) tally.refuse(`${name} ${reason}`);
-    const told = tallyStatement(statement.facts, index, { searchPath: path, local: undefined });
+    const told = tallyStatement(statement.facts, index, { searchPath: path, local: undefined, given: transitionTables });
     tally.add(told.tally.toEffects(), 1);
     return [statement, told];
   });
   const reads = tally.classes.size > 0;
   const copies = new Set<number>();
   const stores = new Set<number>();
+  let storesPacked = tally.storesPacked;
   const dirty = spread(parts, reads ? body.filled : [], ({ tally: own }) => own.classes.size > 0);
-  const given = spread(parts, [...body.arguments, ...body.filled], () => false);
+  const isGiven = ({ facts }: BodyStatement): boolean => facts.relations.some((use) => use.schema === undefined && transitionTables.has(use.name));
+  const given = spread(parts, [...body.arguments, ...body.filled], (_told, statement) => isGiven(statement));
   tally.feedsRow = dirty.has(TRIGGER_ROW);
   // What a body writes can tell of what it has read without naming it: once a turn of a loop, or once a branch.
   const questions = parts.filter(([{ decides, mentions }, told]) => decides && (told.tally.classes.size > 0 || mentions.some((name) => dirty.has(name)))).length;
@@ -41,8 +45,10 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
   for (const [statement, told] of parts) {
     const written = writtenBy(told);
     if (written.size === 0) continue;
+    const takesGiven = isGiven(statement) || statement.mentions.some((name) => given.has(name));
+    storesPacked ||= takesGiven && gathers(statement.facts, told);
     const holdsRead = tells || told.tally.classes.size > 0 || statement.mentions.some((name) => dirty.has(name));
-    const into = holdsRead ? copies : statement.mentions.some((name) => given.has(name)) ? stores : undefined;
+    const into = holdsRead ? copies : takesGiven ? stores : undefined;
     for (const oid of written) into?.add(oid);
   }
   const effects = tally.toEffects();
@@ -53,6 +59,7 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
     classes: packs ? new Map([...effects.classes].map(([cls, effect]) => [cls, { ...effect, packs: true }])) : effects.classes,
     copies: new Set([...effects.copies, ...copies]),
     stores,
+    storesPacked: storesPacked || (stores.size > 0 && effects.storesPacked),
     sink: effects.copies.has(SINK) || copies.has(SINK),
     volatile: effects.volatile || body.statements.some(({ facts }) => facts.modifies),
     // RAISE may use any SQLSTATE.
@@ -62,15 +69,21 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
 }
 
 /** Variables that hold something of `start`, or of what a statement brings: whatever order the statements run in. */
-function spread(parts: readonly (readonly [BodyStatement, StatementTally])[], start: readonly string[], brings: (told: StatementTally) => boolean): ReadonlySet<string> {
+function spread(parts: readonly (readonly [BodyStatement, StatementTally])[], start: readonly string[], brings: (told: StatementTally, statement: BodyStatement) => boolean): ReadonlySet<string> {
   const reached = new Set(start);
   for (let before = -1; before !== reached.size;) {
     before = reached.size;
-    for (const [{ mentions, assigns }, told] of parts) {
-      if (assigns.length > 0 && (brings(told) || mentions.some((name) => reached.has(name)))) for (const name of assigns) reached.add(name);
+    for (const [statement, told] of parts) {
+      const { mentions, assigns } = statement;
+      if (assigns.length > 0 && (brings(told, statement) || mentions.some((name) => reached.has(name)))) for (const name of assigns) reached.add(name);
     }
   }
   return reached;
+}
+
+/** Whether one row can come to hold more than one that was given: anything but an INSERT of it as it is. */
+function gathers(facts: StatementFacts, { tally }: StatementTally): boolean {
+  return facts.kind !== 'insert' || facts.updatesOnConflict || tally.packs || tally.aggregated || tally.calls > 0 || facts.relations.filter((use) => use.mode === 'read').length > 1;
 }
 
 /** Where the statement puts what it is given: its targets, what their triggers write to, and what the functions that it calls do. */

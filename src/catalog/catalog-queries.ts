@@ -44,7 +44,7 @@ export const DEPENDENCIES = `
       FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
      WHERE ${TARGETS} AND d.deptype = 'n' AND NOT (d.refclassid = 'pg_class'::regclass AND d.refobjid = r.ev_class)
     UNION ALL
-    SELECT CASE WHEN a.attgenerated = 'v' THEN 'read' ELSE 'write' END, f.adrelid, ${TARGET}, d.refobjid
+    SELECT CASE WHEN a.attgenerated = 'v' THEN 'read' ELSE 'fill' END, f.adrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
       JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
      WHERE ${TARGETS} AND d.refclassid <> 'pg_class'::regclass
@@ -55,6 +55,10 @@ export const DEPENDENCIES = `
     UNION ALL
     SELECT 'write', i.indrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_index i ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+    UNION ALL
+    SELECT 'write', p.partrelid, ${TARGET}, d.refobjid
+      FROM pg_depend d JOIN pg_partitioned_table p ON d.classid = 'pg_class'::regclass AND d.objid = p.partrelid
      WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
     UNION ALL
     SELECT 'write', t.tgrelid, ${TARGET}, d.refobjid
@@ -70,7 +74,8 @@ export const DEPENDENCIES = `
       FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.deptype = 'n' AND d.refclassid = 'pg_proc'::regclass AND d.refobjid ${USER}
   ) AS found ORDER BY 1, 2, 3, 4`;
 
-export const TRIGGERS = `SELECT tgrelid, tgfoid, tgname::text FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2, 3`;
+/** With the names under which the function reads the rows of the statement (REFERENCING OLD TABLE AS ...). */
+export const TRIGGERS = `SELECT tgrelid, tgfoid, tgname::text, json_build_array(tgoldtable, tgnewtable) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2, 3`;
 
 /** confdeltype and confupdtype: c cascade, n set null, d set default; the server then writes to the referencing table, whose triggers fire. */
 export const CASCADES = `

@@ -43,10 +43,11 @@ export interface RuleRow {
 /** What pg_depend says that something on a relation refers to, resolved to the relation (or type) that it belongs to. */
 export interface DependencyRow {
   /**
-   * `rule`: a rule's query (owner: pg_rewrite oid). `write`: column default, check constraint, expression index (owner: relation).
+   * `rule`: a rule's query (owner: pg_rewrite oid). `write`: check constraint, expression index, partition key (owner: relation). `fill`: column default, stored
+   * generated column: run by a write too, and kept in the row (owner: relation).
    * `read`: row security policy, virtual generated column (owner: relation). `type`: domain check, type's own functions (owner: type).
    */
-  readonly via: 'rule' | 'write' | 'read' | 'type';
+  readonly via: 'rule' | 'write' | 'fill' | 'read' | 'type';
   readonly owner: number;
   readonly target: 'relation' | 'function' | 'operator' | 'type';
   readonly oid: number;
@@ -72,6 +73,8 @@ export interface FunctionRow {
 }
 
 export interface TriggerRow {
+  /** Names of its transition tables. */
+  readonly tables?: readonly string[];
   readonly relation: number;
   readonly function: number;
   readonly name: string;

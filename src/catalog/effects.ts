@@ -34,6 +34,8 @@ export interface Effects {
   readonly impure: boolean;
   /** Relations that take in what the code is given: arguments, rows of a trigger. `SINK` stands for a setting, a notification and the like. */
   readonly stores: ReadonlySet<number>;
+  /** One row of those that take something in may come to hold what many calls gave: code adds to what is there. */
+  readonly storesPacked: boolean;
   /** Relations that take in rows of the classes, whatever the code is given. */
   readonly copies: ReadonlySet<number>;
   /** The row that a trigger hands on holds what it has read. */
@@ -48,7 +50,7 @@ const NONE: ReadonlySet<number> = new Set();
 
 export const NO_EFFECTS: Effects = {
   classes: new Map(), oids: new Set(), opaque: [], categories: new Set(), sink: false, volatile: false, impure: false,
-  stores: NONE, copies: NONE, feedsRow: false, opensCursors: false,
+  stores: NONE, storesPacked: false, copies: NONE, feedsRow: false, opensCursors: false,
 };
 
 export function opaqueEffects(reason: string, category: DenyCategory = 'opaque'): Effects {
@@ -120,6 +122,7 @@ export class Tally {
   volatile = false;
   impure = false;
   feedsRow = false;
+  storesPacked = false;
   opensCursors = false;
   readonly #copies = new Union<number>();
   /** What stores its arguments, and whether it reaches a class by itself. */
@@ -166,6 +169,7 @@ export class Tally {
     this.volatile ||= effects.volatile;
     this.impure ||= effects.impure;
     this.feedsRow ||= effects.feedsRow;
+    this.storesPacked ||= effects.storesPacked;
     this.opensCursors ||= effects.opensCursors;
     this.#copies.add(effects.copies);
     if (effects.stores.size > 0) this.#storing.push({ stores: effects.stores, reaches: effects.classes.size > 0 });
@@ -224,7 +228,7 @@ export class Tally {
     }
     return {
       classes, oids: this.oids, opaque: [...this.opaque], categories: this.categories, sink: this.sink, volatile: this.volatile, impure: this.impure,
-      stores: this.stores, copies: this.copies, feedsRow: this.feedsRow, opensCursors: this.opensCursors,
+      stores: this.stores, storesPacked: this.storesPacked, copies: this.copies, feedsRow: this.feedsRow, opensCursors: this.opensCursors,
     };
   }
 }

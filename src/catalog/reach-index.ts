@@ -38,6 +38,7 @@ export class ReachIndex {
   readonly #memo = new EffectsMemo();
   readonly #toastOwners: ReadonlyMap<number, number>;
   #protected: ReadonlyMap<number, readonly string[]> | undefined;
+  #transitions: ReadonlyMap<number, ReadonlySet<string>> | undefined;
 
   constructor(snapshot: Snapshot, policy: ReachPolicy) {
     this.snapshot = snapshot;
@@ -92,6 +93,18 @@ export class ReachIndex {
     return this.#memo.of('r', oid, () => (oid < FIRST_USER_OID ? this.#systemRead(relation) : this.#userRead(relation)));
   }
 
+  /** Names of transition tables, by the function that the trigger runs. */
+  get #transitionTables(): ReadonlyMap<number, ReadonlySet<string>> {
+    if (this.#transitions === undefined) {
+      const names = new Map<number, Set<string>>();
+      for (const trigger of [...this.snapshot.triggers.values()].flat()) {
+        for (const name of trigger.tables ?? []) names.set(trigger.function, (names.get(trigger.function) ?? new Set()).add(name));
+      }
+      this.#transitions = names;
+    }
+    return this.#transitions;
+  }
+
   /** What the block of a DO does in a session with this search path. */
   blockEffects(body: RoutineBody, path: SearchPath): Effects {
     return bodyEffects(body, 'the DO block', this, path);
@@ -107,7 +120,7 @@ export class ReachIndex {
     }
     const body = fn.definition === undefined ? undefined : this.snapshot.bodies.get(fn.definition);
     if (body === undefined) return undefined;
-    const effects = byWayOf(bodyEffects(body, name, this, undefined), name);
+    const effects = byWayOf(bodyEffects(body, name, this, undefined, this.#transitionTables.get(fn.oid)), name);
     return { ...effects, volatile: effects.volatile || fn.volatility === 'v' };
   }
 
@@ -188,15 +201,15 @@ export class ReachIndex {
   /** Relations that triggers, and rules, fill with what stands in a class, or with what they read of one: copies that the catalog itself shows. */
   fedByTriggers(): DerivedRelations {
     const fed = new Map<number, readonly DerivedClass[]>();
-    for (const oid of new Set([...this.snapshot.triggers.keys(), ...this.snapshot.rules.keys()])) {
-      const { classes, copies, stores } = this.writeEffects(oid);
+    for (const oid of new Set([...this.snapshot.triggers.keys(), ...this.snapshot.rules.keys(), ...this.snapshot.dependencies.fill.keys()])) {
+      const { classes, copies, stores, storesPacked } = this.writeEffects(oid);
       const own = this.members.classesOf.get(oid);
       const row = own === undefined ? NO_EFFECTS : this.readEffects(oid);
       const given = own === undefined ? copies : new Set([...copies, ...stores]);
       const holds = new Map([...classes, ...row.classes]);
       for (const target of given) {
         if (!this.snapshot.relations.has(target)) continue;
-        const derived = [...holds].map(([className, effect]) => ({ className, width: Math.max(1, effect.width), packs: effect.packs }));
+        const derived = [...holds].map(([className, effect]) => ({ className, width: Math.max(1, effect.width), packs: effect.packs || storesPacked }));
         fed.set(target, mergeDerived(fed.get(target) ?? [], derived));
       }
     }
@@ -260,6 +273,12 @@ export class ReachIndex {
         feedsRow ||= effects.feedsRow;
       }
       for (const dependency of this.snapshot.dependencies.write.get(touched) ?? []) tally.touch(this.types.dependencyEffects(dependency), 1);
+      for (const dependency of this.snapshot.dependencies.fill.get(touched) ?? []) {
+        const effects = this.types.dependencyEffects(dependency);
+        tally.touch(effects, 1);
+        // What the function has read of a class stays in the row.
+        if (effects.classes.size > 0 || effects.opaque.length > 0) copies.add(touched);
+      }
       for (const type of this.snapshot.columns.get(touched)?.types ?? []) tally.touch(this.types.typeEffects(type), 1);
       if (relation !== undefined) for (const rule of this.#rules(relation, 'other')) this.#addRule(tally, relation, rule);
     }

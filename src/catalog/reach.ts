@@ -90,6 +90,13 @@ type CopyKind =
   /** They stay in the class, in another shape than it is metered in. */
   | 'reshaped';
 
+/** Whether a row that is made or changed can take in more of the class than one row of it. */
+function reshapes(className: string, width: number, facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): boolean {
+  const effect = tally.classes.get(className);
+  if (tally.packs || tally.aggregated || tally.calls > 0 || facts.updatesOnConflict || width > 1) return true;
+  return effect !== undefined && (effect.packs || effect.aggregated || effect.calls > 0 || readings(uses, index, className) > 1);
+}
+
 /**
  * Whether rows of a class can end up where the class does not reach, or in another shape than the class is metered in. Writing a value that the client sent into
  * a class is no copy; feeding a class from itself is one as soon as a row can take in more than one other row, since doing so again and again packs.
@@ -100,15 +107,10 @@ function copyKind(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUs
   if (tally.categories.has('opaque') && tally.opaque.size > tally.misses.size) return 'outside';
   if ([...tally.copies].some((oid) => !isMemberOfAll(oid, tally, index))) return 'outside';
   if (facts.kind === 'refresh_matview' || facts.kind === 'truncate') return 'none';
-  const reshapes = (className: string, width: number): boolean => {
-    const effect = tally.classes.get(className);
-    if (tally.packs || tally.aggregated || tally.calls > 0 || facts.updatesOnConflict || width > 1) return true;
-    return effect !== undefined && (effect.packs || effect.aggregated || effect.calls > 0 || readings(uses, index, className) > 1);
-  };
   if (facts.derives) {
     const inside = facts.defines.length > 0 && tally.opaque.size === 0 && [...tally.classes].every(([name, effect]) => {
       const cls = index.classes.find((candidate) => candidate.name === name);
-      return cls !== undefined && !reshapes(name, effect.width) && facts.defines.every((made) => made.schema !== undefined && willBeMember(cls, made.schema, made.name));
+      return cls !== undefined && !reshapes(name, effect.width, facts, tally, uses, index) && facts.defines.every((made) => made.schema !== undefined && willBeMember(cls, made.schema, made.name));
     });
     return inside ? 'none' : 'outside';
   }
@@ -127,7 +129,7 @@ function copyKind(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUs
       return !isMember && !(relation.kind === 'v' && index.readEffects(relation.oid).classes.has(name));
     }));
     if (outside) return 'outside';
-    if (reshapes(name, effect.width)) kind = 'reshaped';
+    if (reshapes(name, effect.width, facts, tally, uses, index)) kind = 'reshaped';
   }
   return kind;
 }
@@ -138,16 +140,22 @@ const RENAMING: ReadonlySet<string> = new Set(['RenameStmt', 'AlterObjectSchemaS
 function copyTargets(kind: CopyKind, classes: readonly ClassReach[], facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): CopyTargets {
   const { declared, classesOf } = index.members;
   const oids = new Set<number>();
-  let reshapes = false;
+  let reshaped = false;
+  // Also where rows leave the class at the same time, by a trigger that keeps a log: the class itself must keep its shape.
+  const changesRows = kind === 'reshaped' || (facts.kind !== 'delete' && facts.kind !== 'truncate' && facts.kind !== 'refresh_matview'
+    && [...tally.classes].some(([name, effect]) => effect.width > 0 && reshapes(name, effect.width, facts, tally, uses, index)));
   const add = (oid: number): void => {
     const held = classesOf.get(oid);
     const stays = declared.has(oid) && classes.every(({ className }) => held?.has(className) === true) && !RENAMING.has(facts.node);
     if (!stays) oids.add(oid);
-    else if (kind === 'reshaped') reshapes = true;
+    else if (changesRows) reshaped = true;
   };
-  for (const { use, relations } of uses) {
+  const fresh: { readonly schema: string | undefined; readonly name: string }[] = [];
+  for (const { use, relations, local } of uses) {
     const named = use.mode === 'write' || facts.defines.some((defined) => defined.name === use.name);
     if (named) for (const relation of relations) add(relation.oid);
+    // Made in the open transaction: it has an oid that only the session sees yet.
+    if (use.mode === 'write' && (local.length > 0 || relations.length === 0)) fresh.push({ schema: use.schema, name: use.name });
   }
   for (const oid of tally.copies) if (oid !== SINK) add(oid);
   // What is altered and keeps its name is known by its oid.
@@ -155,8 +163,9 @@ function copyTargets(kind: CopyKind, classes: readonly ClassReach[], facts: Stat
     facts.derives || !uses.some(({ use, relations }) => use.name === name && use.schema === schema && relations.length === 1 && relations[0]?.schema === schema));
   return {
     oids: [...oids],
-    names,
-    classes: classes.map(({ className, width, packs, aggregated }) => ({ className, width, packs: packs || aggregated })),
-    reshapes,
+    names: [...names, ...fresh],
+    // What is there already may stay beside what comes.
+    classes: classes.map(({ className, width, packs, aggregated }) => ({ className, width, packs: packs || aggregated || tally.storesPacked || facts.updatesOnConflict || facts.kind === 'update' || facts.kind === 'merge' })),
+    reshapes: reshaped,
   };
 }

@@ -91,7 +91,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   const columns = await ask<[number, number[], string[], number[]]>(client, queries.COLUMNS);
   const inherits = await ask<[number, number]>(client, queries.INHERITS);
   const dependencies = await ask<[CatalogRows['dependencies'][number]['via'], number, CatalogRows['dependencies'][number]['target'], number]>(client, queries.DEPENDENCIES);
-  const triggers = await ask<[number, number, string]>(client, queries.TRIGGERS);
+  const triggers = await ask<[number, number, string, (string | null)[]]>(client, queries.TRIGGERS);
   const eventTriggers = await ask<[number, string]>(client, queries.EVENT_TRIGGERS);
   const routines = await ask<[number]>(client, queries.ROUTINES);
   const definitions = await readTexts(client, queries.ROUTINE_TEXTS, routines.map(([oid]) => oid));
@@ -115,7 +115,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     inherits: inherits.map(([child, parent]) => ({ child, parent })),
     rules: await readRules(client),
     dependencies: dependencies.map(([via, owner, target, oid]) => ({ via, owner, target, oid })),
-    triggers: triggers.map(([relation, fn, name]) => ({ relation, function: fn, name })),
+    triggers: triggers.map(([relation, fn, name, tables]) => ({ relation, function: fn, name, tables: tables.filter((each) => each !== null) })),
     eventTriggers: eventTriggers.map(([fn, name]) => ({ function: fn, name })),
     cascades: cascades.map(([referenced, referencing]) => ({ referenced, referencing })),
     functions: functions.map(([oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument]) => ({

@@ -11,6 +11,8 @@ import { addReadWidths } from './width.ts';
 export interface Scope {
   readonly searchPath: SearchPath;
   readonly local: readonly LocalRelation[] | undefined;
+  /** Names of transition tables of triggers: the rows are what the statement that fires them gives. */
+  readonly given?: ReadonlySet<string>;
 }
 
 export interface StatementTally {
@@ -42,7 +44,7 @@ export function tallyStatement(facts: StatementFacts, index: ReachIndex, scope: 
   tally.aggregated = facts.grouped;
 
   const uses = facts.relations.map((use) => resolveUse(use, index, scope));
-  for (const resolved of uses) addUse(tally, resolved, facts, index);
+  for (const resolved of uses) addUse(tally, resolved, facts, index, scope);
   addReadWidths(tally, uses, facts.links, index);
   for (const use of facts.functions) addCall(tally, use, index, scope);
   for (const name of facts.attributes) addAttribute(tally, name, facts, index, scope);
@@ -64,8 +66,9 @@ function resolveUse(use: RelationUse, index: ReachIndex, scope: Scope): Resolved
   return { use, relations, local };
 }
 
-function addUse(tally: Tally, { use, relations, local }: ResolvedUse, facts: StatementFacts, index: ReachIndex): void {
+function addUse(tally: Tally, { use, relations, local }: ResolvedUse, facts: StatementFacts, index: ReachIndex, scope: Scope): void {
   if (relations.length === 0 && local.length === 0) {
+    if (use.schema === undefined && scope.given?.has(use.name) === true) return;
     // A name that DDL makes cannot be there yet, and one that DDL only mentions gives no rows; but it may have been made a moment ago.
     const made = facts.defines.some((defined) => defined.name === use.name && defined.schema === use.schema);
     if (made) return;

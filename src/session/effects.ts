@@ -32,10 +32,12 @@ export function changesDefinitions(facts: StatementFacts): boolean {
   return facts.changesCatalog && !(HARMLESS_DEFINITIONS.has(facts.node) && (facts.node === 'CreateTableAsStmt' || facts.relations.every((use) => use.mode === 'define')));
 }
 
-/** CREATE TABLE with columns of its own, or AS a query whose classes are known. One that inherits or is a partition names other relations besides. */
+/** CREATE TABLE with columns of its own, or AS a query whose classes are known; what a class was put into that no catalog has yet. One that inherits or is a partition names other relations besides. */
 export function tablesMade(facts: StatementFacts, reach: Reach): readonly LocalRelation[] {
-  if (!isPlainTable(facts)) return [];
-  return facts.defines.map(({ schema, name }) => ({ schema, name, classes: reach.classes.map((cls) => cls.className) }));
+  const classes = reach.classes.map((cls) => cls.className);
+  // One that was made earlier in the transaction may be filled now.
+  const filled = facts.modifies && reach.copies !== undefined ? reach.copies.names : [];
+  return [...(isPlainTable(facts) ? facts.defines : []), ...filled].map(({ schema, name }) => ({ schema, name, classes }));
 }
 
 function isPlainTable(facts: StatementFacts): boolean {

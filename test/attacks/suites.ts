@@ -6,10 +6,11 @@ import { copiesInherit } from './techniques/copies-inherit.ts';
 import { costOfARow } from './techniques/cost-of-a-row.ts';
 import { derivedCopies } from './techniques/derived-copies.ts';
 import { hostile } from './techniques/hostile.ts';
+import { outsiders } from './techniques/outsiders.ts';
 import { pipelines } from './techniques/pipelines.ts';
 import { preparedWorld } from './techniques/prepared-world.ts';
 import { readersAndLogins } from './techniques/readers-and-logins.ts';
 import { sideChannels } from './techniques/side-channels.ts';
 import { sideDoors } from './techniques/side-doors.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, sideDoors, blindQuestions, hostile];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, sideDoors, blindQuestions, outsiders, hostile];

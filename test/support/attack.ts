@@ -14,7 +14,7 @@ import { WireClient, type WireTarget } from './wire-client.ts';
 
 export const QUOTA = 200;
 export const CUSTOMERS = 5_000;
-const LOGINS = 150;
+const LOGINS = 250;
 
 /** Who attacks: `agent` has the secure default, `lax` denies nothing. */
 export type Role = 'agent' | 'lax';
