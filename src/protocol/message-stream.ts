@@ -16,6 +16,8 @@ export const AtHeader = {
   Prefix: 3,
   /** Stop here; `resume()` asks again for the same message, so `onHeader` may be called twice for it. */
   Pause: 4,
+  /** As `Pause`, and what is to be forwarded of this chunk waits as well: for a short wait after which all can leave together. */
+  Hold: 5,
 } as const;
 export type AtHeader = (typeof AtHeader)[keyof typeof AtHeader];
 
@@ -27,6 +29,8 @@ export const AtMessage = {
   Pause: 2,
   /** Throw it away (the handler kept what it needs) and stop before the next message. */
   DropThenPause: 3,
+  /** As `Pause`, and what is to be forwarded of this chunk waits as well. */
+  Hold: 4,
 } as const;
 export type AtMessage = (typeof AtMessage)[keyof typeof AtMessage];
 
@@ -65,6 +69,8 @@ export class MessageStream<T extends number> {
   #partsBytes = 0;
   #gatherBytes = 0;
   #paused = false;
+  /** What lies between `#runStart` and `#position` waits too. */
+  #holding = false;
   #working = false;
 
   constructor(handler: MessageHandler<T>) {
@@ -77,7 +83,7 @@ export class MessageStream<T extends number> {
 
   /** Bytes held back: unread ones after a pause, and parts of an unfinished message. */
   get heldBytes(): number {
-    return this.#chunk.length - this.#position + this.#partsBytes;
+    return this.#chunk.length - (this.#holding ? this.#runStart : this.#position) + this.#partsBytes;
   }
 
   /** A message was forwarded in part: nothing else may be put in its middle. */
@@ -88,11 +94,13 @@ export class MessageStream<T extends number> {
   push(chunk: Buffer): void {
     if (this.#position < this.#chunk.length) {
       // A header that was cut by the chunk's end, or what came in before a pause took effect.
-      this.#chunk = Buffer.concat([this.#chunk.subarray(this.#position), chunk]);
+      const from = this.#holding ? this.#runStart : this.#position;
+      this.#chunk = Buffer.concat([this.#chunk.subarray(from), chunk]);
+      this.#position -= from;
     } else {
       this.#chunk = chunk;
+      this.#position = 0;
     }
-    this.#position = 0;
     this.#runStart = 0;
     if (!this.#paused) this.#work();
   }
@@ -101,7 +109,15 @@ export class MessageStream<T extends number> {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
+    this.#holding = false;
     if (!this.#working) this.#work();
+  }
+
+  /** Lets go of what `Hold` keeps back, without going on. */
+  release(): void {
+    if (!this.#holding) return;
+    this.#holding = false;
+    this.#flush(this.#position);
   }
 
   /** Hands over what was not read yet, for another stream to go on with. Only between messages. */
@@ -133,7 +149,7 @@ export class MessageStream<T extends number> {
           if (!this.#gather()) break;
         } else if (!this.#nextMessage()) break;
       }
-      this.#flush(this.#position);
+      if (!this.#holding) this.#flush(this.#position);
       if (this.#position === this.#chunk.length) {
         this.#chunk = NOTHING; // lets go of the read buffer
         this.#position = 0;
@@ -175,6 +191,10 @@ export class MessageStream<T extends number> {
         this.#runStart = this.#position;
         this.#bodyLeft = bodyBytes;
         return true;
+      case AtHeader.Hold:
+        this.#holding = true;
+        this.#paused = true;
+        return true;
       case AtHeader.Pause:
         this.#paused = true;
         return true;
@@ -210,6 +230,10 @@ export class MessageStream<T extends number> {
         this.#bodyLeft = bodyLeft;
         this.#dropping = true;
         if (at === AtMessage.DropThenPause) this.#paused = true;
+        return;
+      case AtMessage.Hold:
+        this.#holding = true;
+        this.#paused = true;
         return;
       case AtMessage.Pause:
         this.#paused = true;

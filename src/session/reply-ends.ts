@@ -37,8 +37,9 @@ export class ReplyEnds {
     const run = this.#rows.arrivedRun();
     if (run !== undefined && run.metered && !run.cut && !run.spendEnd(this.#turn.nowMs)) {
       // No answer about protected data leaves before its unit is reserved and its start on record, an empty one neither.
+      const hold = this.#rows.mayHold(run);
       this.#rows.moreUnits(run);
-      return AtMessage.Pause;
+      return hold ? AtMessage.Hold : AtMessage.Pause;
     }
     session.copyIn = false;
     let answer = passOn(session);

@@ -39,6 +39,8 @@ export class RowMeter {
   #arrived: Run | undefined;
   /** What Describe told of portals and statements, for those who execute them later. */
   readonly #descriptions = new WeakMap<object, readonly ColumnShape[]>();
+  /** The chunk in which units were last spent, by its time. */
+  #spentAtMs = -1;
   /** The next CopyData is a line of column names. */
   copyHeader = false;
   /** A CancelRequest is under way; nothing that it could hit may be sent before it has taken effect. */
@@ -55,9 +57,14 @@ export class RowMeter {
     const run = this.arrivedRun();
     if (session.muted || run === undefined || run.cut) return AtHeader.Drop;
     if ((copy ? run.looksForPeople : run.weighsExpressions || run.looksForPeople) && rowBytes <= LARGEST_ROW_LOOKED_INTO) return AtHeader.Whole;
-    if (run.spend(rowBytes, this.#turn.nowMs) || (run.renewNow() && run.spend(rowBytes, this.#turn.nowMs))) return AtHeader.Forward;
+    const { nowMs } = this.#turn;
+    if (run.spend(rowBytes, nowMs) || (run.renewNow() && run.spend(rowBytes, nowMs))) {
+      this.#spentAtMs = nowMs;
+      return AtHeader.Forward;
+    }
+    const hold = this.mayHold(run);
     this.moreUnits(run);
-    return AtHeader.Pause;
+    return hold ? AtHeader.Hold : AtHeader.Pause;
   }
 
   /** A row that is looked into: what its expressions hold is measured apart from plain columns where the statement aggregates, and keys of people are read. */
@@ -66,9 +73,13 @@ export class RowMeter {
     if (this.#session.muted || run === undefined || run.cut) return AtMessage.Drop;
     const rowBytes = end - start - HEADER_BYTES;
     const expressionBytes = run.weighsExpressions ? messages.rowBytesWhere(buffer, start, end, (column) => run.plainColumns?.[column] !== true) : rowBytes;
-    if (run.spend(rowBytes, this.#turn.nowMs, expressionBytes, { buffer, start, end })) return AtMessage.Forward;
+    if (run.spend(rowBytes, this.#turn.nowMs, expressionBytes, { buffer, start, end })) {
+      this.#spentAtMs = this.#turn.nowMs;
+      return AtMessage.Forward;
+    }
+    const hold = this.mayHold(run);
     this.moreUnits(run);
-    return AtMessage.Pause;
+    return hold ? AtMessage.Hold : AtMessage.Pause;
   }
 
   copyDataWhole(buffer: Buffer, start: number, end: number): AtMessage {
@@ -77,9 +88,20 @@ export class RowMeter {
     const body = start + HEADER_BYTES;
     const free = this.copyHeader || (end - body === BINARY_TRAILER_BYTES && buffer.readInt16BE(body) === -1);
     this.copyHeader = false;
-    if (free || run.spend(end - body, this.#turn.nowMs, undefined, { buffer, start, end })) return AtMessage.Forward;
+    if (free || run.spend(end - body, this.#turn.nowMs, undefined, { buffer, start, end })) {
+      this.#spentAtMs = this.#turn.nowMs;
+      return AtMessage.Forward;
+    }
     this.moreUnits(run);
     return AtMessage.Pause;
+  }
+
+  /**
+   * What came before in this chunk may wait for the run's record too, so that all leaves in one write. Not what was spent:
+   * its units are good for so long only.
+   */
+  mayHold(run: Run): boolean {
+    return run.awaitsRecord && this.#spentAtMs !== this.#turn.nowMs;
   }
 
   moreUnits(run: Run): void {

@@ -14,7 +14,6 @@ import { Leasing, type LeaseOutcome } from '../quota/leasing.ts';
 import { planLease, quotaOf } from '../quota/lease-planner.ts';
 import type { ColumnShape } from '../protocol/backend-messages.ts';
 import type { RowReader } from './row-reader.ts';
-import type { StatementDescription } from './gate.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { countsPeople, SubjectMeter, type RowAt } from './subject-meter.ts';
@@ -84,6 +83,11 @@ export class Run {
   /** The least charge is reserved and the start on record. */
   get isOpen(): boolean {
     return this.#open;
+  }
+
+  /** The least charge is reserved, and the start is about to be on record. */
+  get awaitsRecord(): boolean {
+    return !this.#open && this.#leasing !== undefined && this.#auditStart !== undefined;
   }
 
   get finished(): boolean {
@@ -323,12 +327,25 @@ export class Run {
   }
 
   async #recordStart(): Promise<Refusal | undefined> {
-    const { gate } = this.#session;
+    const { gate, identity, applicationName } = this.#session;
     try {
       const description = gate.describeStatement(this.statement);
+      const described = description instanceof Promise ? await description : description;
+      // Field by field: two of these are made for each statement, and spreading objects costs more than all the rest of them.
       await gate.audit({
         event: 'statement_start',
-        ...this.#identity(description instanceof Promise ? await description : description),
+        session_id: identity.id,
+        principal: identity.principal,
+        roles: this.principal.roles,
+        client_address: identity.clientAddress,
+        application_name: applicationName,
+        database: identity.database,
+        statement_id: this.id,
+        statement_kind: described.statement_kind,
+        sql: described.sql,
+        fingerprint: described.fingerprint,
+        relations: this.#reach.relations,
+        opaque: this.#reach.opaque,
         classes: this.#reach.classes.map((cls) => ({ class: cls.className, units: 1 })),
         decision: this.#flagged === undefined ? 'allow' : 'flag',
         rule_id: this.#flagged?.ruleId,
@@ -344,12 +361,25 @@ export class Run {
     const units = this.#unitsByClass();
     let decision: AuditDecision = this.#flagged === undefined ? 'allow' : 'flag';
     if (this.refusal !== undefined) decision = this.refusal.severity === 'FATAL' ? 'terminate' : 'block';
-    const { gate } = this.#session;
+    const { gate, identity, applicationName } = this.#session;
     try {
       const description = gate.describeStatement(this.statement);
+      const described = description instanceof Promise ? await description : description;
+      // Field by field: two of these are made for each statement, and spreading objects costs more than all the rest of them.
       await gate.audit({
         event: 'statement_end',
-        ...this.#identity(description instanceof Promise ? await description : description),
+        session_id: identity.id,
+        principal: identity.principal,
+        roles: this.principal.roles,
+        client_address: identity.clientAddress,
+        application_name: applicationName,
+        database: identity.database,
+        statement_id: this.id,
+        statement_kind: described.statement_kind,
+        sql: described.sql,
+        fingerprint: described.fingerprint,
+        relations: this.#reach.relations,
+        opaque: this.#reach.opaque,
         classes: units,
         decision,
         rule_id: this.refusal?.ruleId ?? this.#flagged?.ruleId,
@@ -371,16 +401,6 @@ export class Run {
       // A statement that ran costs at least 1; one that was refused at the start costs nothing.
       units: this.#auditStart === undefined ? 0 : Math.max(1, this.#leasing?.lease.spentUnits(i) ?? 1),
     }));
-  }
-
-  #identity(description: StatementDescription) {
-    return {
-      ...this.#session.auditIdentity(this.principal),
-      statement_id: this.id,
-      ...description,
-      relations: this.#reach.relations,
-      opaque: this.#reach.opaque,
-    };
   }
 
   /** One unit: it may have been a question about one person, or one bit of one. */

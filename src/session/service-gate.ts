@@ -79,6 +79,8 @@ export class ServiceGate implements Gate {
   readonly #parts: GateParts;
   readonly #sessions = new Set<SessionState>();
   readonly #widened = new WeakMap<StatementFacts, readonly string[]>();
+  /** What records show of the statements that facts are kept of. Facts belong to one text. */
+  readonly #described = new WeakMap<StatementFacts, StatementDescription & { readonly mode: Config['audit']['sql'] }>();
   #config: Config;
   #policy: Policy;
   /** Logins that were here -> the database of their last session; the oldest go first. */
@@ -291,9 +293,16 @@ export class ServiceGate implements Gate {
   #describe(statement: Statement): StatementDescription | Promise<StatementDescription> {
     if (statement.kind !== 'known') return { statement_kind: 'unparsed', sql: `<${statement.kind === 'opaque' ? statement.reason : 'empty'}>` };
     const { facts } = statement;
+    const { sql: mode } = this.#config.audit;
+    const known = this.#described.get(facts);
+    if (known !== undefined && known.mode === mode) return known;
     const text = facts.length === 0 ? statement.text : sliceUtf8(statement.text, facts.offset, facts.length);
     const normalised = this.#parts.analyser.normalise(text);
-    const describe = ({ sql, fingerprint }: NormalisedSql): StatementDescription => ({ statement_kind: facts.kind, sql: auditSql(this.#config.audit.sql, text, sql), fingerprint });
+    const describe = ({ sql, fingerprint }: NormalisedSql): StatementDescription => {
+      const described = { statement_kind: facts.kind, sql: auditSql(mode, text, sql), fingerprint, mode };
+      this.#described.set(facts, described);
+      return described;
+    };
     return normalised instanceof Promise ? normalised.then(describe) : describe(normalised);
   }
 

@@ -96,6 +96,7 @@ export class Session {
     this.#frontend.detach();
     this.#backend.detach();
     const { client, server } = this.#sockets;
+    this.#backend.stream.release();
     // In the middle of a message the client would read it as that message's content.
     if (client.writable && error !== undefined && !this.#backend.stream.forwardingBody) client.write(writeErrorResponse(error));
     client.end();
