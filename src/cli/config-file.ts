@@ -32,13 +32,15 @@ export function readConfigText(text: string, path: string): ReadConfig {
 /** Certificates and lists of users are looked for beside the configuration, wherever the command is started. */
 export function withAbsolutePaths(config: Config, directory: string): Config {
   const at = <P extends string | undefined>(path: P): P => (path === undefined ? path : resolve(directory, path)) as P;
-  const { listen, upstream, databases, auth } = config;
+  const { listen, upstream, databases, auth, audit, alerts } = config;
   const tlsAt = (tls: Config['upstream']['tls']): Config['upstream']['tls'] => ({ ...tls, ca: at(tls.ca), cert: at(tls.cert), key: at(tls.key) });
   return {
     ...config,
     listen: { ...listen, tls: listen.tls === undefined ? undefined : { ...listen.tls, cert: at(listen.tls.cert), key: at(listen.tls.key), clientCa: at(listen.tls.clientCa) } },
     auth: { ...auth, users: at(auth.users), upstreamUsers: at(auth.upstreamUsers) },
     upstream: { ...upstream, tls: tlsAt(upstream.tls) },
+    audit: { ...audit, sinks: audit.sinks.map((sink) => ({ ...sink, ca: at(sink.ca) })) },
+    alerts: { ...alerts, webhooks: alerts.webhooks.map((webhook) => ({ ...webhook, ca: at(webhook.ca) })) },
     databases: databases.map((each) => ({ ...each, tls: tlsAt(each.tls) })),
   };
 }

@@ -3,9 +3,11 @@
 import { connect } from 'node:net';
 import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
 import type { AdminProviders, AuditHeadView, GrantProviders, ReadinessChecks, ReadinessResult, ReloadResult } from '../admin/providers.ts';
+import type { Alerts } from '../audit/alerts/alerts.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { Logins } from '../auth/logins.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
+import type { AuditSink } from '../audit/sinks.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import type { Config } from '../policy/config.ts';
@@ -20,6 +22,7 @@ import { Analyser } from '../sql/analyser.ts';
 import { openCatalogs } from './catalogs-of.ts';
 import type { ReadConfig } from './config-file.ts';
 import { openLogins, TlsService } from './encryption-and-logins.ts';
+import { alertSettings, openAlerts, StoreWatch } from './open-alerts.ts';
 import { auditRestartKey, openAudit } from './open-audit.ts';
 import { grantProviders } from './grant-orders.ts';
 import { openStore } from './open-store.ts';
@@ -52,22 +55,26 @@ export class Service {
   readonly #catalogs: Catalogs;
   readonly #store: CounterStore;
   readonly #audit: AuditLog;
+  readonly #sinks: readonly AuditSink[];
+  readonly #alerts: Alerts;
   readonly #tls: TlsService;
   readonly #logins: Logins;
   #admin: AdminServer | undefined;
   #port = 0;
   #reloading = false;
 
-  private constructor(options: ServiceOptions, parts: { tls: TlsService; logins: Logins; analyser: Analyser; store: CounterStore; audit: AuditLog }) {
+  private constructor(options: ServiceOptions, parts: { tls: TlsService; logins: Logins; analyser: Analyser; store: CounterStore; audit: AuditLog; sinks: readonly AuditSink[]; alerts: Alerts; metrics: Metrics; storeWatch: StoreWatch }) {
     const { config, log } = options;
     this.#options = options;
     this.#analyser = parts.analyser;
     this.#store = parts.store;
     this.#audit = parts.audit;
+    this.#sinks = parts.sinks;
+    this.#alerts = parts.alerts;
     this.#tls = parts.tls;
     this.#logins = parts.logins;
     const policy = compilePolicy(config);
-    this.metrics = new Metrics({ version: options.version, labels: ruleLabels(policy), quotaByPrincipal: config.metrics.principalLabel });
+    this.metrics = parts.metrics;
     this.#catalogs = openCatalogs(config, policy, {
       routes: this.#tls.routes,
       analyse: (sql) => this.#analyser.analyse(sql),
@@ -79,8 +86,9 @@ export class Service {
         log.error({ err: error }, 'the catalog cannot be read');
       },
     });
-    this.gate = new ServiceGate(config, { analyser: this.#analyser, catalogs: this.#catalogs, store: this.#store, audit: this.#audit, log, metrics: this.metrics, clientTls: this.#tls.clients, routes: this.#tls.routes, logins: this.#logins });
+    this.gate = new ServiceGate(config, { analyser: this.#analyser, catalogs: this.#catalogs, store: this.#store, audit: this.#audit, alerts: this.#alerts, log, metrics: this.metrics, clientTls: this.#tls.clients, routes: this.#tls.routes, logins: this.#logins });
     this.listener = new Listener(this.gate);
+    parts.storeWatch.writeTo((event) => void this.gate.audit(event).catch(() => undefined));
     this.metrics.addSources({
       sessions: () => this.gate.sessions.size,
       auditHealthy: () => this.#audit.healthy,
@@ -90,6 +98,10 @@ export class Service {
       analysisCacheHits: () => this.#analyser.counters.hits,
       analysisCacheMisses: () => this.#analyser.counters.misses,
       catalogAge: () => this.#catalogs.ageSeconds(Date.now()),
+      alertsSent: () => this.#alerts.stats.sent,
+      alertsDropped: () => this.#alerts.stats.dropped,
+      alertFailures: () => this.#alerts.stats.failures,
+      auditSinks: () => this.#sinks.map(({ name, stats, waiting }) => ({ name, ...stats, waiting })),
     });
     this.metrics.configLoaded(true);
   }
@@ -100,9 +112,12 @@ export class Service {
     const tls = new TlsService(config, log);
     const logins = openLogins(config, tls, log);
     const analyser = await Analyser.create({ maxBytes: Math.min(config.limits.maxStatementBytes, MAX_ANALYSED_BYTES) });
-    const store = worker?.store ?? (await openStore({ config, log, onNotice: () => undefined, worker: worker?.number }));
-    const audit = await openAudit(config, log, worker?.number);
-    const service = new Service(options, { tls, logins, analyser, store, audit });
+    const metrics = new Metrics({ version: options.version, labels: ruleLabels(compilePolicy(config)), quotaByPrincipal: config.metrics.principalLabel });
+    const storeWatch = new StoreWatch();
+    const store = worker?.store ?? (await openStore({ config, log, onNotice: (notice) => storeWatch.hear(notice), worker: worker?.number }));
+    const alerts = openAlerts(config.alerts, { store, metrics, log });
+    const { audit, sinks } = await openAudit({ config, log, alerts, worker: worker?.number });
+    const service = new Service(options, { tls, logins, analyser, store, audit, sinks, alerts, metrics, storeWatch });
     try {
       await service.#open();
     } catch (error) {
@@ -133,7 +148,7 @@ export class Service {
         this.gate.audit({ event: 'config_reload', successful: false, reason: read.problems[0] }).catch(() => undefined);
         return read;
       }
-      const warnings = needsRestart(this.gate.config, read.config);
+      const warnings = [...needsRestart(this.gate.config, read.config), ...this.#applyAlerts(read.config)];
       this.gate.apply(read.config);
       this.#tls.reload();
       this.metrics.configLoaded(true);
@@ -159,6 +174,7 @@ export class Service {
     await this.#catalogs.close();
     await this.gate.audit({ event: 'service_stop', reason }).catch(() => undefined);
     await this.#audit.close();
+    await Promise.all([...this.#sinks.map((sink) => sink.close(SETTLE_MS)), this.#alerts.close(SETTLE_MS)]);
     await this.gate.pools.close();
     this.gate.grants.close();
     await this.#store.close();
@@ -196,6 +212,16 @@ export class Service {
     reload: () => this.reload(),
     auditHeads: () => (this.#audit.head === undefined ? [] : [{ ...this.#audit.head, writer: this.#audit.writer }]),
   };
+
+  /** A file of certificates that cannot be read leaves the webhooks that are there. */
+  #applyAlerts({ alerts }: Config): readonly string[] {
+    try {
+      this.#alerts.apply(alertSettings(alerts));
+      return [];
+    } catch (error) {
+      return [`alerts: the webhooks stay as they were (${error instanceof Error ? error.message : 'failed'})`];
+    }
+  }
 
   async #open(): Promise<void> {
     const { config, log, version, configSha256, worker } = this.#options;

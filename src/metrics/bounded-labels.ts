@@ -1,5 +1,6 @@
 /** Which label values may stand in a series. */
 
+import type { AlertKind } from '../audit/alerts/alert.ts';
 import type { AuditDecision } from '../audit/events.ts';
 import type { StatementKind } from '../sql/facts.ts';
 import type { LabelName } from './metric-table.ts';
@@ -32,10 +33,15 @@ const kinds: Readonly<Record<StatementKind | 'unparsed' | 'fastpath', true>> = {
   unparsed: true, fastpath: true,
 };
 
+const events: Readonly<Record<AlertKind, true>> = {
+  blocked: true, terminated: true, flagged: true, lookups: true, near_limit: true, opaque: true, login_failed: true, grant: true, store: true, audit: true, config: true,
+};
+
 export class BoundedLabels {
   readonly #allowed: ReadonlyMap<LabelName, Set<string>> = new Map([
     ['decision', new Set(Object.keys(decisions))],
     ['kind', new Set(Object.keys(kinds))],
+    ['event', new Set(Object.keys(events))],
     ['role', new Set(['unlisted'])],
     ['class', new Set<string>()],
     ['rule', new Set<string>()],

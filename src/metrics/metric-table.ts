@@ -3,7 +3,7 @@
  * the configuration names (roles, classes, rules) or a fixed list; anything else is counted under `other`, so no client can make new series.
  */
 
-export type LabelName = 'kind' | 'decision' | 'role' | 'class' | 'rule' | 'reason' | 'share' | 'version' | 'principal';
+export type LabelName = 'kind' | 'decision' | 'role' | 'class' | 'rule' | 'reason' | 'share' | 'version' | 'principal' | 'event' | 'sink';
 
 export interface MetricDefinition {
   readonly name: string;
@@ -45,6 +45,14 @@ export const metricTable = {
   auditErrors: { name: 'rowgate_audit_errors_total', type: 'counter', help: 'Failures of the audit log.', labels: [] },
   auditRefused: { name: 'rowgate_audit_refused_records_total', type: 'counter', help: 'Records that the audit log could not take.', labels: [] },
   auditHealthy: { name: 'rowgate_audit_healthy', type: 'gauge', help: '1 if the audit log takes records, else 0.', labels: [] },
+  auditSinkRecords: { name: 'rowgate_audit_sink_records_total', type: 'counter', help: 'Audit records that a sink has taken.', labels: ['sink'] },
+  auditSinkDropped: { name: 'rowgate_audit_sink_dropped_total', type: 'counter', help: 'Audit records that a sink did not get: they did not fit into its buffer, or it refused them. The file has them.', labels: ['sink'] },
+  auditSinkFailures: { name: 'rowgate_audit_sink_failures_total', type: 'counter', help: 'Deliveries to a sink that failed.', labels: ['sink'] },
+  auditSinkWaiting: { name: 'rowgate_audit_sink_waiting_records', type: 'gauge', help: 'Audit records that wait for a sink.', labels: ['sink'] },
+  alerts: { name: 'rowgate_alerts_total', type: 'counter', help: 'Alerts that were raised, without repetitions.', labels: ['event'] },
+  alertsSent: { name: 'rowgate_alerts_sent_total', type: 'counter', help: 'Alerts that webhooks have taken.', labels: [] },
+  alertsDropped: { name: 'rowgate_alerts_dropped_total', type: 'counter', help: 'Alerts that a webhook did not get: too many waited, or it refused them.', labels: [] },
+  alertFailures: { name: 'rowgate_alert_failures_total', type: 'counter', help: 'Deliveries to webhooks that failed.', labels: [] },
   configReloadSuccessful: { name: 'rowgate_config_last_reload_successful', type: 'gauge', help: '1 if the last load of the configuration succeeded, else 0.', labels: [] },
   configReloadTimestamp: {
     name: 'rowgate_config_last_reload_success_timestamp_seconds', type: 'gauge', help: 'Unix time of the last successful load of the configuration.', labels: [],

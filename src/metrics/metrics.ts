@@ -9,8 +9,21 @@ import { QuotaGauge, type QuotaGaugeOptions } from './quota-gauge.ts';
 
 /** Counters that are the sum of `RoleClassCounters`, and are not counted by themselves. */
 type RoleClassKey = 'rows' | 'units' | 'bytes';
+
+/** Metrics of audit sinks, and which of a sink's numbers each shows. */
+const SINK_NUMBERS = { auditSinkRecords: 'sent', auditSinkDropped: 'dropped', auditSinkFailures: 'failures', auditSinkWaiting: 'waiting' } as const;
+type SinkKey = keyof typeof SINK_NUMBERS;
+
+export interface SinkNumbers {
+  readonly name: string;
+  readonly sent: number;
+  readonly dropped: number;
+  readonly failures: number;
+  readonly waiting: number;
+}
+
 /** Counters that count by themselves. */
-export type PlainCounterKey = Exclude<CounterKey, RoleClassKey>;
+export type PlainCounterKey = Exclude<CounterKey, RoleClassKey | SinkKey>;
 
 /** What others count or know already; asked at each scrape. A source that throws or gives undefined leaves its series out. */
 export interface MetricSources {
@@ -22,7 +35,13 @@ export interface MetricSources {
   readonly analysisCacheHits?: () => number;
   readonly analysisCacheMisses?: () => number;
   readonly catalogAge?: () => number | undefined;
+  readonly alertsSent?: () => number;
+  readonly alertsDropped?: () => number;
+  readonly alertFailures?: () => number;
+  readonly auditSinks?: () => readonly SinkNumbers[];
 }
+
+type NumberSource = Exclude<keyof MetricSources, 'auditSinks'>;
 
 export interface MetricsOptions {
   readonly version: string;
@@ -164,14 +183,19 @@ export class Metrics {
     if (key === 'rows' || key === 'units' || key === 'bytes') {
       return [...this.#roleClasses.values()].map((counters) => ({ labels: { role: counters.role, class: counters.className }, value: counters[key] }));
     }
+    if (key in SINK_NUMBERS) return this.#sinkSamples(key as SinkKey);
     if (key in this.#sources) {
-      const value = this.#ask(key as keyof MetricSources);
+      const value = this.#ask(key as NumberSource);
       return value === undefined ? [] : [{ labels: {}, value }];
     }
     return this.#family(key).cells();
   }
 
-  #ask(key: keyof MetricSources): number | undefined {
+  #sinkSamples(key: SinkKey): readonly Sample[] {
+    return (this.#sources.auditSinks?.() ?? []).map((sink) => ({ labels: { sink: sink.name }, value: sink[SINK_NUMBERS[key]] }));
+  }
+
+  #ask(key: NumberSource): number | undefined {
     try {
       const value = this.#sources[key]?.();
       if (typeof value === 'boolean') return value ? 1 : 0;
@@ -223,6 +247,9 @@ export class Metrics {
         if (value !== undefined) gauge.set(value);
       });
     }
+    this.#gauge('auditSinkWaiting', (gauge) => {
+      for (const { labels, value } of this.#sinkSamples('auditSinkWaiting')) gauge.set({ ...labels }, value);
+    });
     this.#gauge('configReloadSuccessful', (gauge) => { gauge.set(this.#reload.successful ? 1 : 0); });
     this.#gauge('configReloadTimestamp', (gauge) => { gauge.set(this.#reload.successTimeMs / 1000); });
     this.#gauge('buildInfo', (gauge) => { gauge.set({ version: options.version }, 1); });

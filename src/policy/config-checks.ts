@@ -1,6 +1,7 @@
 import type { CheckContext, ConfigPath, Finding } from './config-path.ts';
 import { getIn, isRecord } from './config-path.ts';
 import { globProblem, qualifiedProblem } from './glob.ts';
+import { checkOutlets } from './outlet-checks.ts';
 import { checkQuotas } from './quota-checks.ts';
 import { checkEncryptionAndLogins } from './login-checks.ts';
 import { parseSize } from './units.ts';
@@ -21,6 +22,7 @@ export function crossChecks(tree: unknown, show: CheckContext['show']): Finding[
   checkStore(context);
   checkPorts(context);
   checkEncryptionAndLogins(context);
+  checkOutlets(context);
   checkPatterns(context, ['upstream', 'databases'], globProblem);
   checkPatterns(context, ['auth', 'cleartext'], globProblem);
   checkPatterns(context, ['trusted_functions'], qualifiedProblem);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SECRET_DOCS, choice, duration, secret, section, size, text } from './config-fields.ts';
+import { auditSinks } from './config-schema-outlets.ts';
 
 /** What is recorded, how it is kept, and where copies of it go. */
 
@@ -66,6 +67,7 @@ export const auditSection = section({
     description: 'How much of a statement is written: `normalized` removes its literals, `full` keeps them (and with them customers\' data), `none` writes no text.',
     examples: ['normalized'],
   }),
+  sinks: auditSinks,
   on_failure: choice(['block', 'continue']).prefault('block').meta({
     description: 'What happens to protected rows while no record can be written. `block`: they stop. `continue`: they go out unrecorded.',
     examples: ['block'],

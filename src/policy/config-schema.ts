@@ -3,6 +3,7 @@ import { accessShape } from './config-schema-access.ts';
 import { auditSection } from './config-schema-audit.ts';
 import { auth } from './config-schema-auth.ts';
 import { databasesSection } from './config-schema-databases.ts';
+import { alertsSection } from './config-schema-outlets.ts';
 import { limitsSection } from './config-schema-limits.ts';
 import { store } from './config-schema-store.ts';
 import { listenSection } from './config-schema-listen.ts';
@@ -92,6 +93,7 @@ export const configSchema = section({
   catalog,
   store,
   audit: auditSection.prefault({}),
+  alerts: alertsSection.prefault({}),
   admin: admin.prefault({}),
   metrics: metrics.prefault({}),
   log: log.prefault({}),

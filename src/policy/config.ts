@@ -4,6 +4,7 @@ import type { AddressRange } from './address-range.ts';
 import { upstreamSection, type ParsedConfig } from './config-schema.ts';
 import { CERTIFICATE_FIELDS, type AUTH_METHODS, type ParsedAuth } from './config-schema-auth.ts';
 import type { CLIENT_TLS_MODES, SERVER_TLS_MODES } from './config-schema-tls.ts';
+import type { ALERT_EVENTS, AUDIT_FORMATS, SYSLOG_FACILITIES } from './config-schema-outlets.ts';
 import type { Secret } from './secret.ts';
 import type { MemberPattern, QuotaAction, QuotaScope } from './types.ts';
 import { isGlob } from './glob.ts';
@@ -45,7 +46,9 @@ export interface Config {
     readonly sync: 'record' | { readonly everyMs: number };
     readonly rotation: { readonly sizeBytes: number | undefined; readonly everyMs: number | undefined; readonly keepMs: number | undefined };
     readonly checkpointMs: number;
+    readonly sinks: readonly AuditSinkConfig[];
   };
+  readonly alerts: AlertsConfig;
   readonly admin: { readonly host: string; readonly port: number; readonly token: Secret | undefined; readonly people: ReadonlyMap<string, Secret>; readonly fourEyes: boolean };
   readonly metrics: { readonly principalLabel: boolean };
   readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' };
@@ -68,7 +71,39 @@ export interface Config {
   readonly trustedFunctions: readonly string[];
 }
 
-/** File names as the configuration gives them, or made absolute by whoever read it from a file. */
+/** File names stand here as the configuration gives them, or made absolute by whoever read it from a file. */
+export interface AuditSinkConfig {
+  readonly name: string;
+  readonly url: Secret;
+  readonly format: (typeof AUDIT_FORMATS)[number];
+  readonly facility: (typeof SYSLOG_FACILITIES)[number];
+  readonly headers: ReadonlyMap<string, Secret>;
+  readonly ca: string | undefined;
+  readonly bufferBytes: number;
+  readonly timeoutMs: number;
+}
+
+export type AlertEvent = (typeof ALERT_EVENTS)[number];
+
+export interface WebhookConfig {
+  readonly name: string;
+  readonly url: Secret;
+  readonly format: 'json' | 'slack';
+  /** Undefined: all. */
+  readonly events: readonly AlertEvent[] | undefined;
+  readonly headers: ReadonlyMap<string, Secret>;
+  readonly ca: string | undefined;
+  readonly timeoutMs: number;
+}
+
+export interface AlertsConfig {
+  readonly webhooks: readonly WebhookConfig[];
+  /** 0: never. */
+  readonly nearLimitPercent: number;
+  readonly repeatMs: number;
+  readonly perMinute: number;
+}
+
 export interface ListenTlsConfig {
   readonly cert: string;
   readonly key: string;
@@ -199,6 +234,7 @@ export function toConfig(parsed: ParsedConfig): Config {
     catalog: { user: parsed.catalog.user, password: parsed.catalog.password, refreshMs: parsed.catalog.refresh },
     store: toStore(parsed.store),
     audit: toAudit(parsed.audit),
+    alerts: toAlerts(parsed.alerts),
     admin: { host: parsed.admin.host, port: parsed.admin.port, token: parsed.admin.token, people: new Map(Object.entries(parsed.admin.people)), fourEyes: parsed.admin.four_eyes },
     metrics: { principalLabel: parsed.metrics.principal_label },
     log: { level: parsed.log.level },
@@ -240,6 +276,33 @@ function toAudit(audit: ParsedConfig['audit']): Config['audit'] {
     sync: audit.sync === 'record' ? 'record' : { everyMs: audit.sync_interval },
     rotation: { sizeBytes: audit.rotate.size, everyMs: audit.rotate.every, keepMs: audit.rotate.keep },
     checkpointMs: audit.checkpoint,
+    sinks: audit.sinks.map(({ url, name, format, facility, headers, ca, buffer, timeout }, index) => ({
+      name: name ?? `sink${index + 1}`,
+      url,
+      format,
+      facility,
+      headers: new Map(Object.entries(headers)),
+      ca,
+      bufferBytes: buffer,
+      timeoutMs: timeout,
+    })),
+  };
+}
+
+function toAlerts(alerts: ParsedConfig['alerts']): AlertsConfig {
+  return {
+    webhooks: alerts.webhooks.map(({ url, name, format, events, headers, ca, timeout }, index) => ({
+      name: name ?? `webhook${index + 1}`,
+      url,
+      format,
+      events,
+      headers: new Map(Object.entries(headers)),
+      ca,
+      timeoutMs: timeout,
+    })),
+    nearLimitPercent: alerts.near_limit,
+    repeatMs: alerts.repeat,
+    perMinute: alerts.per_minute,
   };
 }
 

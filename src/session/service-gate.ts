@@ -4,6 +4,8 @@ import { performance } from 'node:perf_hooks';
 import { auditSql } from '../audit/redact.ts';
 import type { ClientTls } from '../auth/client-tls.ts';
 import type { Logins } from '../auth/logins.ts';
+import type { Alerts } from '../audit/alerts/alerts.ts';
+import { alertOf } from '../audit/alerts/from-record.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { AuditEvent, ClassUnits, Flag, LoginDescription, LoginFailed } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
@@ -52,6 +54,7 @@ export interface GateParts {
   readonly catalogs: Catalogs;
   readonly store: CounterStore;
   readonly audit: AuditLog;
+  readonly alerts: Alerts;
   readonly log: OpsLog;
   readonly metrics: Metrics;
   readonly clientTls: ClientTls | undefined;
@@ -87,6 +90,7 @@ export class ServiceGate implements Gate {
   readonly #people = new Map<string, string>();
   #policyCount = 1;
   #classNames: readonly string[] = [];
+  readonly #recordContext = { metered: (roles: readonly string[]): boolean => this.#policy.roles.some(({ name, quotas }) => quotas.length > 0 && roles.includes(name)) };
 
   constructor(config: Config, parts: GateParts) {
     this.#parts = parts;
@@ -275,6 +279,8 @@ export class ServiceGate implements Gate {
   // --- audit ----------------------------------------------------------------------------------------------------------
 
   audit(event: AuditEvent): Promise<void> {
+    const alert = alertOf(event, this.#recordContext);
+    if (alert !== undefined) this.#parts.alerts.raise(alert);
     return this.#parts.audit.write(event);
   }
 
@@ -307,7 +313,7 @@ export class ServiceGate implements Gate {
   }
 
   raiseFlag(event: Flag, windowMs: number, key: string): void {
-    const { store, audit, metrics, log } = this.#parts;
+    const { store, metrics, log } = this.#parts;
     store
       .once(`flag:${key}`, windowMs)
       .catch(() => true) // Better told twice than not at all.
@@ -315,7 +321,7 @@ export class ServiceGate implements Gate {
         if (!first) return undefined;
         metrics.count('flags', { rule: event.rule_id });
         log.warn({ rule: event.rule_id, principal: event.principal, session: event.session_id, reason: event.reason }, 'flag raised');
-        return audit.write(event);
+        return this.audit(event);
       })
       .catch(() => undefined); // The audit log tells of its own gaps.
   }
@@ -370,6 +376,7 @@ export class ServiceGate implements Gate {
 
   quotaUsed(ruleId: string, principal: string, used: number, limit: number): void {
     this.#parts.metrics.quotas.record(ruleId, principal, used, limit);
+    this.#parts.alerts.usage(ruleId, principal, used, limit);
   }
 
   countRun(run: Run, units: readonly ClassUnits[]): void {

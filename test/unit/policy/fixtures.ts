@@ -12,6 +12,8 @@ const ENV: Readonly<Record<string, string>> = {
   ROWGATE_AUTH_PASSWORD: 'hunter2-auth',
   ROWGATE_MOCK_SECRET: 'hunter2-hunter2-mock',
   REDIS_PASSWORD: 'hunter2-redis',
+  SLACK_WEBHOOK: 'https://hooks.example.com/hunter2-slack',
+  SIEM_TOKEN: 'hunter2-siem',
 };
 
 /** The environment and the files that the examples name. */
