@@ -82,7 +82,7 @@ export interface Notification {
 export function readNotification(buffer: Buffer, start: number, end: number): Notification {
   const channelStart = start + HEADER_BYTES + 4;
   const channelEnd = buffer.indexOf(0, channelStart);
-  if (channelEnd < 0 || channelEnd >= end) throw new ProtocolViolation('malformed NotificationResponse');
+  if (channelStart > end || channelEnd < 0 || channelEnd >= end - 1) throw new ProtocolViolation('malformed NotificationResponse');
   return { processId: buffer.readInt32BE(start + HEADER_BYTES), channel: buffer.toString('utf8', channelStart, channelEnd), payloadBytes: end - channelEnd - 2 };
 }
 
@@ -129,6 +129,7 @@ export function readColumns(buffer: Buffer, start: number, end: number): readonl
 /** Bytes of a DataRow's columns that `counts` picks, their length fields included (Int16 count, then Int32 length and value each). */
 export function rowBytesWhere(buffer: Buffer, start: number, end: number, counts: (column: number) => boolean): number {
   let at = start + HEADER_BYTES;
+  if (at + 2 > end) throw new ProtocolViolation('malformed DataRow');
   const count = buffer.readInt16BE(at);
   at += 2;
   let bytes = 0;
@@ -144,6 +145,7 @@ export function rowBytesWhere(buffer: Buffer, start: number, end: number, counts
 /** The values of one DataRow in text format; null for NULL. For Rowgate's own small queries only. */
 export function readTextRow(buffer: Buffer, start: number, end: number): readonly (string | null)[] {
   let at = start + HEADER_BYTES;
+  if (at + 2 > end) throw new ProtocolViolation('malformed DataRow');
   const count = buffer.readInt16BE(at);
   at += 2;
   const values: (string | null)[] = [];

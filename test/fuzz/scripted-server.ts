@@ -55,7 +55,7 @@ export class ScriptedServer {
   #status = 'I';
   #skipping = false;
   #copyingIn: 'query' | 'extended' | undefined;
-  #rows: number;
+  readonly #rows: number;
 
   constructor(options: { readonly customersOid: number; readonly token: string; readonly rows: number; readonly send: (messages: readonly Buffer[]) => void }) {
     this.#customersOid = options.customersOid;

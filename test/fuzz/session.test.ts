@@ -42,7 +42,10 @@ beforeAll(async () => {
   await admin.end();
   directory = mkdtempSync(join(tmpdir(), 'rowgate-fuzz-'));
   const path = join(directory, 'rowgate.yaml');
-  writeFileSync(path, configText({ postgresPort: postgres.port, port: await freePort(), adminPort: await freePort(), directory, quotas: `[{ class: customers, window: 1h, rows: ${QUOTA}, action: block }]`, extra: 'log: { level: fatal }' }));
+  writeFileSync(path, configText({ postgresPort: postgres.port, port: await freePort(), adminPort: await freePort(), directory, quotas: `[{ class: customers, window: 1h, rows: ${QUOTA}, action: block }]
+  wide:
+    members: ["wide_*"]
+    quotas: [{ class: customers, window: 1h, rows: 100000000, action: block }]`, extra: 'log: { level: fatal }' }));
   const { Service } = await compiled<typeof ServiceModule>('cli/service.js');
   const { readConfigFile } = await compiled<typeof ConfigFileModule>('cli/config-file.js');
   const { createOpsLog } = await compiled<typeof OpsLogModule>('audit/ops-log.js');

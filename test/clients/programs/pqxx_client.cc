@@ -20,7 +20,8 @@ static std::string quoted(const std::string &text) {
 static void step(const std::string &name, const std::function<std::string()> &work) {
   std::cout << "{\"step\":" << quoted(name) << ',';
   try {
-    std::cout << "\"ok\":" << quoted(work());
+    const std::string ok = quoted(work());
+    std::cout << "\"ok\":" << ok;
   } catch (const pqxx::sql_error &e) {
     std::cout << "\"error\":" << quoted(e.sqlstate() + " " + e.what());
   } catch (const std::exception &e) {

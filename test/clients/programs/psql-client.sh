@@ -1,5 +1,5 @@
 #!/bin/sh
-# Scripts of psql, one file of output each; a JSON line for each with what was printed. psql's own words name the port: that is taken out.
+# Scripts of psql, one file of output each; a JSON line for each with what was printed. psql's own words name the port: that is taken out, and so are process ids.
 # shellcheck disable=SC2016
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -8,7 +8,7 @@ step() {
   shift
   "$@" >"$out/text" 2>&1 </dev/null
   code=$?
-  node -e 'const { readFileSync } = require("node:fs"); const [name, code, path, port, dir] = process.argv.slice(1); console.log(JSON.stringify({ step: name, ok: [code, readFileSync(path, "utf8").replaceAll(port, "PORT").replaceAll(dir, "DIR")] }))' "$name" "$code" "$out/text" "$PGPORT" "$out"
+  node -e 'const { readFileSync } = require("node:fs"); const [name, code, path, port, dir] = process.argv.slice(1); console.log(JSON.stringify({ step: name, ok: [code, readFileSync(path, "utf8").replaceAll(port, "PORT").replaceAll(dir, "DIR").replaceAll(/PID \d+/g, "PID")] }))' "$name" "$code" "$out/text" "$PGPORT" "$out"
 }
 p() { psql -X -v VERBOSITY=verbose -v ON_ERROR_STOP=0 "$@"; }
 step schema p -c "DROP SCHEMA IF EXISTS $LAB CASCADE" -c "CREATE SCHEMA $LAB"
