@@ -57,7 +57,9 @@ export function readCommandTag(buffer: Buffer, start: number, end: number): stri
 }
 
 /** ReadyForQuery: Byte1. */
-export function readTransactionStatus(buffer: Buffer, start: number): TransactionStatus {
+export function readTransactionStatus(buffer: Buffer, start: number, end: number): TransactionStatus {
+  // The byte behind a message without body is the next one's type, and some of those are statuses as well.
+  if (end - start !== HEADER_BYTES + 1) throw new ProtocolViolation('malformed ReadyForQuery');
   const status = String.fromCharCode(buffer[start + HEADER_BYTES] as number);
   if (status !== 'I' && status !== 'T' && status !== 'E') throw new ProtocolViolation('unknown transaction status');
   return status;
@@ -82,7 +84,7 @@ export interface Notification {
 export function readNotification(buffer: Buffer, start: number, end: number): Notification {
   const channelStart = start + HEADER_BYTES + 4;
   const channelEnd = buffer.indexOf(0, channelStart);
-  if (channelStart > end || channelEnd < 0 || channelEnd >= end - 1) throw new ProtocolViolation('malformed NotificationResponse');
+  if (channelStart > end || channelEnd < 0 || channelEnd >= end - 1 || buffer[end - 1] !== 0) throw new ProtocolViolation('malformed NotificationResponse');
   return { processId: buffer.readInt32BE(start + HEADER_BYTES), channel: buffer.toString('utf8', channelStart, channelEnd), payloadBytes: end - channelEnd - 2 };
 }
 
@@ -136,6 +138,7 @@ export function rowBytesWhere(buffer: Buffer, start: number, end: number, counts
   for (let column = 0; column < count; column++) {
     if (at + 4 > end) throw new ProtocolViolation('malformed DataRow');
     const length = Math.max(0, buffer.readInt32BE(at));
+    if (length > end - at - 4) throw new ProtocolViolation('malformed DataRow');
     if (counts(column)) bytes += 4 + length;
     at += 4 + length;
   }
@@ -160,6 +163,13 @@ export function readTextRow(buffer: Buffer, start: number, end: number): readonl
   return values;
 }
 
+/** BackendKeyData: Int32 process id, then the key: 4 bytes up to protocol 3.1, up to 256 from 3.2 on. The body is a copy. */
+export function readKeyData(buffer: Buffer, start: number, end: number): Buffer {
+  const body = Buffer.from(buffer.subarray(start + HEADER_BYTES, end));
+  if (body.length < 8 || body.length > 4 + 256) throw new ProtocolViolation('malformed BackendKeyData');
+  return body;
+}
+
 export function writeReadyForQuery(status: TransactionStatus): Buffer {
   return message(Backend.ReadyForQuery, Buffer.from(status, 'latin1'));
 }
@@ -173,6 +183,7 @@ export function writeNegotiateProtocolVersion(newestMinor: number, options: read
   return message(Backend.NegotiateProtocolVersion, Buffer.concat([head, Buffer.from(options.map((o) => `${o}\0`).join(''), 'utf8')]));
 }
 
-export function readNegotiateProtocolVersion(buffer: Buffer, start: number): { readonly newestMinor: number } {
+export function readNegotiateProtocolVersion(buffer: Buffer, start: number, end: number): { readonly newestMinor: number } {
+  if (end - start < HEADER_BYTES + 8) throw new ProtocolViolation('malformed NegotiateProtocolVersion');
   return { newestMinor: buffer.readInt32BE(start + HEADER_BYTES) & 0xffff };
 }

@@ -87,7 +87,7 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
       case Backend.PortalSuspended:
         return this.#ends.statementEnds(entry);
       case Backend.ReadyForQuery:
-        return this.#ends.ready(messages.readTransactionStatus(buffer, start));
+        return this.#ends.ready(messages.readTransactionStatus(buffer, start, end));
       case Backend.CopyInResponse:
         return this.#copyInBegins();
       case Backend.CopyOutResponse:
@@ -206,7 +206,7 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
       return AtMessage.Drop;
     }
     this.#session.ledger.shift();
-    this.#ends.settled(messages.readTransactionStatus(buffer, start));
+    this.#ends.settled(messages.readTransactionStatus(buffer, start, end));
     return reply.onReady?.() === true ? AtMessage.Forward : AtMessage.Drop;
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { readAuthentication, type AuthenticationRequest } from '../protocol/authentication.ts';
-import { readErrorFields, readNegotiateProtocolVersion, readParameterStatus, writeNegotiateProtocolVersion, type ErrorFields } from '../protocol/backend-messages.ts';
+import { readErrorFields, readKeyData, readNegotiateProtocolVersion, readParameterStatus, writeNegotiateProtocolVersion, type ErrorFields } from '../protocol/backend-messages.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type MessageHandler } from '../protocol/message-stream.ts';
 import { COLLECTED_MESSAGE_BYTES, maxFrontendBodyBytes } from '../protocol/limits.ts';
 import { Backend, Frontend, type BackendType, type FrontendType } from '../protocol/message-types.ts';
@@ -95,7 +95,7 @@ export class HandshakeBackend implements MessageHandler<BackendType> {
     this.#first = false;
     if (first && type !== Backend.ErrorResponse && (this.#startup.lowered || this.#startup.removedOptions.length > 0)) {
       // One NegotiateProtocolVersion tells of what the server and of what Rowgate does not know.
-      const newest = type === Backend.NegotiateProtocolVersion ? readNegotiateProtocolVersion(buffer, start).newestMinor : Math.min(this.#minor, NEWEST_MINOR);
+      const newest = type === Backend.NegotiateProtocolVersion ? readNegotiateProtocolVersion(buffer, start, end).newestMinor : Math.min(this.#minor, NEWEST_MINOR);
       this.#inject(writeNegotiateProtocolVersion(newest, this.#startup.removedOptions));
       if (type === Backend.NegotiateProtocolVersion) return AtMessage.Drop;
     }
@@ -103,7 +103,7 @@ export class HandshakeBackend implements MessageHandler<BackendType> {
       case Backend.Authentication:
         return this.#onAuthentication(buffer, start, end);
       case Backend.BackendKeyData:
-        this.#ports.keyData(Buffer.from(buffer.subarray(start + HEADER_BYTES, end)));
+        this.#ports.keyData(readKeyData(buffer, start, end));
         return AtMessage.Forward;
       case Backend.ParameterStatus: {
         const { name, value } = readParameterStatus(buffer, start, end);
