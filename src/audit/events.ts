@@ -5,7 +5,7 @@
  * policy and the login. The log itself adds number, chain, time and MAC, so that no caller can put a record at another place in time.
  */
 
-import type { StatementKind } from '../sql/facts.ts';
+import type { RecordedKind } from './recorded-kinds.ts';
 
 export type AuditDecision = 'allow' | 'flag' | 'block' | 'terminate';
 
@@ -13,6 +13,10 @@ export type AuditDecision = 'allow' | 'flag' | 'block' | 'terminate';
 export interface ClassUnits {
   readonly class: string;
   readonly units: number;
+  /** Different people that its rows were about, those who could not be told apart included; where the role has quotas on people. */
+  readonly subjects?: number | undefined;
+  /** Keyed hashes of (some of) them, with `audit.subjects: keys`. */
+  readonly subject_keys?: readonly string[] | undefined;
 }
 
 /** Whose session it is. In every record that belongs to one, so that a line can be read alone. */
@@ -28,8 +32,7 @@ export interface SessionIdentity {
 interface StatementIdentity extends SessionIdentity {
   /** Unique within the session. */
   readonly statement_id: string;
-  /** `unparsed`: PostgreSQL's grammar as we have it did not accept the text. `fastpath`: a FunctionCall message. */
-  readonly statement_kind: StatementKind | 'unparsed' | 'fastpath';
+  readonly statement_kind: RecordedKind;
   /** Normalised or full as configured; absent with `sql: none` and where no text without literals could be made. */
   readonly sql?: string | undefined;
   /** For grouping only; two statements of different meaning may share one. */

@@ -67,6 +67,10 @@ export const auditSection = section({
     description: 'How much of a statement is written: `normalized` removes its literals, `full` keeps them (and with them customers\' data), `none` writes no text.',
     examples: ['normalized'],
   }),
+  subjects: choice(['count', 'keys', 'none']).prefault('count').meta({
+    description: 'What a record says of the people in a statement\'s rows, where the role has a quota on people. `count`: how many. `keys`: also a keyed hash of each, up to 1000, so that `simulate` and `suggest` know who came again. `none`: nothing.',
+    examples: ['keys'],
+  }),
   sinks: auditSinks,
   on_failure: choice(['block', 'continue']).prefault('block').meta({
     description: 'What happens to protected rows while no record can be written. `block`: they stop. `continue`: they go out unrecorded.',

@@ -38,6 +38,7 @@ export interface Config {
   readonly audit: {
     readonly file: string;
     readonly sql: 'normalized' | 'full' | 'none';
+    readonly subjects: 'none' | 'count' | 'keys';
     readonly onFailure: 'block' | 'continue';
     /** Tells this process's file from those of others; undefined: there is one. */
     readonly writer: string | undefined;
@@ -270,6 +271,7 @@ function toAudit(audit: ParsedConfig['audit']): Config['audit'] {
   return {
     file: audit.file,
     sql: audit.sql,
+    subjects: audit.subjects,
     onFailure: audit.on_failure,
     writer: audit.writer,
     key: audit.key,

@@ -7,6 +7,8 @@ import { MAX_PEOPLE_A_CALL, StoreUnavailableError, type Admission, type CounterS
 
 /** Bytes of a keyed hash that are kept: 2^64 people until two of them share one by chance. */
 const HASH_BYTES = 16;
+/** People of a statement that the audit record names; how many they were stands beside it. */
+const MAX_NAMED = 1000;
 /** Grants that one statement remembers; those of people who were delivered are forgotten then, and asked for again, which is free. */
 const MAX_REMEMBERED = 65_536;
 const GRANTED: LeaseOutcome = { kind: 'granted', flags: [] };
@@ -25,6 +27,17 @@ export interface PeopleOptions extends LeasingOptions {
   /** The server and database that the keys are of: number 5 of another one is another person. */
   readonly scope: string;
   readonly recent: RecentPeople;
+  /** Who was delivered is kept for the audit record. */
+  readonly keepTaken: boolean;
+}
+
+/** Whom a statement's rows were about. */
+export interface TakenPeople {
+  readonly className: string;
+  /** Those who could not be told apart included. */
+  readonly people: number;
+  /** Keyed hashes of those who could, at most 1000. */
+  readonly named: readonly string[];
 }
 
 /**
@@ -41,6 +54,7 @@ export class PeopleGrants {
   readonly #wanted = new Set<string>();
   /** Who was delivered in this statement, where a limit on the statement wants it known. */
   readonly #seen = new Set<string>();
+  readonly #taken = new Set<string>();
   readonly #reported = new Set<string>();
   /** Units for rows whose person cannot be told. */
   readonly #unknown: Leasing;
@@ -140,7 +154,14 @@ export class PeopleGrants {
         this.#options.recent.note(this.#counters, granted.person, granted.deadlineMs);
       }
       if (this.#statement.length > 0) this.#seen.add(key);
+      if (this.#options.keepTaken && this.#taken.size < MAX_REMEMBERED) this.#taken.add(granted?.person ?? this.#hash(key));
     }
+  }
+
+  /** Whom the statement's rows were about, as far as they went to the client. */
+  get taken(): TakenPeople {
+    const named = this.#taken.size <= MAX_NAMED ? [...this.#taken] : [...this.#taken].slice(0, MAX_NAMED);
+    return { className: this.className, people: this.#taken.size + this.#unknownUnits, named };
   }
 
   /** Flags of limits on the statement alone. */

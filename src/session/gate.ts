@@ -66,6 +66,8 @@ export interface Gate {
   copyColumns(database: string, facts: StatementFacts, searchPath: SearchPath): readonly (ColumnAt | undefined)[] | undefined;
   /** Resolves when the record is written; rejects if it cannot be. */
   audit(event: AuditEvent): Promise<void>;
+  /** What records say of the people in a statement's rows. */
+  readonly auditSubjects: 'none' | 'count' | 'keys';
   /** Protected rows go out even if no audit record can be written (`audit.on_failure: continue`). */
   readonly auditMayFail: boolean;
   /** A flag rule was passed: raised once in `windowMs` for this key. */

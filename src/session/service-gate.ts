@@ -150,6 +150,10 @@ export class ServiceGate implements Gate {
     return this.#classNames;
   }
 
+  get auditSubjects(): 'none' | 'count' | 'keys' {
+    return this.#config.audit.subjects;
+  }
+
   get auditMayFail(): boolean {
     return this.#config.audit.onFailure === 'continue';
   }

@@ -4,6 +4,7 @@
  * up others, or nothing says what its columns are, all of its units are people who were not seen before.
  */
 
+import type { ClassUnits } from '../audit/events.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
 import type { Reach } from '../catalog/reach-types.ts';
 import type { PrincipalPolicy } from '../policy/types.ts';
@@ -156,6 +157,15 @@ export class SubjectMeter {
 
   get usage(): readonly { readonly ruleId: string; readonly used: number; readonly limit: number }[] {
     return this.#classes.flatMap(({ grants }) => grants.usage);
+  }
+
+  /** The same with whom the rows were about, for the audit record. */
+  withPeople(units: readonly ClassUnits[], keys: boolean): readonly ClassUnits[] {
+    return units.map((each) => {
+      const taken = this.#classes.find(({ grants }) => grants.className === each.class)?.grants.taken;
+      if (taken === undefined) return each;
+      return { ...each, subjects: taken.people, ...(keys && taken.named.length > 0 ? { subject_keys: taken.named } : {}) };
+    });
   }
 
   close(): readonly FlagCrossing[] {

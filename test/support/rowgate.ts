@@ -1,10 +1,11 @@
 /** A real Rowgate process (the compiled one) in front of a test's PostgreSQL. */
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, type ClientConfig } from 'pg';
+import { auditRecordSchema } from '../../src/audit/record-schema.ts';
 import { freePort } from './free-port.ts';
 
 export interface RowgateOptions {
@@ -102,7 +103,7 @@ export async function startRowgate(options: RowgateOptions): Promise<TestRowgate
     configPath,
     process: child,
     log: () => parseLines(out),
-    audit: () => parseLines(readFileSync(join(directory, 'audit.ndjson'), 'utf8')),
+    audit: () => readAudit(join(directory, 'audit.ndjson')),
     async connect(user = 'agent', config = {}) {
       const client = new Client({ host: '127.0.0.1', port, user, password: 'secret', database: 'postgres', ...config });
       await client.connect();
@@ -117,9 +118,22 @@ export async function startRowgate(options: RowgateOptions): Promise<TestRowgate
       const again = setTimeout(() => child.kill(signal), 1_000);
       await exited;
       clearTimeout(again);
+      const audit = join(directory, 'audit.ndjson');
+      if (existsSync(audit)) readAudit(audit);
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Every record that a test sees, or that is there when it stops its Rowgate, has the published format. */
+function readAudit(path: string): readonly Record<string, unknown>[] {
+  // A test may have cut the file, or killed the writer: what is torn is no record.
+  const records = parseLines(readFileSync(path, 'utf8').split('\n').filter((line) => line.endsWith('"}')).join('\n'));
+  for (const record of records) {
+    const { error } = auditRecordSchema.safeParse(record);
+    if (error !== undefined) throw new Error(`${JSON.stringify(record)} is no audit record: ${error.message}`);
+  }
+  return records;
 }
 
 function parseLines(text: string): readonly Record<string, unknown>[] {

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { auditRecordSchemaText } from '../../../src/audit/record-schema.ts';
 import { configReference, configSchemaText } from '../../../src/policy/config-docs.ts';
 import { configJsonSchema } from '../../../src/policy/config-schema.ts';
 import { loadConfig } from '../../../src/policy/load-config.ts';
@@ -18,6 +19,10 @@ function expectCommitted(path: string, generated: string): void {
 describe('the generated files', () => {
   it('have a committed JSON Schema that equals what the loader\'s schema gives', () => {
     expectCommitted('config/rowgate.schema.json', configSchemaText());
+  });
+
+  it('have a committed JSON Schema of an audit record that equals what the program validates by', () => {
+    expectCommitted('config/audit-record.schema.json', auditRecordSchemaText());
   });
 
   it('have a committed reference that equals what the loader\'s schema gives', () => {
