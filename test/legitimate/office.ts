@@ -1,6 +1,6 @@
 /** A company's database with much that is not protected, and Rowgate in front of it as it is shipped: secure defaults, nothing trusted by name. */
 
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { CHEAP_LOGINS, serverMajor, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { startRowgate, type TestRowgate } from '../support/rowgate.ts';
 
 export const LOGINS = ['agent', 'agent_marketing', 'agent_dba'] as const;
@@ -8,13 +8,13 @@ export const LOGINS = ['agent', 'agent_marketing', 'agent_dba'] as const;
 export type Login = (typeof LOGINS)[number];
 
 const SCHEMA = `
-  SET password_encryption = 'scram-sha-256'; SET scram_iterations = 1;
+  ${CHEAP_LOGINS}
   CREATE ROLE rowgate LOGIN PASSWORD 'secret';
   CREATE ROLE staff;
   CREATE ROLE dba LOGIN SUPERUSER PASSWORD 'secret';
   CREATE ROLE agent LOGIN PASSWORD 'secret' IN ROLE staff;
   CREATE ROLE agent_marketing LOGIN PASSWORD 'secret' IN ROLE staff;
-  CREATE ROLE agent_dba LOGIN CREATEROLE PASSWORD 'secret' IN ROLE staff, pg_monitor, pg_signal_backend, pg_maintain;
+  CREATE ROLE agent_dba LOGIN CREATEROLE PASSWORD 'secret' IN ROLE staff, pg_monitor, pg_signal_backend${serverMajor >= 17 ? ', pg_maintain' : ''};
   CREATE EXTENSION pg_trgm; CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION btree_gist; CREATE EXTENSION unaccent; CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pgcrypto; CREATE EXTENSION tablefunc;
 
   CREATE SCHEMA crm;

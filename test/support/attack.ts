@@ -7,7 +7,7 @@
 import { rmSync } from 'node:fs';
 import type { Client } from 'pg';
 import { countTokens } from './canaries.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
+import { CHEAP_LOGINS, startPostgres, type TestPostgres } from './postgres.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 import { startRowgate, type TestRowgate } from './rowgate.ts';
 import { WireClient, type WireTarget } from './wire-client.ts';
@@ -46,7 +46,7 @@ export interface TestBed {
 async function makeBase(postgres: TestPostgres): Promise<void> {
   const admin = await postgres.connect();
   await admin.query(`
-    SET password_encryption = 'scram-sha-256'; SET scram_iterations = 1;
+    ${CHEAP_LOGINS}
     CREATE ROLE rowgate LOGIN PASSWORD 'secret';
     CREATE ROLE staff;
     CREATE ROLE dba LOGIN SUPERUSER PASSWORD 'secret';

@@ -3,8 +3,14 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { EmbeddedPostgres, reachableTmpdir } from '../../src/cli/demo/embedded-postgres.ts';
+import { EmbeddedPostgres, majorVersion, reachableTmpdir } from '../../src/cli/demo/embedded-postgres.ts';
 import { freePort } from './free-port.ts';
+
+/** The programs of another version, which `npm run matrix` names. */
+const BINARIES = process.env['ROWGATE_TEST_POSTGRES'];
+export const serverMajor = majorVersion(BINARIES);
+/** Makes logins cheap where the server can (PostgreSQL 16): one iteration instead of 4,096. */
+export const CHEAP_LOGINS = `SET password_encryption = 'scram-sha-256'; ${serverMajor >= 16 ? 'SET scram_iterations = 1;' : ''}`;
 
 export interface TestPostgres {
   readonly port: number;
@@ -17,7 +23,7 @@ export async function startPostgres(flags: readonly string[] = []): Promise<Test
   // As root, the server runs as another user, who must come through here.
   chmodSync(directory, 0o711);
   const port = await freePort();
-  const server = new EmbeddedPostgres({ directory, port, superuser: 'postgres', password: 'secret', settings: { max_connections: '500' }, flags });
+  const server = new EmbeddedPostgres({ directory, port, superuser: 'postgres', password: 'secret', settings: { max_connections: '500' }, flags, binaries: BINARIES });
   await server.start();
   return {
     port,

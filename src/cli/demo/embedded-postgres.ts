@@ -19,6 +19,8 @@ export interface EmbeddedPostgresOptions {
   readonly password: string;
   /** Settings by name, as in postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** The folder with `initdb` and `postgres`; by default that of the package. */
+  readonly binaries?: string | undefined;
   /** More arguments of the server's command line. */
   readonly flags?: readonly string[];
 }
@@ -55,13 +57,13 @@ export class EmbeddedPostgres {
     process.once('exit', this.#lastResort);
     const { directory, port, superuser, password, settings = {}, flags = [] } = this.#options;
     const owner = serverOwner();
-    const binaries = reachableBinaries(locateBinaries(), directory, owner);
+    const binaries = reachableBinaries(this.#options.binaries ?? locateBinaries(), directory, owner);
     mkdirSync(this.#dataDirectory, { mode: 0o700 });
     if (owner !== undefined) {
       chmodSync(directory, 0o711);
       chownSync(this.#dataDirectory, owner.uid, owner.gid);
     }
-    await this.#initialise(join(binaries, 'initdb'), owner, superuser, password);
+    await this.#initialise(binaries, owner, superuser, password);
     const all = { listen_addresses: '127.0.0.1', unix_socket_directories: '', fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', ...settings };
     const server = this.#spawn(
       join(binaries, 'postgres'),
@@ -90,15 +92,13 @@ export class EmbeddedPostgres {
     clearTimeout(impatience);
   }
 
-  async #initialise(initdb: string, owner: Owner | undefined, superuser: string, password: string): Promise<void> {
+  async #initialise(binaries: string, owner: Owner | undefined, superuser: string, password: string): Promise<void> {
     const passwordFile = join(this.#options.directory, 'password');
     writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
     if (owner !== undefined) chownSync(passwordFile, owner.uid, owner.gid);
     try {
-      // `builtin`: the same sorting and letter case on every machine, whatever locales it has.
-      const child = this.#spawn(initdb, [
-        '-D', this.#dataDirectory, '-U', superuser, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C',
-        '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--no-sync',
+      const child = this.#spawn(join(binaries, 'initdb'), [
+        '-D', this.#dataDirectory, '-U', superuser, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', '--no-sync', ...localeFlags(binaries),
       ], owner);
       const code = await exitOf(child);
       if (code !== 0) throw new Error(`initdb ended with ${String(code)}: ${this.#log}`);
@@ -124,6 +124,16 @@ export class EmbeddedPostgres {
     this.#child = child;
     return child;
   }
+}
+
+/** The server's major version, as its program says. */
+export function majorVersion(binaries: string = locateBinaries()): number {
+  return Number(/ (\d+)/.exec(execFileSync(join(binaries, 'postgres'), ['--version'], { encoding: 'utf8' }))?.[1]);
+}
+
+/** The same sorting and letter case on every machine, whatever locales it has: the provider `builtin` is there since PostgreSQL 17. */
+function localeFlags(binaries: string): readonly string[] {
+  return majorVersion(binaries) >= 17 ? ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : ['--locale=C.UTF-8'];
 }
 
 function exitOf(child: ChildProcess): Promise<number | null> {

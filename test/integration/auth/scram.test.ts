@@ -10,7 +10,7 @@ import { tlsServerEndPoint } from '../../../src/auth/channel-binding.ts';
 import { ScramClient } from '../../../src/auth/scram-client.ts';
 import { newNonce } from '../../../src/auth/scram.ts';
 import { TestAuthority, type Certificate, type CertificateOptions } from '../../support/certificates.ts';
-import { makeCustomerBase, type TestPostgres } from '../../support/postgres.ts';
+import { makeCustomerBase, serverMajor, type TestPostgres } from '../../support/postgres.ts';
 import { errorFields, openTls, openRaw, type RawConnection } from '../../support/raw-login.ts';
 import { startRowgate, type TestRowgate } from '../../support/rowgate.ts';
 import { startTlsPostgres } from '../../support/tls-postgres.ts';
@@ -54,7 +54,7 @@ beforeAll(async () => {
     SET password_encryption = md5;
     CREATE ROLE agent_md5 LOGIN PASSWORD 'secret';
     SET password_encryption = 'scram-sha-256';
-    SET scram_iterations = 10000;
+    ${serverMajor >= 16 ? 'SET scram_iterations = 10000;' : ''}
     CREATE ROLE agent_slow LOGIN PASSWORD 'secret' IN ROLE staff;
   `);
   await admin.end();

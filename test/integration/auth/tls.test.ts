@@ -7,7 +7,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SSL_REQUEST_CODE, writeCancelRequest, writeSslRequest, writeStartupMessage } from '../../../src/protocol/startup.ts';
 import { TestAuthority, type Certificate } from '../../support/certificates.ts';
-import { makeCustomerBase, type TestPostgres } from '../../support/postgres.ts';
+import { makeCustomerBase, serverMajor, type TestPostgres } from '../../support/postgres.ts';
 import { errorFields, handshake, openRaw, openTls, RawConnection } from '../../support/raw-login.ts';
 import { startRowgate, type TestRowgate } from '../../support/rowgate.ts';
 import { startTlsPostgres } from '../../support/tls-postgres.ts';
@@ -292,7 +292,8 @@ describe('TLS towards the server', () => {
     await expect(tryUpstream(`tls: { mode: ${mode} }`)).rejects.toMatchObject(unreachable);
   });
 
-  test('negotiation: direct begins with TLS', async () => {
+  // PostgreSQL 17 is the first that takes it.
+  test.skipIf(serverMajor < 17)('negotiation: direct begins with TLS', async () => {
     expect(await tryUpstream(`tls: { mode: verify-ca, ca: ${authority.ca}, negotiation: direct }`)).toBe(true);
   });
 
