@@ -3,6 +3,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attackSuite, statements, type Role } from '../../support/attack.ts';
+import { serverMajor } from '../../support/postgres.ts';
 
 const files = join(tmpdir(), `rowgate-side-door-${process.pid}`);
 export const sideDoors = attackSuite('side-doors', {
@@ -20,8 +21,7 @@ export const sideDoors = attackSuite('side-doors', {
     CREATE TABLE public.kept (body text);
     GRANT ALL ON public.kept TO staff;
     GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw, file_fdw TO staff;
-    GRANT SET ON PARAMETER session_preload_libraries TO staff;
-    GRANT ALTER SYSTEM ON PARAMETER work_mem TO staff;
+    ${serverMajor >= 15 ? 'GRANT SET ON PARAMETER session_preload_libraries TO staff; GRANT ALTER SYSTEM ON PARAMETER work_mem TO staff;' : ''}
   `,
 });
 const { attack, group } = sideDoors;
