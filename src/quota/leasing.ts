@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FlagCrossing, LeaseCredit, LeasePlan, LeaseRefusal } from './lease-plan.ts';
 import type { Refund } from './lease-pool.ts';
 import { PATIENCE_MS, type Holder, type Neighbours } from './neighbours.ts';
@@ -28,6 +29,10 @@ export interface LeasingOptions {
 
 /** Units held ready are handed out in smaller parts than the store's: more of them cost nothing but the asking. */
 const POOLED_PART = 16;
+/** Units that another process does not need are back in the store within so long after they were granted, if its statement was a short one. */
+const OTHERS_RETURN_MS = 1_500;
+/** How long they are waited for, from one question to the next. Who has used up a quota has no grants any more, and waits for nothing. */
+const OTHERS_WAITS_MS = [30, 100, 300, 800];
 const GRANTED: LeaseOutcome = { kind: 'granted', flags: [] };
 
 /** Brings a statement's lease its units. One reservation at a time; the session pauses its upstream while it waits. */
@@ -38,6 +43,8 @@ export class Leasing implements Holder {
   #inFlight: Promise<LeaseOutcome> | undefined;
   readonly #counterKeys: readonly string[];
   #closed = false;
+  /** At the last refusal: how long ago anybody had been granted units of the counter that refused. */
+  #sinceGrantMs = Infinity;
   /** Units that are on their way back to the store. */
   #releasing = 0;
 
@@ -167,14 +174,22 @@ export class Leasing implements Holder {
   async #reservePatiently(asks: readonly Ask[]): Promise<LeaseRefusal | undefined> {
     const { neighbours, nowMs, pools } = this.#options;
     const giveUpAtMs = nowMs() + PATIENCE_MS;
+    const othersWaitMs = [...OTHERS_WAITS_MS];
     for (;;) {
       const refusal = await this.#reserve(asks);
       const key = refusal?.counterKey;
       const leftMs = giveUpAtMs - nowMs();
       // What lies unused in this process is nobody's reason to be refused.
       if (refusal !== undefined && key !== undefined && !this.#closed && leftMs > 0 && (await pools?.release(key)) === true) continue;
-      if (refusal === undefined || key === undefined || this.#closed || leftMs <= 0 || neighbours?.mayRelease(this, key) !== true) return refusal;
-      await neighbours.released(key, leftMs);
+      if (refusal === undefined || key === undefined || this.#closed || leftMs <= 0) return refusal;
+      if (neighbours?.mayRelease(this, key) === true) {
+        await neighbours.released(key, leftMs);
+        continue;
+      }
+      // Nobody here has any. Where another process was granted some a moment ago, it may be giving back what its statements did not need.
+      const waitMs = neighbours !== undefined && this.#sinceGrantMs < OTHERS_RETURN_MS ? othersWaitMs.shift() : undefined;
+      if (waitMs === undefined) return refusal;
+      await sleep(waitMs);
     }
   }
 
@@ -185,6 +200,7 @@ export class Leasing implements Holder {
     const askedAtMs = this.#options.nowMs();
     const answer = await this.#store.reserve(groups);
     if (answer.kind === 'refused') {
+      this.#sinceGrantMs = answer.sinceGrantMs ?? Infinity;
       const ask = asks[answer.group] as Ask;
       this.#note(asks, answer.groups);
       const refusal = this.lease.refusal(ask, answer.counter, (answer.groups[answer.group] as { counters: readonly CounterState[] }).counters);

@@ -139,7 +139,10 @@ export class MemoryStore implements CounterStore {
         counters: group.counters.map((counter) => this.#state(counter, nowMs, behindMs)),
       }),
     );
-    if (refused !== undefined) return { kind: 'refused', ...refused, groups: answer };
+    if (refused !== undefined) {
+      const lastMs = this.#windows.get(groups[refused.group]?.counters[refused.counter]?.key ?? '')?.window.grantedAtMs;
+      return { kind: 'refused', ...refused, groups: answer, sinceGrantMs: lastMs === undefined ? undefined : nowMs - lastMs };
+    }
     const lease = { grantedAtMs: nowMs, validForMs: validForMs(groups.flatMap((group) => group.counters)) };
     return { kind: 'granted', lease, groups: answer };
   }

@@ -234,7 +234,8 @@ export class RedisStore implements CounterStore {
     const answer = await domain.run('rowgateReserve', counters, () => [(sequence = domain.nextSequence()), ...args]);
     if (answer[0] === REFUSED) {
       const [, group = 0, counter = 0] = answer;
-      return { kind: 'refused', group, counter, groups: readGroups(groups, groups.map(() => 0), answer, 3) };
+      const sinceMs = answer[3 + 2 * counters.length] ?? -1;
+      return { kind: 'refused', group, counter, groups: readGroups(groups, groups.map(() => 0), answer, 3), sinceGrantMs: sinceMs < 0 ? undefined : sinceMs };
     }
     const grantedAtMs = answer[1] as number;
     const amounts = answer.slice(2, 2 + groups.length);
@@ -258,7 +259,7 @@ export class RedisStore implements CounterStore {
       if (answer.kind === 'refused') {
         await undo();
         const states = await Promise.all(all.map((group) => this.usage(group.counters)));
-        return { kind: 'refused', group: indexes[answer.group] as number, counter: answer.counter, groups: states.map((counters) => ({ granted: 0, counters })) };
+        return { kind: 'refused', group: indexes[answer.group] as number, counter: answer.counter, groups: states.map((counters) => ({ granted: 0, counters })), sinceGrantMs: answer.sinceGrantMs };
       }
       times.set(domain.name, answer.lease.grantedAtMs);
       done.push(() => this.refund(answer.lease, groups.map((group, g) => ({ units: answer.groups[g]?.granted ?? 0, counters: group.counters }))));

@@ -55,10 +55,12 @@ export interface SlidingWindow {
   oldest: number;
   /** Index of the latest slice that was written. */
   newest: number;
+  /** Time of the latest grant; undefined before the first. */
+  grantedAtMs: number | undefined;
 }
 
 export function newWindow(windowMs: number): SlidingWindow {
-  return { shape: shapeOf(windowMs), units: new Float64Array(MAX_LIVE_SLICES), total: 0, oldest: 0, newest: 0 };
+  return { shape: shapeOf(windowMs), units: new Float64Array(MAX_LIVE_SLICES), total: 0, oldest: 0, newest: 0, grantedAtMs: undefined };
 }
 
 /** First slice of which some part lies after `nowMs - horizonMs`. */
@@ -96,6 +98,7 @@ function nextFilled(window: SlidingWindow, from: number): number {
 export function add(window: SlidingWindow, nowMs: number, units: number): void {
   if (units === 0) return;
   advance(window, nowMs);
+  window.grantedAtMs = nowMs;
   const slice = Math.floor(nowMs / window.shape.sliceMs);
   if (window.total === 0) window.oldest = slice;
   window.newest = slice;

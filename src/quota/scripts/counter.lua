@@ -3,7 +3,7 @@
 -- KEYS[1]  clock  hash: now (the high-water mark of the store's time), gen and run (see unfit), ready (no grant before this time),
 --          opened (when this generation began), informed (its members are known)
 -- KEYS[2]  mark   string "sequence:time:generation": the last grant to this process that Redis knows of, and the generation that the process has joined
--- KEYS[3+] counters, each a hash: t (total), o and n (oldest and newest filled slice), and the units of slice i under its index.
+-- KEYS[3+] counters, each a hash: t (total), o and n (oldest and newest filled slice), g (time of the last grant), and the units of slice i under its index.
 --          72 slices at most, so Redis keeps it in one compact listpack.
 --          A counter of people (its name has "}:subjects:") has a sorted set beside it, "<key>:set": keyed hashes by the time of their last grant.
 --          The time ends in .5 if there was more than one. It hashes to the same slot, since all names of a class have the same tag.
@@ -123,7 +123,7 @@ local function add(counter, units)
   local fresh = counter.total == 0 or counter.newest ~= slice
   counter.total, counter.newest = counter.total + units, slice
   redis.call('HINCRBY', counter.key, text(slice), text(units))
-  redis.call('HSET', counter.key, 't', text(counter.total), 'o', text(counter.oldest), 'n', text(slice))
+  redis.call('HSET', counter.key, 't', text(counter.total), 'o', text(counter.oldest), 'n', text(slice), 'g', text(now))
   if fresh then keep(counter) end
 end
 
