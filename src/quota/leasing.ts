@@ -31,7 +31,7 @@ export interface LeasingOptions {
 const POOLED_PART = 16;
 /** Units that another process does not need are back in the store within so long after they were granted, if its statement was a short one. */
 const OTHERS_RETURN_MS = 1_500;
-/** How long they are waited for, from one question to the next. Who has used up a quota has no grants any more, and waits for nothing. */
+/** How long they are waited for, from one question to the next. Where no other process is at work, nobody waits. */
 const OTHERS_WAITS_MS = [30, 100, 300, 800];
 const GRANTED: LeaseOutcome = { kind: 'granted', flags: [] };
 
@@ -43,8 +43,8 @@ export class Leasing implements Holder {
   #inFlight: Promise<LeaseOutcome> | undefined;
   readonly #counterKeys: readonly string[];
   #closed = false;
-  /** At the last refusal: how long ago anybody had been granted units of the counter that refused. */
-  #sinceGrantMs = Infinity;
+  /** At the last refusal: how long ago another process had been granted units of the counter that refused. */
+  #sinceOthersMs = Infinity;
   /** Units that are on their way back to the store. */
   #releasing = 0;
 
@@ -187,7 +187,7 @@ export class Leasing implements Holder {
         continue;
       }
       // Nobody here has any. Where another process was granted some a moment ago, it may be giving back what its statements did not need.
-      const waitMs = neighbours !== undefined && this.#sinceGrantMs < OTHERS_RETURN_MS ? othersWaitMs.shift() : undefined;
+      const waitMs = neighbours !== undefined && this.#sinceOthersMs < OTHERS_RETURN_MS ? othersWaitMs.shift() : undefined;
       if (waitMs === undefined) return refusal;
       await sleep(waitMs);
     }
@@ -200,7 +200,7 @@ export class Leasing implements Holder {
     const askedAtMs = this.#options.nowMs();
     const answer = await this.#store.reserve(groups);
     if (answer.kind === 'refused') {
-      this.#sinceGrantMs = answer.sinceGrantMs ?? Infinity;
+      this.#sinceOthersMs = answer.sinceOthersMs ?? Infinity;
       const ask = asks[answer.group] as Ask;
       this.#note(asks, answer.groups);
       const refusal = this.lease.refusal(ask, answer.counter, (answer.groups[answer.group] as { counters: readonly CounterState[] }).counters);

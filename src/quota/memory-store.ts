@@ -12,6 +12,8 @@ export interface MemoryStoreOptions {
    * machine) units count for longer. Tests inject clocks that jump.
    */
   readonly nowMs?: () => number;
+  /** Several processes ask it, and it cannot tell them apart: any of them may be giving back what it was granted. */
+  readonly shared?: boolean;
 }
 
 /** Sweep when the map has doubled since the last sweep, but not below this size: keeps a sweep's cost O(1) a reservation on average. */
@@ -21,6 +23,7 @@ const MIN_SWEEP_SIZE = 1024;
 export class MemoryStore implements CounterStore {
   readonly copies = new MemoryDerivedStore();
   readonly #clock: () => number;
+  readonly #shared: boolean;
   readonly #windows = new Map<string, { readonly windowMs: number; readonly window: SlidingWindow }>();
   readonly #people = new Map<string, PeopleWindow>();
   readonly #subjectSecret = randomBytes(32);
@@ -31,6 +34,7 @@ export class MemoryStore implements CounterStore {
 
   constructor(options: MemoryStoreOptions = {}) {
     this.#clock = options.nowMs ?? (() => performance.now());
+    this.#shared = options.shared === true;
   }
 
   /** Counters held, for tests and metrics. */
@@ -140,8 +144,8 @@ export class MemoryStore implements CounterStore {
       }),
     );
     if (refused !== undefined) {
-      const lastMs = this.#windows.get(groups[refused.group]?.counters[refused.counter]?.key ?? '')?.window.grantedAtMs;
-      return { kind: 'refused', ...refused, groups: answer, sinceGrantMs: lastMs === undefined ? undefined : nowMs - lastMs };
+      const lastMs = this.#shared ? this.#windows.get(groups[refused.group]?.counters[refused.counter]?.key ?? '')?.window.grantedAtMs : undefined;
+      return { kind: 'refused', ...refused, groups: answer, sinceOthersMs: lastMs === undefined ? undefined : nowMs - lastMs };
     }
     const lease = { grantedAtMs: nowMs, validForMs: validForMs(groups.flatMap((group) => group.counters)) };
     return { kind: 'granted', lease, groups: answer };

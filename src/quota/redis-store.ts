@@ -235,7 +235,7 @@ export class RedisStore implements CounterStore {
     if (answer[0] === REFUSED) {
       const [, group = 0, counter = 0] = answer;
       const sinceMs = answer[3 + 2 * counters.length] ?? -1;
-      return { kind: 'refused', group, counter, groups: readGroups(groups, groups.map(() => 0), answer, 3), sinceGrantMs: sinceMs < 0 ? undefined : sinceMs };
+      return { kind: 'refused', group, counter, groups: readGroups(groups, groups.map(() => 0), answer, 3), sinceOthersMs: sinceMs < 0 ? undefined : sinceMs };
     }
     const grantedAtMs = answer[1] as number;
     const amounts = answer.slice(2, 2 + groups.length);
@@ -259,7 +259,7 @@ export class RedisStore implements CounterStore {
       if (answer.kind === 'refused') {
         await undo();
         const states = await Promise.all(all.map((group) => this.usage(group.counters)));
-        return { kind: 'refused', group: indexes[answer.group] as number, counter: answer.counter, groups: states.map((counters) => ({ granted: 0, counters })), sinceGrantMs: answer.sinceGrantMs };
+        return { kind: 'refused', group: indexes[answer.group] as number, counter: answer.counter, groups: states.map((counters) => ({ granted: 0, counters })), sinceOthersMs: answer.sinceOthersMs };
       }
       times.set(domain.name, answer.lease.grantedAtMs);
       done.push(() => this.refund(answer.lease, groups.map((group, g) => ({ units: answer.groups[g]?.granted ?? 0, counters: group.counters }))));

@@ -39,8 +39,8 @@ export interface GroupGrant {
 
 export type Reservation =
   | { readonly kind: 'granted'; readonly lease: LeaseStamp; readonly groups: readonly GroupGrant[] }
-  /** Nothing was reserved in any group. `group` and `counter` index the first limit that had less than `min` left; `sinceGrantMs`: when anybody was last granted units of it, if known. */
-  | { readonly kind: 'refused'; readonly group: number; readonly counter: number; readonly groups: readonly GroupGrant[]; readonly sinceGrantMs: number | undefined };
+  /** Nothing was reserved in any group. `group` and `counter` index the first limit that had less than `min` left; `sinceOthersMs`: how long ago another process was granted units of it, if one was. */
+  | { readonly kind: 'refused'; readonly group: number; readonly counter: number; readonly groups: readonly GroupGrant[]; readonly sinceOthersMs: number | undefined };
 
 /** Says in which slice of time the units were counted, so that a refund goes back to where it came from. */
 export interface LeaseStamp {

@@ -63,7 +63,7 @@ export class Primary {
 
   private constructor(options: PrimaryOptions) {
     this.#options = options;
-    this.#store = options.config.store.kind === 'memory' ? new StoreServer(new MemoryStore(), new MemoryNotes()) : undefined;
+    this.#store = options.config.store.kind === 'memory' ? new StoreServer(new MemoryStore({ shared: true }), new MemoryNotes()) : undefined;
     this.#text = options.text;
     this.#places = Array.from({ length: options.workers }, (_, i) => ({ number: i + 1, worker: undefined, listening: false, startedMs: 0, failures: 0, timer: undefined, sessions: new Map() }));
   }

@@ -3,7 +3,8 @@
 -- KEYS[1]  clock  hash: now (the high-water mark of the store's time), gen and run (see unfit), ready (no grant before this time),
 --          opened (when this generation began), informed (its members are known)
 -- KEYS[2]  mark   string "sequence:time:generation": the last grant to this process that Redis knows of, and the generation that the process has joined
--- KEYS[3+] counters, each a hash: t (total), o and n (oldest and newest filled slice), g (time of the last grant), and the units of slice i under its index.
+-- KEYS[3+] counters, each a hash: t (total), o and n (oldest and newest filled slice), w (number of the process that
+--          was granted last), g (when), b (when the last other one was before it), and the units of slice i under its index.
 --          72 slices at most, so Redis keeps it in one compact listpack.
 --          A counter of people (its name has "}:subjects:") has a sorted set beside it, "<key>:set": keyed hashes by the time of their last grant.
 --          The time ends in .5 if there was more than one. It hashes to the same slot, since all names of a class have the same tag.
@@ -37,6 +38,8 @@ do
     mark_sequence, mark_time, mark_generation = tonumber(sequence or 0), tonumber(time or 0), tonumber(joined or -1)
   end
 end
+
+local me = string.match(KEYS[2], '(%d+)$') or ''
 
 local function set_mark(sequence)
   redis.call('SET', KEYS[2], text(sequence) .. ':' .. text(now) .. ':' .. text(generation), 'PX', MARK_TTL_MS)
@@ -77,8 +80,10 @@ end
 
 -- Reads a counter and leaves out what has expired, without writing: `dead` names the fields that a later store() deletes.
 local function read_counter(key, slice, horizon)
-  local head = redis.call('HMGET', key, 't', 'o', 'n')
+  local head = redis.call('HMGET', key, 't', 'o', 'n', 'w', 'g', 'b')
   local counter = { key = key, slice = slice, horizon = horizon, total = tonumber(head[1] or 0), oldest = tonumber(head[2] or 0), newest = tonumber(head[3] or 0), people = 0 }
+  -- When a process other than the one that asks was last granted something.
+  if head[4] == me then counter.by_others = head[6] else counter.by_others = head[5] end
   if string.find(key, '}:subjects:', 1, true) then
     counter.set = key .. ':set'
     counter.people = redis.call('ZCOUNT', counter.set, '(' .. text(now - horizon), '+inf')
@@ -123,7 +128,8 @@ local function add(counter, units)
   local fresh = counter.total == 0 or counter.newest ~= slice
   counter.total, counter.newest = counter.total + units, slice
   redis.call('HINCRBY', counter.key, text(slice), text(units))
-  redis.call('HSET', counter.key, 't', text(counter.total), 'o', text(counter.oldest), 'n', text(slice), 'g', text(now))
+  redis.call('HSET', counter.key, 't', text(counter.total), 'o', text(counter.oldest), 'n', text(slice), 'w', me, 'g', text(now))
+  if counter.by_others then redis.call('HSET', counter.key, 'b', counter.by_others) end
   if fresh then keep(counter) end
 end
 

@@ -2,7 +2,7 @@
 -- ARGV[3]  this grant's sequence
 -- ARGV[4]  number of groups; then for each: want, min, number of counters; then for each of its counters: slice, horizon, limit (-1: count only)
 -- Answer: {GRANTED, time, amount of each group..., used and next_free of each counter...}
---         {REFUSED, group, counter, used and next_free of each counter..., ms since the last grant of the counter that refused (-1: not known)}, {LOST, sequence and time of the last known grant} or {SETTLING, ms}
+--         {REFUSED, group, counter, used and next_free of each counter..., ms since another process was granted units of the counter that refused (-1: none was)}, {LOST, sequence and time of the last known grant} or {SETTLING, ms}
 
 local bad = unfit()
 if bad then return bad end
@@ -51,7 +51,7 @@ for i = 1, #counters do
   answer[#answer + 1] = next_free(counters[i])
 end
 if refused_group then
-  local last = redis.call('HGET', counters[groups[refused_group + 1].first + refused_counter].key, 'g')
+  local last = counters[groups[refused_group + 1].first + refused_counter].by_others
   answer[#answer + 1] = last and now - tonumber(last) or -1
 end
 return answer
