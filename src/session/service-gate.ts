@@ -48,6 +48,7 @@ import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { TimedStore } from './timed-store.ts';
+import { ToldFlags } from './told-flags.ts';
 
 export interface GateParts {
   readonly analyser: Analyser;
@@ -64,6 +65,8 @@ export interface GateParts {
 
 /** A server that takes longer to heed a cancel request is not waited for. */
 const CANCEL_TIMEOUT_MS = 10_000;
+/** A flag that goes on is asked about in the store this often: it may be due again. */
+const FLAG_MEMORY_MS = 10_000;
 /** Logins whose use is shown; more are counted all the same. */
 const MAX_PEOPLE = 10_000;
 
@@ -78,11 +81,12 @@ export class ServiceGate implements Gate {
   readonly #pending = new PendingWork();
   readonly recentPeople = new RecentPeople();
   readonly #lookups = new LookupHabits();
+  readonly #toldFlags = new ToldFlags();
   readonly pools: UnitPools;
   readonly #parts: GateParts;
   readonly #sessions = new Set<SessionState>();
   readonly #widened = new WeakMap<StatementFacts, readonly string[]>();
-  /** What records show of the statements that facts are kept of. Facts belong to one text. */
+  /** What records show of the statements that facts are kept of. Facts belong to texts that differ in literals at most. */
   readonly #described = new WeakMap<StatementFacts, StatementDescription & { readonly mode: Config['audit']['sql'] }>();
   #config: Config;
   #policy: Policy;
@@ -310,7 +314,7 @@ export class ServiceGate implements Gate {
     const normalised = this.#parts.analyser.normalise(text);
     const describe = ({ sql, fingerprint }: NormalisedSql): StatementDescription => {
       const described = { statement_kind: facts.kind, sql: auditSql(mode, text, sql), fingerprint, mode };
-      this.#described.set(facts, described);
+      if (mode !== 'full') this.#described.set(facts, described);
       return described;
     };
     return normalised instanceof Promise ? normalised.then(describe) : describe(normalised);
@@ -318,6 +322,8 @@ export class ServiceGate implements Gate {
 
   raiseFlag(event: Flag, windowMs: number, key: string): void {
     const { store, metrics, log } = this.#parts;
+    // Whoever raised it, the store need not be asked again for each statement.
+    if (!this.#toldFlags.first(key, Math.min(windowMs, FLAG_MEMORY_MS), performance.now())) return;
     store
       .once(`flag:${key}`, windowMs)
       .catch(() => true) // Better told twice than not at all.

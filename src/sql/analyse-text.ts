@@ -6,8 +6,8 @@ import { statementFacts } from './statement-facts.ts';
 /** A script of more statements in one Query message is refused rather than handed over piece by piece. */
 const MAX_STATEMENTS = 10_000;
 
-/** Text to facts, on whichever thread. */
-export function analyseText(text: string, parser: SqlParser): Analysis {
+/** Text to facts, on whichever thread. `onTree` is shown what the facts are made of. */
+export function analyseText(text: string, parser: SqlParser, onTree: (statements: readonly ParsedStatement[]) => void = () => undefined): Analysis {
   const refused = refusedText(text);
   if (refused !== undefined) return { kind: 'opaque', reason: refused };
   const outcome = parser.parse(text);
@@ -15,6 +15,7 @@ export function analyseText(text: string, parser: SqlParser): Analysis {
     case 'trap': return { kind: 'opaque', reason: outcome.reason };
     case 'syntax_error': return { kind: 'syntax_error', message: outcome.message, position: outcome.position };
     case 'tree':
+      onTree(outcome.statements);
       return outcome.statements.length > MAX_STATEMENTS
         ? { kind: 'opaque', reason: `the text holds more than ${MAX_STATEMENTS} statements` }
         : { kind: 'statements', statements: outcome.statements.map((statement) => factsOf(statement, parser)) };

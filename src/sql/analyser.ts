@@ -2,6 +2,8 @@ import { analyseText } from './analyse-text.ts';
 import type { SqlParser, SqlParserFactory } from './dialect.ts';
 import { analysisBytes, FactsCache } from './facts-cache.ts';
 import type { Analysis, RoutineBody } from './facts.ts';
+import { literalsAreOnlyCompared } from './literal-places.ts';
+import { literalShape, type LiteralShape } from './literal-shape.ts';
 import { normalise } from './normalise.ts';
 import type { NormalisedSql } from './normalise.ts';
 import { createPostgresParser } from './postgres-parser.ts';
@@ -28,6 +30,8 @@ export interface AnalyserOptions {
 /** Only ever grow, but for the cache's size. */
 export interface AnalyserCounters {
   readonly hits: number;
+  /** Of the hits: texts that differ from an earlier one in literals only. */
+  readonly shapeHits: number;
   readonly misses: number;
   /** Spent on parsing and walking, on both threads. */
   readonly parseNanoseconds: number;
@@ -81,11 +85,14 @@ export class Analyser {
   readonly #maxBytes: number;
   readonly #createParser: SqlParserFactory;
   readonly #cache: FactsCache<Analysis>;
+  /** Facts by shape; `undefined` in the place of facts: they may depend on the literals, so each text is parsed. */
+  readonly #shapes: FactsCache<{ readonly analysis: Analysis | undefined }>;
   readonly #normalised: FactsCache<NormalisedSql>;
   readonly #worker: WorkerClient;
   #parser: SqlParser;
   #replacement: Promise<SqlParser> | undefined;
   #hits = 0;
+  #shapeHits = 0;
   #misses = 0;
   #nanoseconds = 0;
   #workerRuns = 0;
@@ -99,6 +106,7 @@ export class Analyser {
     this.#maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
     const cacheBytes = options.cacheBytes ?? DEFAULT_CACHE_BYTES;
     this.#cache = new FactsCache(cacheBytes, analysisBytes);
+    this.#shapes = new FactsCache(cacheBytes / 4, ({ analysis }) => (analysis === undefined ? 0 : analysisBytes(analysis)));
     this.#normalised = new FactsCache(cacheBytes / 4, (value) => value.sql.length * 2 + 200);
     this.#worker = new WorkerClient({
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
@@ -114,6 +122,7 @@ export class Analyser {
   get counters(): AnalyserCounters {
     return {
       hits: this.#hits,
+      shapeHits: this.#shapeHits,
       misses: this.#misses,
       parseNanoseconds: this.#nanoseconds,
       workerRuns: this.#workerRuns,
@@ -130,14 +139,21 @@ export class Analyser {
       this.#hits += 1;
       return known;
     }
+    const shape = literalShape(text);
+    const shaped = shape === undefined ? undefined : this.#shapes.get(shape.key);
+    if (shaped?.analysis !== undefined) {
+      this.#hits += 1;
+      this.#shapeHits += 1;
+      return shaped.analysis;
+    }
     this.#misses += 1;
     const size = this.#sizeOf(text);
     if (size === 'too large') return this.#finish(text, { kind: 'opaque', reason: `the text is larger than ${this.#maxBytes} bytes` });
     if (size === 'large') return this.#analyseInWorker(text);
     const parser = this.#usableParser();
     return parser instanceof Promise
-      ? parser.then((fresh) => this.#analyseInline(text, fresh), (error: unknown) => this.#finish(text, noParser(error)))
-      : this.#analyseInline(text, parser);
+      ? parser.then((fresh) => this.#analyseInline(text, fresh, shape), (error: unknown) => this.#finish(text, noParser(error)))
+      : this.#analyseInline(text, parser, shaped === undefined ? shape : undefined);
   }
 
   /** The text without literals and comments, for the audit log. Only for texts that are audited: it costs another parse the first time. */
@@ -199,10 +215,22 @@ export class Analyser {
     return this.#replacement;
   }
 
-  #analyseInline(text: string, parser: SqlParser): Analysis {
+  /** `shape`: of which it is not known yet whether its texts have the same facts. */
+  #analyseInline(text: string, parser: SqlParser, shape: LiteralShape | undefined): Analysis {
     const start = process.hrtime.bigint();
-    const analysis = guarded(() => analyseText(text, parser));
+    let shared = false;
+    const analysis = guarded(() => analyseText(text, parser, (statements) => {
+      shared = shape !== undefined && literalsAreOnlyCompared(statements, shape.starts);
+    }));
     this.#nanoseconds += Number(process.hrtime.bigint() - start);
+    if (shape !== undefined) {
+      if (shared && analysis.kind === 'statements') {
+        const template = ofWholeText(analysis);
+        this.#shapes.set(shape.key, { analysis: template });
+        return template;
+      }
+      this.#shapes.set(shape.key, { analysis: undefined });
+    }
     return this.#finish(text, analysis);
   }
 
@@ -232,6 +260,11 @@ export class Analyser {
     if (normalised.fingerprint !== undefined) this.#normalised.set(text, normalised);
     return normalised;
   }
+}
+
+/** A length of zero: up to the end of whichever text has these facts. */
+function ofWholeText({ statements }: Extract<Analysis, { kind: 'statements' }>): Analysis {
+  return { kind: 'statements', statements: statements.map((facts) => ({ ...facts, offset: 0, length: 0 })) };
 }
 
 function guarded(analyse: () => Analysis): Analysis {
