@@ -56,7 +56,7 @@ describe('the shape of a text', () => {
       const tokens = parser.scan(text);
       if (tokens === undefined) return;
       compared++;
-      expect(tokens.filter(({ name }) => /CONST$/.test(name)).map(({ start }) => start)).toEqual(shape.starts);
+      expect(tokens.filter(({ name }) => name.endsWith('CONST')).map(({ start }) => start)).toEqual(shape.starts);
     }), { numRuns: 20_000 });
     expect(compared).toBeGreaterThan(2_000);
   });
