@@ -22,6 +22,8 @@ export interface AuditFileIo {
   readonly open: (path: string) => Promise<number>;
   /** One write(2): may write less than asked for. */
   readonly write: (fd: number, bytes: Buffer) => Promise<number>;
+  /** The same on the calling thread; undefined: not to be had. */
+  readonly writeNow?: (fd: number, bytes: Buffer) => number;
   /** fdatasync(2). */
   readonly datasync: (fd: number) => Promise<void>;
   /** Makes a new or changed name last. */
@@ -64,6 +66,9 @@ export const nodeAuditFileIo: AuditFileIo = {
         else resolve(written);
       });
     });
+  },
+  writeNow(fd, bytes) {
+    return fs.writeSync(fd, bytes, 0, bytes.length, null);
   },
   datasync(fd) {
     return fdatasync(fd);

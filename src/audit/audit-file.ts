@@ -147,6 +147,33 @@ export class AuditFile {
     return { written: progress.written, error, notices, lines: progress.lines };
   }
 
+  /**
+   * As `append` without sync, on the calling thread: what a write into the page cache takes is less than what handing it to another thread does. Undefined
+   * where there is more to do than to write (a file to open, to rotate, to look for): then `append` is to be asked. Never throws.
+   */
+  appendNow(bodies: readonly string[]): AppendResult | undefined {
+    const { writeNow } = this.#io;
+    if (writeNow === undefined || this.#fd === undefined || this.#opened?.regular !== true || this.#opening !== undefined || this.#needsLineFeed) return undefined;
+    if (this.#placeIsDue(performance.now()) || this.#rotationIsDue(bodies)) return undefined;
+    const progress: Progress = { written: 0, lines: [] };
+    const sealed = this.#sealer.seal(this.#head as ChainHead, bodies);
+    let done = 0;
+    let error: Error | undefined;
+    this.#dirty = true;
+    try {
+      while (done < sealed.bytes.length) {
+        const count = writeNow(this.#fd, done === 0 ? sealed.bytes : sealed.bytes.subarray(done));
+        if (count === 0) throw shortWrite();
+        done += count;
+        this.#size += count;
+      }
+    } catch (cause) {
+      error = cause instanceof Error ? cause : new Error(String(cause));
+    }
+    this.#account(sealed, done, bodies, 0, progress);
+    return { written: progress.written, error, notices: [], lines: progress.lines };
+  }
+
   /** For `sync: interval`. Throws. */
   async syncIfDirty(): Promise<void> {
     if (this.#dirty && this.#fd !== undefined) await this.#sync();
@@ -258,18 +285,23 @@ export class AuditFile {
     try {
       done = await this.#writeAll(sealed.bytes, (bytes) => { done = bytes; });
     } finally {
-      const whole = wholeLines(sealed, done);
-      if (whole > 0) {
-        this.#head = sealed.heads[whole - 1];
-        this.#opening = undefined;
-        this.#needsLineFeed = false;
-      }
-      this.#attempted = sealed.heads.slice(whole);
-      progress.written = Math.max(0, whole - opening.length);
-      if (this.#options.wantLines) progress.lines.push(...textOf(sealed, whole, lead.length));
-      for (const body of bodies) this.#unplacedChars += body.length;
-      this.#unplaced.push(...bodies.slice(0, progress.written));
+      this.#account(sealed, done, bodies, opening.length, progress, lead.length);
     }
+  }
+
+  /** `done` bytes of what was sealed are in the file. */
+  #account(sealed: SealedLines, done: number, bodies: readonly string[], openings: number, progress: Progress, leadBytes = 0): void {
+    const whole = wholeLines(sealed, done);
+    if (whole > 0) {
+      this.#head = sealed.heads[whole - 1];
+      this.#opening = undefined;
+      this.#needsLineFeed = false;
+    }
+    this.#attempted = whole === sealed.heads.length ? [] : sealed.heads.slice(whole);
+    progress.written = Math.max(0, whole - openings);
+    if (this.#options.wantLines) progress.lines.push(...textOf(sealed, whole, leadBytes));
+    for (const body of bodies) this.#unplacedChars += body.length;
+    for (let i = 0; i < progress.written; i++) this.#unplaced.push(bodies[i] as string);
   }
 
   async #writeAll(bytes: Buffer, told: (done: number) => void): Promise<number> {
@@ -283,7 +315,7 @@ export class AuditFile {
       this.#size += count;
       told(done);
       withoutProgress = count === 0 ? withoutProgress + 1 : 0;
-      if (withoutProgress > 1) throw Object.assign(new Error('the audit file takes nothing'), { code: 'SHORT_WRITE', syscall: 'write' });
+      if (withoutProgress > 1) throw shortWrite();
     }
     return done;
   }
@@ -302,7 +334,7 @@ export class AuditFile {
   async #place(progress: Progress): Promise<void> {
     for (let attempt = 0; this.unplaced; attempt++) {
       const nowMs = performance.now();
-      if (nowMs - this.#placedAtMs < this.#options.placeCheckMs && this.#unplacedChars < MAX_UNPLACED_CHARS) return;
+      if (!this.#placeIsDue(nowMs)) return;
       const again = this.#unplaced;
       const notice = await this.#look();
       this.#placedAtMs = performance.now();
@@ -320,6 +352,10 @@ export class AuditFile {
       await unless(progress, this.reopen().then(() => this.#write(again, { written: 0, lines: progress.lines })));
     }
     return undefined;
+  }
+
+  #placeIsDue(nowMs: number): boolean {
+    return nowMs - this.#placedAtMs >= this.#options.placeCheckMs || this.#unplacedChars >= MAX_UNPLACED_CHARS;
   }
 
   async #look(): Promise<FileNotice | undefined> {
@@ -340,13 +376,18 @@ export class AuditFile {
     return missingBytes > 0 ? { kind: 'truncated', missingBytes } : { kind: 'foreign_bytes', bytes: -missingBytes };
   }
 
-  async #rotateIfDue(bodies: readonly string[]): Promise<void> {
+  #rotationIsDue(bodies: readonly string[]): boolean {
     const { rotation, nowMs } = this.#options;
-    if (this.#opened?.regular !== true || bodies.length === 0) return;
+    if (this.#opened?.regular !== true || bodies.length === 0) return false;
     let comingBytes = 0;
     if (rotation.sizeBytes !== undefined) for (const body of bodies) comingBytes += body.length + FRAME_CHARS;
-    if (!rotationDue(rotation, { bytes: this.#size, comingBytes, startedMs: this.#startedMs, nowMs: nowMs() })) return;
-    if (nowMs() < this.#rotateNotBeforeMs) return;
+    const now = nowMs();
+    return now >= this.#rotateNotBeforeMs && rotationDue(rotation, { bytes: this.#size, comingBytes, startedMs: this.#startedMs, nowMs: now });
+  }
+
+  async #rotateIfDue(bodies: readonly string[]): Promise<void> {
+    const { nowMs } = this.#options;
+    if (!this.#rotationIsDue(bodies)) return;
     const head = this.#head as ChainHead;
     const name = rotatedName(this.path, nowMs(), head.seq);
     const target = join(dirname(this.path), name);
@@ -380,6 +421,10 @@ async function unless(progress: Progress, step: Promise<void>): Promise<void> {
   progress.written = 0;
   await step;
   progress.written = written;
+}
+
+function shortWrite(): Error {
+  return Object.assign(new Error('the audit file takes nothing'), { code: 'SHORT_WRITE', syscall: 'write' });
 }
 
 /** How many lines lie wholly within the first `bytes` bytes. A line that lacks nothing but its line feed is whole: the next write brings it. */

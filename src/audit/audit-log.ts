@@ -115,6 +115,7 @@ export class AuditLog {
   #retryTimer: NodeJS.Timeout | undefined;
   /** The end of the chain of file operations: they never overlap. */
   #operations: Promise<void> = Promise.resolve();
+  #underWay = 0;
   #closing: Promise<void> | undefined;
 
   private constructor(options: AuditLogOptions) {
@@ -252,33 +253,57 @@ export class AuditLog {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     // After all sockets that are readable now have had their turn: their records share the write.
-    setImmediate(() => { void this.#exclusive(() => this.#flush()); });
+    setImmediate(() => {
+      if (!this.#flushNow()) void this.#exclusive(() => this.#flush());
+    });
+  }
+
+  /**
+   * On this thread, while the disk is known to keep up: no operation is under way (an fdatasync above all, which a slow disk shows itself by), and none must follow.
+   * False if another way must be gone for what still waits.
+   */
+  #flushNow(): boolean {
+    if (this.#syncsEach || this.#underWay > 0 || this.#status.kind !== 'healthy') return false;
+    while (this.#queue.length > 0) {
+      const bodies = this.#batchBodies();
+      const result = this.#file.appendNow(bodies);
+      if (result === undefined) return false;
+      this.#settle(this.#takeBatch(bodies.length), result);
+    }
+    this.#flushScheduled = false;
+    return true;
   }
 
   async #flush(): Promise<void> {
     while (this.#queue.length > 0) {
-      const batch = this.#takeBatch();
+      const bodies = this.#batchBodies();
+      const batch = this.#takeBatch(bodies.length);
       this.#inFlight = batch;
-      const result = await this.#watch(() => this.#file.append(batch.map((pending) => pending.body), this.#syncsEach));
+      const result = await this.#watch(() => this.#file.append(bodies, this.#syncsEach));
       this.#inFlight = [];
       this.#settle(batch, result);
     }
     this.#flushScheduled = false;
   }
 
-  #takeBatch(): readonly Pending[] {
+  /** Of the records that the next write takes. */
+  #batchBodies(): readonly string[] {
+    const bodies: string[] = [];
     let chars = 0;
-    let count = 0;
     for (const { body } of this.#queue) {
-      if (count > 0 && chars + body.length > this.#maxBatchChars) break;
+      if (bodies.length > 0 && chars + body.length > this.#maxBatchChars) break;
       chars += body.length;
-      count += 1;
+      bodies.push(body);
     }
-    this.#queuedChars -= chars;
-    if (count < this.#queue.length) return this.#queue.splice(0, count);
-    const all = this.#queue;
-    this.#queue = [];
-    return all;
+    return bodies;
+  }
+
+  #takeBatch(count: number): readonly Pending[] {
+    const whole = count === this.#queue.length;
+    const batch = whole ? this.#queue : this.#queue.splice(0, count);
+    if (whole) this.#queue = [];
+    for (const { body } of batch) this.#queuedChars -= body.length;
+    return batch;
   }
 
   #settle(batch: readonly Pending[], result: AppendResult): void {
@@ -464,7 +489,8 @@ export class AuditLog {
   }
 
   #exclusive(operation: () => Promise<void>): Promise<void> {
-    const done = this.#operations.then(operation);
+    this.#underWay += 1;
+    const done = this.#operations.then(operation).finally(() => { this.#underWay -= 1; });
     this.#operations = done.catch(ignore);
     return done;
   }
