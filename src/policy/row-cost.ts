@@ -11,8 +11,17 @@ const SMALL_VALUE_BYTES = 20;
  * packed (a sum of shifted numbers holds any number of them); where a value may hold any number of rows, every byte does.
  */
 export const rowCost: RowCost = (reach, cls, rowBytes, expressionBytes) => {
-  const plain = Math.max(1, reach.width, Math.ceil(rowBytes / cls.unitBytes));
+  const plain = Math.max(plainRowUnits(reach), Math.ceil(rowBytes / cls.unitBytes));
   if (reach.packs) return Math.max(plain, Math.ceil(rowBytes / cls.packedUnitBytes));
   if (reach.aggregated) return Math.max(plain, Math.ceil((expressionBytes - Math.max(1, reach.calls) * SMALL_VALUE_BYTES) / cls.packedUnitBytes));
   return plain;
 };
+
+/** Rows up to this many bytes cost their width, whatever is in them; undefined where it depends on what is. */
+export function plainRowBytes(reach: Parameters<RowCost>[0], cls: Parameters<RowCost>[1]): number | undefined {
+  return reach.packs || reach.aggregated ? undefined : plainRowUnits(reach) * cls.unitBytes;
+}
+
+export function plainRowUnits(reach: Parameters<RowCost>[0]): number {
+  return Math.max(1, reach.width);
+}

@@ -34,6 +34,14 @@ export const AtMessage = {
 } as const;
 export type AtMessage = (typeof AtMessage)[keyof typeof AtMessage];
 
+/** How many messages like the one before may be forwarded without a word about each. */
+export interface Ahead {
+  readonly messages: number;
+  /** Of all their bodies together. */
+  readonly bytes: number;
+  readonly largestBodyBytes: number;
+}
+
 export interface MessageHandler<T extends number> {
   /** `bodyBytes` is the body's length, without type byte and length field. Throws `ProtocolViolation` to end the session. */
   onHeader(type: T, bodyBytes: number): AtHeader;
@@ -41,6 +49,9 @@ export interface MessageHandler<T extends number> {
   onMessage(type: T, buffer: Buffer, start: number, end: number): AtMessage;
   /** Bytes to pass on, in order. */
   forward(bytes: Buffer): void;
+  /** Asked behind a message of `type` that was forwarded by its header. What goes by this leave is told by `passed`. */
+  ahead?(type: T): Ahead | undefined;
+  passed?(messages: number, bytes: number): void;
 }
 
 /** The peer broke the protocol; the session ends. */
@@ -50,6 +61,8 @@ export class ProtocolViolation extends Error {
 
 export const HEADER_BYTES = 5;
 const LENGTH_FIELD_BYTES = 4;
+/** Shorter bodies are no rows of anything, or mean something else (the trailer of COPY in binary format): `onHeader` is asked about them. */
+const LEAST_AHEAD_BYTES = 3;
 /** How much of a message's body `AtHeader.Prefix` waits for: room for names of any honest length. */
 export const PREFIX_BYTES = 4096;
 const NOTHING = Buffer.alloc(0);
@@ -183,6 +196,7 @@ export class MessageStream<T extends number> {
         this.#dropping = false;
         this.#position = start + HEADER_BYTES;
         this.#bodyLeft = bodyBytes;
+        if (chunk[this.#position + bodyBytes] === type) this.#goAhead(type, this.#position + bodyBytes);
         return true;
       case AtHeader.Drop:
         this.#flush(start);
@@ -212,6 +226,27 @@ export class MessageStream<T extends number> {
         return true;
       }
     }
+  }
+
+  /** Passes whole messages from `at` on as far as the handler gave leave: a loop over headers, since a result is mostly rows of one kind. */
+  #goAhead(type: T, at: number): void {
+    const chunk = this.#chunk;
+    const ahead = this.#handler.ahead?.(type);
+    if (ahead === undefined) return;
+    let { messages, bytes } = ahead;
+    const largest = ahead.largestBodyBytes;
+    while (messages > 0 && chunk.length - at >= HEADER_BYTES && chunk[at] === type) {
+      const bodyBytes = (((chunk[at + 1] as number) << 24) | ((chunk[at + 2] as number) << 16) | ((chunk[at + 3] as number) << 8) | (chunk[at + 4] as number)) - LENGTH_FIELD_BYTES;
+      const end = at + HEADER_BYTES + bodyBytes;
+      if (bodyBytes < LEAST_AHEAD_BYTES || bodyBytes > largest || bodyBytes > bytes || end > chunk.length) break;
+      at = end;
+      messages--;
+      bytes -= bodyBytes;
+    }
+    if (messages === ahead.messages) return;
+    this.#position = at;
+    this.#bodyLeft = 0;
+    this.#handler.passed?.(ahead.messages - messages, ahead.bytes - bytes);
   }
 
   #deliver(type: T, start: number, end: number, bodyLeft: number): void {

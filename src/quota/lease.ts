@@ -61,6 +61,15 @@ export class Lease {
     return true;
   }
 
+  /** What the next row of a class may cost. */
+  availableUnits(classIndex: number): number {
+    return this.#available[2 * classIndex] as number;
+  }
+
+  availableBytes(classIndex: number): number {
+    return this.#available[2 * classIndex + 1] as number;
+  }
+
   /** Something held is void: renew before spending more. Looked at once a chunk. */
   expired(nowMs: number): boolean {
     return nowMs >= this.#deadlineMs;

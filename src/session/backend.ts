@@ -6,7 +6,7 @@
 import * as messages from '../protocol/backend-messages.ts';
 import type { Entry } from '../protocol/ledger.ts';
 import { COLLECTED_MESSAGE_BYTES } from '../protocol/limits.ts';
-import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type MessageHandler, type MessageStream } from '../protocol/message-stream.ts';
+import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type Ahead, type MessageHandler, type MessageStream } from '../protocol/message-stream.ts';
 import { Backend, type BackendType } from '../protocol/message-types.ts';
 import { lexerFault, lexerRefusal } from './lexer-settings.ts';
 import { NotificationMeter } from './notifications.ts';
@@ -57,6 +57,14 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
     }
     if (bodyBytes > COLLECTED_MESSAGE_BYTES) throw new ProtocolViolation(`server message of ${bodyBytes} bytes`);
     return AtHeader.Whole;
+  }
+
+  ahead(type: BackendType): Ahead | undefined {
+    return type === Backend.DataRow || type === Backend.CopyData ? this.#rows.ahead() : undefined;
+  }
+
+  passed(rows: number, bytes: number): void {
+    this.#rows.passed(rows, bytes);
   }
 
   onMessage(type: BackendType, buffer: Buffer, start: number, end: number): AtMessage {

@@ -2,7 +2,7 @@
 
 import * as messages from '../protocol/backend-messages.ts';
 import type { Entry } from '../protocol/ledger.ts';
-import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation } from '../protocol/message-stream.ts';
+import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type Ahead } from '../protocol/message-stream.ts';
 import type { Reach } from '../catalog/reach-types.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
@@ -65,6 +65,16 @@ export class RowMeter {
     const hold = this.mayHold(run);
     this.moreUnits(run);
     return hold ? AtHeader.Hold : AtHeader.Pause;
+  }
+
+  /** Rows behind one that has just been paid for. */
+  ahead(): Ahead | undefined {
+    const run = this.#arrived;
+    return run === undefined || run.weighsExpressions || run.looksForPeople || runOf(headOf(this.#session).payload) !== run ? undefined : run.ahead();
+  }
+
+  passed(rows: number, bytes: number): void {
+    this.#arrived?.spendAhead(rows, bytes);
   }
 
   /** A row that is looked into: what its expressions hold is measured apart from plain columns where the statement aggregates, and keys of people are read. */

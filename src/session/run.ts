@@ -7,18 +7,22 @@ import { performance } from 'node:perf_hooks';
 import type { Reach } from '../catalog/reach-types.ts';
 import type { AuditDecision, ClassUnits } from '../audit/events.ts';
 import { quotaRefusal } from '../policy/quota-refusal.ts';
-import { rowCost } from '../policy/row-cost.ts';
+import { plainRowBytes, plainRowUnits, rowCost } from '../policy/row-cost.ts';
 import type { CompiledClass, PrincipalPolicy, Refusal, Verdict } from '../policy/types.ts';
 import type { FlagCrossing, LeaseCredit, LeaseRefusal } from '../quota/lease-plan.ts';
 import { Leasing, type LeaseOutcome } from '../quota/leasing.ts';
 import { planLease, quotaOf } from '../quota/lease-planner.ts';
 import type { ColumnShape } from '../protocol/backend-messages.ts';
+import type { Ahead } from '../protocol/message-stream.ts';
 import type { RowReader } from './row-reader.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { countsPeople, SubjectMeter, type RowAt } from './subject-meter.ts';
 
 const NO_COSTS = new Float64Array(0);
+/** More rows than a chunk holds. */
+const MANY = 0x7fff_ffff;
+const UNMETERED: Ahead = { messages: MANY, bytes: Number.MAX_SAFE_INTEGER, largestBodyBytes: Number.MAX_SAFE_INTEGER };
 
 export class Run {
   readonly statement: Statement;
@@ -195,6 +199,33 @@ export class Run {
     this.rows++;
     this.bytes += rowBytes;
     return true;
+  }
+
+  /** How many rows more are paid for at one price, whatever is in them; undefined if each must be looked at. In the chunk of a row that was spent only. */
+  ahead(): Ahead | undefined {
+    if (this.#reach.classes.length === 0) return UNMETERED;
+    if (!this.#open || this.#people !== undefined) return undefined;
+    const { lease } = this.#leasing as Leasing;
+    let messages = Infinity;
+    let bytes = Infinity;
+    let largestBodyBytes = Infinity;
+    for (const [i, reach] of this.#reach.classes.entries()) {
+      const largest = plainRowBytes(reach, this.#classes[i] as CompiledClass);
+      if (largest === undefined) return undefined;
+      largestBodyBytes = Math.min(largestBodyBytes, largest);
+      messages = Math.min(messages, Math.floor(lease.availableUnits(i) / plainRowUnits(reach)));
+      bytes = Math.min(bytes, lease.availableBytes(i));
+    }
+    return { messages: Math.min(messages, MANY), bytes: Math.min(bytes, Number.MAX_SAFE_INTEGER), largestBodyBytes };
+  }
+
+  spendAhead(rows: number, bytes: number): void {
+    if (this.#reach.classes.length > 0) {
+      const costs = this.#reach.classes.map((reach) => rows * plainRowUnits(reach));
+      if (!(this.#leasing as Leasing).lease.trySpend(costs, bytes)) throw new Error('more rows went ahead than were paid for');
+    }
+    this.rows += rows;
+    this.bytes += bytes;
   }
 
   /** More units at once, after `spend` said no: true if it is worth trying again. Otherwise `renew`. */

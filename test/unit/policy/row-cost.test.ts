@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { rowCost } from '../../../src/policy/row-cost.ts';
+import { plainRowBytes, plainRowUnits, rowCost } from '../../../src/policy/row-cost.ts';
 import type { CompiledClass } from '../../../src/policy/types.ts';
 import { classReach } from './fixtures.ts';
 
@@ -36,6 +36,18 @@ describe('a row\'s cost', () => {
         expect(rowCost(classReach(reach), CLASS, bytes + more, expressions)).toBeGreaterThanOrEqual(cost);
         expect(rowCost(classReach({ ...reach, packs: true }), CLASS, bytes, expressions)).toBeGreaterThanOrEqual(cost);
         expect(cost).toBeGreaterThanOrEqual(rowCost(classReach({ width: reach.width }), CLASS, bytes, expressions));
+      }),
+    );
+  });
+
+  it('is the width for every row that is said to cost no more, and only for statements without values of any number of rows', () => {
+    fc.assert(
+      fc.property(fc.record({ width: fc.integer({ min: 0, max: 50 }), packs: fc.boolean(), aggregated: fc.boolean() }), fc.double({ min: 0, max: 1, noNaN: true }), (reach, part) => {
+        const largest = plainRowBytes(classReach(reach), CLASS);
+        expect(largest === undefined).toBe(reach.packs || reach.aggregated);
+        if (largest === undefined) return;
+        const bytes = Math.floor(largest * part);
+        expect(rowCost(classReach(reach), CLASS, bytes, bytes)).toBe(plainRowUnits(classReach(reach)));
       }),
     );
   });

@@ -142,6 +142,44 @@ describe('a message stream', () => {
     );
   });
 
+  test('lets go ahead what there is leave for, and asks about everything else', () => {
+    const leaves = fc.record({ messages: fc.integer({ min: 0, max: 4 }), bytes: fc.integer({ min: 0, max: 60 }), largestBodyBytes: fc.integer({ min: 0, max: 25 }) });
+    let ahead = 0;
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.constantFrom('F', 'F', 'F', 'G', 'D', 'W'), fc.uint8Array({ maxLength: 30 })), { maxLength: 30 }), fc.array(leaves, { minLength: 1 }), fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1 }), (list, given, sizes) => {
+        const bytes = Buffer.concat(list.map(([letter, body]) => message(letter, Buffer.from(body))));
+        const forwarded: string[] = [];
+        const asked: number[] = [];
+        let leave = given[0] as (typeof given)[number];
+        let count = 0;
+        let wentBytes = 0;
+        const stream = new MessageStream<number>({
+          onHeader(type, bodyBytes) {
+            if (type === 0x46) asked.push(bodyBytes);
+            return type === 0x44 ? AtHeader.Drop : type === 0x57 ? AtHeader.Whole : AtHeader.Forward;
+          },
+          onMessage: () => AtMessage.Forward,
+          forward: (slice) => forwarded.push(slice.toString('latin1')),
+          ahead: (type) => (type === 0x46 ? (leave = given[count++ % given.length] as typeof leave) : undefined),
+          passed(messages, passedBytes) {
+            expect(messages).toBeGreaterThan(0);
+            expect(messages).toBeLessThanOrEqual(leave.messages);
+            expect(passedBytes).toBeLessThanOrEqual(leave.bytes);
+            expect(passedBytes).toBeLessThanOrEqual(messages * leave.largestBodyBytes);
+            ahead += messages;
+            wentBytes += passedBytes;
+          },
+        });
+        for (let at = 0, i = 0; at < bytes.length; at += sizes[i++ % sizes.length] as number) stream.push(bytes.subarray(at, at + (sizes[i % sizes.length] as number)));
+        expect(forwarded.join('')).toBe(list.filter(([letter]) => letter !== 'D').map(([letter, body]) => message(letter, Buffer.from(body)).toString('latin1')).join(''));
+        // Each F was asked about or went ahead.
+        const total = list.filter(([letter]) => letter === 'F').reduce((sum, [, body]) => sum + body.length, 0);
+        expect(asked.reduce((sum, each) => sum + each, 0) + wentBytes).toBe(total);
+      }),
+    );
+    expect(ahead).toBeGreaterThan(5);
+  });
+
   test('streams a large body without gathering it', () => {
     const recorder = new Recorder();
     const stream = new MessageStream(recorder);
