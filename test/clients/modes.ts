@@ -21,8 +21,15 @@ export interface Setting {
   stop(): Promise<void>;
 }
 
+export const ROLES = [
+  { user: 'dba', title: 'a role without limits' },
+  { user: 'agent', title: 'a role with quotas' },
+] as const;
+
 export interface Mode {
-  readonly name: string;
+  readonly name: 'plain' | 'tls';
+  /** Roles in `npm test`; `npm run clients` has them all. */
+  readonly roles: readonly (typeof ROLES)[number][];
   start(): Promise<Setting>;
 }
 
@@ -35,8 +42,9 @@ const QUOTAS = '[{ class: customers, window: 1h, rows: 100000000, action: block 
 /** Prepared transactions are among the steps. */
 const FLAGS = ['-c', 'max_prepared_transactions=4'];
 
-const PLAIN: Mode = {
+export const PLAIN: Mode = {
   name: 'plain',
+  roles: ROLES,
   async start() {
     const postgres = await startPostgres(FLAGS);
     await makeBase(postgres);
@@ -55,8 +63,10 @@ const PLAIN: Mode = {
 };
 
 /** Rowgate checks the password itself, and both of its connections are encrypted. The server takes nobody in plain text. */
-const TLS: Mode = {
+export const TLS: Mode = {
   name: 'tls',
+  // What a role may do does not depend on how it came in.
+  roles: [ROLES[0]],
   async start() {
     const authority = new TestAuthority();
     const postgres = await startTlsPostgres(authority, { certificate: authority.issue('db', { names: 'DNS:localhost' }), flags: FLAGS });
@@ -97,5 +107,3 @@ async function makeBase(postgres: TestPostgres): Promise<void> {
 function environment(home: string, more: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return { PATH: process.env['PATH'] ?? '', HOME: home, LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8', TZ: 'UTC', PGDATABASE: 'postgres', PGPASSWORD: 'secret', PGCONNECT_TIMEOUT: '30', ...more };
 }
-
-export const MODES: readonly Mode[] = [PLAIN, TLS];
