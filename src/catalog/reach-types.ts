@@ -85,6 +85,8 @@ export interface LocalRelation {
   readonly name: string;
   /** Classes that the statement which made it had reached; none for most. */
   readonly classes: readonly string[];
+  /** An enum, composite type or domain: no relation has its name thereby. */
+  readonly onlyType: boolean;
 }
 
 /** Where a session resolves unqualified names. `undefined`: not known, every schema counts. */

@@ -62,7 +62,7 @@ function addBlock(tally: Tally, facts: StatementFacts, index: ReachIndex, scope:
 function resolveUse(use: RelationUse, index: ReachIndex, scope: Scope): ResolvedUse {
   const relations = resolveRelations(index.snapshot, use, scope.searchPath);
   if (scope.local === undefined) return { use, relations, local: NO_LOCAL };
-  const local = scope.local.filter((made) => made.name === use.name && (use.schema === undefined || made.schema === undefined || made.schema === use.schema || use.schema === 'pg_temp'));
+  const local = scope.local.filter((made) => !made.onlyType && made.name === use.name && (use.schema === undefined || made.schema === undefined || made.schema === use.schema || use.schema === 'pg_temp'));
   return { use, relations, local };
 }
 
@@ -142,7 +142,7 @@ function addTypes(tally: Tally, facts: StatementFacts, index: ReachIndex, scope:
     if (builtin && use.name.startsWith('reg')) tally.impure = true;
     for (const type of types) tally.touch(index.types.typeEffects(type.oid), 1);
     if (builtin || types.length > 0 || SERIAL_TYPES.has(use.name)) continue;
-    const local = scope.local?.some((made) => made.name === use.name) === true || facts.defines.some((defined) => defined.name === use.name);
+    const local = scope.local?.some((made) => made.name === use.name && (use.schema === undefined || made.schema === undefined || made.schema === use.schema || use.schema === 'pg_temp')) === true || facts.defines.some((defined) => defined.name === use.name);
     if (!local) tally.miss(`type ${quoted(use)}`);
   }
 }

@@ -3,7 +3,7 @@
 import { wireNameOf } from '../protocol/frontend-messages.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { Analysis } from '../sql/facts.ts';
-import { changesDefinitions, changesSearchPath, tablesMade } from './effects.ts';
+import { changesDefinitions, changesSearchPath, thingsMade } from './effects.ts';
 import { costsUnits, judge, NOT_LATER, type Judgement, type LaterInBatch } from './judge.ts';
 import type { SessionState } from './session-state.ts';
 import { EMPTY_STATEMENT, type Statement } from './statement.ts';
@@ -75,9 +75,9 @@ function after(later: LaterInBatch, statement: Statement, { reach }: Judgement):
   const made = named?.kind === 'prepare' || named?.kind === 'declare' ? named : undefined;
   return {
     names: made === undefined ? later.names : new Map([...later.names, [wireNameOf(made.name), { kind: 'known', facts: made.body, text: statement.text }]]),
-    local: [...later.local, ...tablesMade(statement.facts, reach)],
+    local: [...later.local, ...thingsMade(statement.facts, reach)],
     searchPathChanged: later.searchPathChanged || changesSearchPath(statement.facts),
-    definitionsChanged: later.definitionsChanged || changesDefinitions(statement.facts),
+    definitionsChanged: later.definitionsChanged || reach.opaque.length > 0 || changesDefinitions(statement.facts),
   };
 }
 

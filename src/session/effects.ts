@@ -29,15 +29,20 @@ function changesEncoding(facts: StatementFacts): boolean {
 const ENDS_SCOPE: ReadonlySet<StatementFacts['kind']> = new Set(['commit', 'rollback', 'rollback_to', 'prepare_transaction']);
 
 export function changesDefinitions(facts: StatementFacts): boolean {
-  return facts.changesCatalog && !(HARMLESS_DEFINITIONS.has(facts.node) && (facts.node === 'CreateTableAsStmt' || facts.relations.every((use) => use.mode === 'define')));
+  return facts.changesCatalog && !(NEW_TYPES.has(facts.node) && facts.definesType !== undefined) && !(HARMLESS_DEFINITIONS.has(facts.node) && (facts.node === 'CreateTableAsStmt' || facts.relations.every((use) => use.mode === 'define')));
 }
 
+/** A new type out of parts that the catalog knows, or that were made before it. Where a part of it runs code that is not known, the statement is opaque, and so is everything behind it. */
+const NEW_TYPES: ReadonlySet<string> = new Set(['CreateEnumStmt', 'CompositeTypeStmt', 'CreateDomainStmt']);
+
 /** CREATE TABLE with columns of its own, or AS a query whose classes are known; what a class was put into that no catalog has yet. One that inherits or is a partition names other relations besides. */
-export function tablesMade(facts: StatementFacts, reach: Reach): readonly LocalRelation[] {
+export function thingsMade(facts: StatementFacts, reach: Reach): readonly LocalRelation[] {
   const classes = reach.classes.map((cls) => cls.className);
   // One that was made earlier in the transaction may be filled now.
   const filled = facts.modifies && reach.copies !== undefined ? reach.copies.names : [];
-  return [...(isPlainTable(facts) ? facts.defines : []), ...filled].map(({ schema, name }) => ({ schema, name, classes }));
+  const tables = [...(isPlainTable(facts) ? facts.defines : []), ...filled].map(({ schema, name }) => ({ schema, name, classes, onlyType: false }));
+  if (facts.definesType === undefined || !NEW_TYPES.has(facts.node) || !reach.pure || reach.sink || classes.length > 0) return tables;
+  return [...tables, { ...facts.definesType, classes: [], onlyType: true }];
 }
 
 function isPlainTable(facts: StatementFacts): boolean {
@@ -61,7 +66,7 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   if (opaque || statement.facts.changesCatalog) session.catalogTouched = true;
   if (statement.kind === 'opaque' || reach.categories.has('opaque') || CHANGES_ROLES.has(statement.facts.node)) session.rolesTouched = true;
   if (statement.kind === 'known') {
-    const made = tablesMade(statement.facts, reach);
+    const made = thingsMade(statement.facts, reach);
     if (made.length > 0) session.localRelations = [...session.localRelations, ...made];
   }
   // What a prepared transaction makes comes whenever somebody commits it.

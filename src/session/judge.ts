@@ -87,9 +87,10 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
   const { facts } = statement;
   if (!session.readable) return { reach: opaqueReach(gate.classNames, 'the session reads SQL text differently than PostgreSQL does by default', true), missed: false, onlyMisses: false };
   const path = later.searchPathChanged ? undefined : session.currentSearchPath;
-  const own: ResolvedReach = gate.reach(session.identity.database, facts, path, later.local.length === 0 ? session.localRelations : [...session.localRelations, ...later.local]);
+  const redefined = session.definitionsChanged || later.definitionsChanged;
+  const own: ResolvedReach = gate.reach(session.identity.database, facts, path, madeBefore(session, later, redefined));
   let reach: Reach = own;
-  if ((session.definitionsChanged || later.definitionsChanged) && namesUserObjects(facts)) {
+  if (redefined && namesUserObjects(facts)) {
     // What a name means now is known to this session's transaction alone.
     reach = unionReach(reach, opaqueReach(gate.classNames, 'definitions were changed earlier in this transaction', false));
   }
@@ -107,6 +108,12 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
     reach = { ...whole, categories: new Set([...whole.categories, 'derived_copy']), copies: { oids: [], names: facts.defines, classes, reshapes: false } };
   } else reach = whole;
   return { reach, missed: missed || named.missed, onlyMisses: false };
+}
+
+/** What the transaction made and what nothing can have changed since: ALTER DOMAIN may have given a type a check that runs code. */
+function madeBefore(session: SessionState, later: LaterInBatch, redefined: boolean): readonly LocalRelation[] {
+  const made = later.local.length === 0 ? session.localRelations : [...session.localRelations, ...later.local];
+  return redefined ? made.filter(({ onlyType }) => !onlyType) : made;
 }
 
 function namedReach(session: SessionState, facts: StatementFacts, view: NameView, later: LaterInBatch, depth: number): Resolved | undefined {

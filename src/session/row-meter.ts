@@ -260,7 +260,7 @@ export function passOn({ muted }: SessionState): AtMessage {
 function ownTables(session: SessionState, statement: Statement): number {
   if (session.localRelations.length === 0 || statement.kind !== 'known') return 0;
   const named = new Set(statement.facts.relations.map(({ name }) => name));
-  return session.localRelations.filter(({ name, classes }) => named.has(name) && classes.length === 0).length;
+  return session.localRelations.filter(({ name, classes, onlyType }) => !onlyType && named.has(name) && classes.length === 0).length;
 }
 
 const NO_TABLE = { tableOid: 0, attributeNumber: 0, type: 0 };

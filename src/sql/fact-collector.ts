@@ -58,6 +58,7 @@ export interface Collected {
   readonly changesCatalog: boolean;
   readonly assigns: readonly string[];
   readonly defines: readonly QualifiedName[];
+  readonly definesType: QualifiedName | undefined;
   readonly settings: readonly SettingChange[];
   readonly opaque: readonly string[];
   readonly categories: readonly TextCategory[];
@@ -79,6 +80,7 @@ class FactCollector {
   readonly #types = new Map<string, TypeUse>();
   readonly #assigns = new Set<string>();
   readonly #defines: QualifiedName[] = [];
+  #definesType: QualifiedName | undefined;
   readonly #settings: SettingChange[] = [];
   readonly #opaque: string[] = [];
   readonly #categories = new Set<TextCategory>();
@@ -119,6 +121,7 @@ class FactCollector {
       changesCatalog: this.#changesCatalog,
       assigns: [...this.#assigns],
       defines: this.#defines,
+      definesType: this.#definesType,
       settings: this.#settings,
       opaque: this.#opaque,
       categories: [...this.#categories],
@@ -345,6 +348,8 @@ class FactCollector {
       case 'CallStmt':
         return undefined;
       case 'CreateDomainStmt':
+        this.#definesType = qualified(list(node, 'domainname'));
+        return { rest: { ...context, domain: true } };
       case 'AlterDomainStmt':
         return { rest: { ...context, domain: true } };
       case 'CommentStmt':
@@ -360,6 +365,12 @@ class FactCollector {
         return undefined;
       case 'AlterObjectSchemaStmt':
         this.#defineMoved(node, text(node, 'newschema'), rangeVarName(child(node, 'relation') ?? {}).name);
+        return undefined;
+      case 'CreateEnumStmt':
+        this.#definesType = qualified(list(node, 'typeName'));
+        return undefined;
+      case 'CompositeTypeStmt':
+        this.#definesType = rangeVarName(child(node, 'typevar') ?? {});
         return undefined;
       case 'PLAssignStmt':
       case 'ReturnStmt':

@@ -120,6 +120,8 @@ export interface StatementFacts {
   readonly derives: boolean;
   /** Relations or views that this statement makes (CTAS, SELECT INTO, CREATE VIEW ...), replaces, renames, attaches or alters, as {schema, name}. */
   readonly defines: readonly { readonly schema: string | undefined; readonly name: string }[];
+  /** The enum, composite type or domain that this statement makes. */
+  readonly definesType: { readonly schema: string | undefined; readonly name: string } | undefined;
   /** Anything that can change what a name means (DDL of relations, functions, types, schemas, operators, roles; SET search_path is in `settings`). */
   readonly changesCatalog: boolean;
   /** What a plain SELECT or COPY TO gives, column by column, undefined for expressions; undefined as a whole where it cannot be counted off. */

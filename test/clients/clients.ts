@@ -3,13 +3,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Mode } from './modes.ts';
 
 export interface ClientProgram {
   readonly name: string;
   /** Debian packages that bring it; empty if it comes from npm or is always there. */
   readonly debian: readonly string[];
-  /** Part of `npm test` where it is present; the others run with `npm run clients` only (they are slow to install or to compile). */
-  readonly everyRun: boolean;
+  /** The modes in which it is part of `npm test` where it is present; with `npm run clients` it runs in all (some are slow to install, to compile or to connect). */
+  readonly everyRun: readonly Mode['name'][];
   /** Why it cannot run here; undefined if it can. */
   missing(): string | undefined;
   /** The command line. Compiles first where that is needed, into `directory`. */
@@ -18,6 +19,7 @@ export interface ClientProgram {
   readonly notIn?: Readonly<Record<string, string>>;
 }
 
+const BOTH: readonly Mode['name'][] = ['plain', 'tls'];
 const PROGRAMS = join(import.meta.dirname, 'programs');
 const program = (file: string): string => join(PROGRAMS, file);
 
@@ -26,14 +28,14 @@ function runs(command: string, ...args: readonly string[]): boolean {
 }
 
 function npm(name: string, file: string): ClientProgram {
-  return { name, debian: [], everyRun: true, missing: () => undefined, command: () => [process.execPath, program(file)] };
+  return { name, debian: [], everyRun: BOTH, missing: () => undefined, command: () => [process.execPath, program(file)] };
 }
 
 /** Debian's Python, whose packages these are; another one in the path does not see them. */
 const PYTHON = '/usr/bin/python3';
 
 function python(name: string, module: string, file: string, debian: readonly string[], more: Partial<ClientProgram> = {}): ClientProgram {
-  return { name, debian: ['python3', ...debian], everyRun: true, missing: () => (runs(PYTHON, '-c', `import ${module}`) ? undefined : `no Python module ${module}`), command: () => [PYTHON, program(file)], ...more };
+  return { name, debian: ['python3', ...debian], everyRun: BOTH, missing: () => (runs(PYTHON, '-c', `import ${module}`) ? undefined : `no Python module ${module}`), command: () => [PYTHON, program(file)], ...more };
 }
 
 const JDBC_JAR = '/usr/share/java/postgresql.jar';
@@ -42,7 +44,7 @@ const CRATES = '/usr/share/cargo/registry';
 
 function go(name: string, folder: string, source: string, debian: readonly string[]): ClientProgram {
   return {
-    name, debian: ['golang-go', ...debian], everyRun: false,
+    name, debian: ['golang-go', ...debian], everyRun: [],
     missing: () => (runs('go', 'version') ? (existsSync(join(GO_SOURCES, 'src', source)) ? undefined : `no ${source} in ${GO_SOURCES}`) : 'no go'),
     command(directory) {
       const out = join(directory, folder);
@@ -53,7 +55,7 @@ function go(name: string, folder: string, source: string, debian: readonly strin
 }
 
 export const CLIENTS: readonly ClientProgram[] = [
-  { name: 'psql', debian: ['postgresql-client'], everyRun: true, missing: () => (runs('psql', '--version') ? undefined : 'no psql'), command: () => ['sh', program('psql-client.sh')] },
+  { name: 'psql', debian: ['postgresql-client'], everyRun: BOTH, missing: () => (runs('psql', '--version') ? undefined : 'no psql'), command: () => ['sh', program('psql-client.sh')] },
   npm('node-postgres', 'node-postgres.mjs'),
   npm('postgres.js', 'postgres-js.mjs'),
   npm('knex', 'knex.mjs'),
@@ -68,11 +70,11 @@ export const CLIENTS: readonly ClientProgram[] = [
   python('pygresql', 'pg', 'pygresql_client.py', ['python3-pygresql']),
   python('django', 'django, psycopg2', 'django_client.py', ['python3-django', 'python3-psycopg2']),
   python('odbc', 'pyodbc', 'pyodbc_client.py', ['python3-pyodbc', 'odbc-postgresql', 'unixodbc']),
-  { name: 'DBD::Pg', debian: ['libdbd-pg-perl'], everyRun: true, missing: () => (runs('perl', '-MDBD::Pg', '-e', '1') ? undefined : 'no DBD::Pg'), command: () => ['perl', program('dbd-pg.pl')] },
-  { name: 'ruby-pg', debian: ['ruby-pg'], everyRun: true, missing: () => (runs('ruby', '-e', "require 'pg'; require 'json'") ? undefined : 'no ruby-pg'), command: () => ['ruby', program('ruby-pg.rb')] },
-  { name: 'php-pgsql', debian: ['php-cli', 'php-pgsql'], everyRun: true, missing: () => (runs('php', '-r', "exit(extension_loaded('pgsql') && extension_loaded('pdo_pgsql') ? 0 : 1);") ? undefined : 'no php with pgsql'), command: () => ['php', program('php-client.php')] },
+  { name: 'DBD::Pg', debian: ['libdbd-pg-perl'], everyRun: ['plain'], missing: () => (runs('perl', '-MDBD::Pg', '-e', '1') ? undefined : 'no DBD::Pg'), command: () => ['perl', program('dbd-pg.pl')] },
+  { name: 'ruby-pg', debian: ['ruby-pg'], everyRun: BOTH, missing: () => (runs('ruby', '-e', "require 'pg'; require 'json'") ? undefined : 'no ruby-pg'), command: () => ['ruby', program('ruby-pg.rb')] },
+  { name: 'php-pgsql', debian: ['php-cli', 'php-pgsql'], everyRun: BOTH, missing: () => (runs('php', '-r', "exit(extension_loaded('pgsql') && extension_loaded('pdo_pgsql') ? 0 : 1);") ? undefined : 'no php with pgsql'), command: () => ['php', program('php-client.php')] },
   {
-    name: 'libpqxx', debian: ['g++', 'libpqxx-dev'], everyRun: false,
+    name: 'libpqxx', debian: ['g++', 'libpqxx-dev'], everyRun: [],
     missing: () => (runs('g++', '--version') ? (existsSync('/usr/include/pqxx/pqxx') ? undefined : 'no pqxx/pqxx') : 'no g++'),
     command(directory) {
       const out = join(directory, 'pqxx-client');
@@ -81,7 +83,7 @@ export const CLIENTS: readonly ClientProgram[] = [
     },
   },
   {
-    name: 'pgjdbc', debian: ['default-jdk-headless', 'libpostgresql-jdbc-java'], everyRun: true,
+    name: 'pgjdbc', debian: ['default-jdk-headless', 'libpostgresql-jdbc-java'], everyRun: ['tls'],
     missing: () => (runs('javac', '-version') ? (existsSync(JDBC_JAR) ? undefined : `no ${JDBC_JAR}`) : 'no javac'),
     command(directory) {
       const jars = ['postgresql', 'scram-client', 'scram-common', 'saslprep', 'stringprep'].map((each) => `/usr/share/java/${each}.jar`).filter((each) => existsSync(each)).join(':');
@@ -92,7 +94,7 @@ export const CLIENTS: readonly ClientProgram[] = [
   go('lib/pq', 'libpq-go', 'github.com/lib/pq', ['golang-github-lib-pq-dev']),
   go('pgx', 'pgx-go', 'github.com/jackc/pgx/v4', ['golang-github-jackc-pgx-v4-dev']),
   {
-    name: 'tokio-postgres', debian: ['cargo', 'librust-tokio-postgres-dev', 'librust-tokio+macros-dev', 'librust-tokio+rt-dev'], everyRun: false,
+    name: 'tokio-postgres', debian: ['cargo', 'librust-tokio-postgres-dev', 'librust-tokio+macros-dev', 'librust-tokio+rt-dev'], everyRun: [],
     missing: () => (existsSync('/usr/bin/cargo') ? (existsSync(CRATES) && readdirSync(CRATES).some((each) => each.startsWith('tokio-postgres-')) ? undefined : `no tokio-postgres in ${CRATES}`) : 'no cargo of Debian\'s (/usr/bin/cargo)'),
     command(directory) {
       const source = join(directory, 'tokio-postgres');

@@ -3,8 +3,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { TestAuthority } from '../support/certificates.ts';
 import { makeCustomerBase, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { startRowgate, type TestRowgate } from '../support/rowgate.ts';
+import { startTlsPostgres } from '../support/tls-postgres.ts';
 
 export interface Side {
   /** Environment that libpq and the client programs read. */
@@ -19,8 +21,15 @@ export interface Setting {
   stop(): Promise<void>;
 }
 
+export const ROLES = [
+  { user: 'dba', title: 'a role without limits' },
+  { user: 'agent', title: 'a role with quotas' },
+] as const;
+
 export interface Mode {
-  readonly name: string;
+  readonly name: 'plain' | 'tls';
+  /** Roles in `npm test`; `npm run clients` has them all. */
+  readonly roles: readonly (typeof ROLES)[number][];
   start(): Promise<Setting>;
 }
 
@@ -30,10 +39,14 @@ const LIMITS = 'limits: { max_login_delay: 1s }';
 /** Big enough for every step: what a quota does is tested elsewhere. */
 const QUOTAS = '[{ class: customers, window: 1h, rows: 100000000, action: block }]';
 
+/** Prepared transactions are among the steps. */
+const FLAGS = ['-c', 'max_prepared_transactions=4'];
+
 export const PLAIN: Mode = {
   name: 'plain',
+  roles: ROLES,
   async start() {
-    const postgres = await startPostgres(['-c', 'max_prepared_transactions=4']);
+    const postgres = await startPostgres(FLAGS);
     await makeBase(postgres);
     const rowgate = await startRowgate({ postgresPort: postgres.port, quotas: QUOTAS, extra: LIMITS });
     const home = mkdtempSync(join(tmpdir(), 'rowgate-clients-'));
@@ -49,7 +62,41 @@ export const PLAIN: Mode = {
   },
 };
 
-export async function makeBase(postgres: TestPostgres): Promise<void> {
+/** Rowgate checks the password itself, and both of its connections are encrypted. The server takes nobody in plain text. */
+export const TLS: Mode = {
+  name: 'tls',
+  // What a role may do does not depend on how it came in.
+  roles: [ROLES[0]],
+  async start() {
+    const authority = new TestAuthority();
+    const postgres = await startTlsPostgres(authority, { certificate: authority.issue('db', { names: 'DNS:localhost' }), flags: FLAGS });
+    await makeBase(postgres);
+    const admin = await postgres.connect();
+    await admin.query("CREATE ROLE rowgate_auth LOGIN PASSWORD 'secret'; GRANT SELECT (rolname, rolpassword, rolvaliduntil) ON pg_authid TO rowgate_auth");
+    await admin.end();
+    const { cert, key } = authority.issue('rowgate', { names: 'DNS:localhost' });
+    const rowgate = await startRowgate({
+      postgresPort: postgres.port, upstreamHost: 'localhost', quotas: QUOTAS,
+      listen: `tls: { cert: ${cert}, key: ${key}, mode: require }`,
+      upstream: `tls: { mode: verify-full, ca: ${authority.ca} }`,
+      extra: `auth: { method: scram, lookup: { user: rowgate_auth, password: secret } }\n${LIMITS}`,
+    });
+    const home = mkdtempSync(join(tmpdir(), 'rowgate-clients-'));
+    // node-postgres takes the mode from the environment, but the authority from Node's own list.
+    const side = (port: number): Side => ({ environment: environment(home, { PGHOST: 'localhost', PGPORT: String(port), PGSSLMODE: 'verify-full', PGSSLROOTCERT: authority.ca, PGGSSENCMODE: 'disable', NODE_EXTRA_CA_CERTS: authority.ca }) });
+    return {
+      postgres, rowgate, direct: side(postgres.port), through: side(rowgate.port),
+      async stop() {
+        await rowgate.stop();
+        await postgres.stop();
+        authority.remove();
+        rmSync(home, { recursive: true, force: true });
+      },
+    };
+  },
+};
+
+async function makeBase(postgres: TestPostgres): Promise<void> {
   await makeCustomerBase(postgres, 200);
   const admin = await postgres.connect();
   await admin.query('GRANT CREATE ON DATABASE postgres TO staff');
@@ -57,8 +104,6 @@ export async function makeBase(postgres: TestPostgres): Promise<void> {
 }
 
 /** Nothing of the surroundings changes what a client prints. */
-export function environment(home: string, more: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+function environment(home: string, more: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return { PATH: process.env['PATH'] ?? '', HOME: home, LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8', TZ: 'UTC', PGDATABASE: 'postgres', PGPASSWORD: 'secret', PGCONNECT_TIMEOUT: '30', ...more };
 }
-
-export const MODES: readonly Mode[] = [PLAIN];

@@ -11,6 +11,8 @@ export interface TlsPostgresOptions {
   readonly hba?: string;
   /** Lines of pg_ident.conf. */
   readonly ident?: string;
+  /** More flags of the server. */
+  readonly flags?: readonly string[];
 }
 
 export async function startTlsPostgres(authority: TestAuthority, options: TlsPostgresOptions): Promise<TestPostgres> {
@@ -23,6 +25,6 @@ export async function startTlsPostgres(authority: TestAuthority, options: TlsPos
   chmodSync(ident, 0o644);
   return startPostgres([
     '-c', 'ssl=on', '-c', `ssl_cert_file=${options.certificate.cert}`, '-c', `ssl_key_file=${options.certificate.key}`, '-c', `ssl_ca_file=${authority.ca}`,
-    '-c', `hba_file=${hba}`, '-c', `ident_file=${ident}`,
+    '-c', `hba_file=${hba}`, '-c', `ident_file=${ident}`, ...(options.flags ?? []),
   ]);
 }

@@ -86,19 +86,21 @@ await step('cancel', async () => {
   const pid = (await rows('SELECT pg_backend_pid() AS pid'))[0].pid;
   const sleeping = rows('SELECT pg_sleep(20)');
   sleeping.catch(() => undefined);
-  setTimeout(() => other.query('SELECT pg_cancel_backend($1)', [pid]), 200);
+  await new Promise((resolve) => { setTimeout(resolve, 200); });
+  await other.query('SELECT pg_cancel_backend($1)', [pid]);
   try { return await sleeping; } finally { await other.end(); }
 });
 await step('statement timeout', async () => { await client.query('SET statement_timeout TO 100'); try { return await rows('SELECT pg_sleep(10)'); } finally { await client.query('RESET statement_timeout'); } });
 await step('parameter status', async () => { await client.query("SET application_name TO 'other'; SET DateStyle TO 'German'"); return rows('SHOW DateStyle'); });
 await step('large objects', async () => {
   await client.query('BEGIN');
-  const [{ oid }] = await rows('SELECT lo_create(0) AS oid');
-  await client.query('SELECT lo_put($1, 0, $2)', [oid, Buffer.from('large object')]);
-  const out = await rows('SELECT lo_get($1) AS data', [oid]);
-  await client.query('SELECT lo_unlink($1)', [oid]);
-  await client.query('COMMIT');
-  return out;
+  try {
+    const [{ oid }] = await rows('SELECT lo_create(0) AS oid');
+    await client.query('SELECT lo_put($1, 0, $2)', [oid, Buffer.from('large object')]);
+    const out = await rows('SELECT lo_get($1) AS data', [oid]);
+    await client.query('SELECT lo_unlink($1)', [oid]);
+    return out;
+  } finally { await client.query('COMMIT'); }
 });
 await step('one customer', () => full({ text: 'SELECT * FROM crm.customers WHERE id = $1', values: [7] }));
 await step('customers in a pool', async () => {

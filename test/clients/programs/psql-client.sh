@@ -13,7 +13,7 @@ step() {
 p() { psql -X -v VERBOSITY=verbose -v ON_ERROR_STOP=0 "$@"; }
 step schema p -c "DROP SCHEMA IF EXISTS $LAB CASCADE" -c "CREATE SCHEMA $LAB"
 export PGOPTIONS="-c search_path=$LAB,public"
-step 'tables' p -c "CREATE TABLE t (id int PRIMARY KEY, v text NOT NULL DEFAULT 'x', n numeric CHECK (n > 0)); CREATE INDEX t_v ON t (v); CREATE VIEW w AS SELECT id FROM t; CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10); CREATE SEQUENCE s; CREATE TYPE e AS ENUM ('a', 'b'); COMMENT ON TABLE t IS 'a table'"
+step 'tables' p -c "CREATE TABLE t (id int PRIMARY KEY, v text NOT NULL DEFAULT 'x', n numeric CHECK (n > 0)); CREATE INDEX t_v ON t (v); CREATE TABLE p (id int) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10); CREATE SEQUENCE s; CREATE TYPE e AS ENUM ('a', 'b'); COMMENT ON TABLE t IS 'a table'; CREATE VIEW w AS SELECT id FROM t"
 for command in '\d' '\d+ t' '\d+ w' '\d+ p' '\d t_v' '\d s' '\dt' '\dv+' '\di' '\ds' '\dT+ e' '\dn' '\dp t' '\ddp' '\du staff' '\dd t' '\df lower' '\da count' '\do ||' '\dC' '\dL' '\dx' '\des' '\dew' '\det' '\drds' '\dy' '\dO' '\dRp' '\dRs' '\dX' '\dA' '\db' '\dF' '\dFd' '\dg staff' '\l template0' '\sv w' '\sf pg_catalog.lower(text)' '\z t' '\dconfig work_mem' '\encoding' '\d no_such_table' '\d crm.customers' '\dP+'; do
   step "$command" p -c "$command"
 done

@@ -120,8 +120,14 @@ describe('relations', () => {
     expect(result.classes).toHaveLength(2);
   });
 
+  it('takes the name of a new type for no relation', async () => {
+    const made = [{ schema: undefined, name: 'mine', classes: [], onlyType: true }];
+    expect((await reachOf("SELECT 'x'::mine", ['public'], made)).opaque).toEqual([]);
+    expect((await reachOf('SELECT * FROM mine', ['public'], made)).opaque).not.toEqual([]);
+  });
+
   it('takes a relation of the open transaction for what made it', async () => {
-    const made = (classes: string[]) => [{ schema: undefined, name: 'mine', classes }];
+    const made = (classes: string[]) => [{ schema: undefined, name: 'mine', classes, onlyType: false }];
     expect((await reachOf('SELECT * FROM mine', ['public'], made([]))).classes).toEqual([]);
     expect((await reachOf('SELECT * FROM mine', ['public'], made(['customers']))).classes).toMatchObject([{ className: 'customers', packs: true }]);
   });

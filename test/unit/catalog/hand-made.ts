@@ -68,7 +68,7 @@ export function makeIndex(rows: Partial<CatalogRows> = {}, bodies: Readonly<Reco
 export function makeFacts(facts: Partial<StatementFacts>): StatementFacts {
   return {
     kind: 'select', node: 'SelectStmt', relations: [], links: [], functions: [], attributes: [], updatesOnConflict: false, operators: [], types: [], packs: false, grouped: false, modifies: false, derives: false,
-    assigns: [], defines: [], changesCatalog: false, copy: undefined, named: undefined, settings: [], explainAnalyze: false, opaque: [], categories: [], offset: 0, length: 0, ...facts,
+    assigns: [], defines: [], definesType: undefined, changesCatalog: false, copy: undefined, named: undefined, settings: [], explainAnalyze: false, opaque: [], categories: [], offset: 0, length: 0, ...facts,
   } as StatementFacts;
 }
 

@@ -1,0 +1,4 @@
+import { testClients } from './client-tests.ts';
+import { PLAIN } from './modes.ts';
+
+testClients(PLAIN);

@@ -1,0 +1,4 @@
+import { testClients } from './client-tests.ts';
+import { TLS } from './modes.ts';
+
+testClients(TLS);
