@@ -12,5 +12,6 @@ import { preparedWorld } from './techniques/prepared-world.ts';
 import { readersAndLogins } from './techniques/readers-and-logins.ts';
 import { sideChannels } from './techniques/side-channels.ts';
 import { sideDoors } from './techniques/side-doors.ts';
+import { smallPackages } from './techniques/small-packages.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, sideDoors, blindQuestions, outsiders, hostile];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, sideDoors, blindQuestions, outsiders, smallPackages, hostile];
