@@ -5,6 +5,7 @@ import { blindQuestions } from './techniques/blind-questions.ts';
 import { copiesInherit } from './techniques/copies-inherit.ts';
 import { costOfARow } from './techniques/cost-of-a-row.ts';
 import { derivedCopies } from './techniques/derived-copies.ts';
+import { fullErrors } from './techniques/full-errors.ts';
 import { hostile } from './techniques/hostile.ts';
 import { outsiders } from './techniques/outsiders.ts';
 import { pipelines } from './techniques/pipelines.ts';
@@ -14,4 +15,4 @@ import { sideChannels } from './techniques/side-channels.ts';
 import { sideDoors } from './techniques/side-doors.ts';
 import { smallPackages } from './techniques/small-packages.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, sideDoors, blindQuestions, outsiders, smallPackages, hostile];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, hostile];
