@@ -38,7 +38,9 @@ export class FunctionEffects {
     const builtin = fn.oid < FIRST_USER_OID;
     const effects = this.#memo.of('f', fn.oid, () => (builtin ? this.#builtin(fn) : this.#made(fn)));
     // An aggregate that users made keeps what it likes in its state: it packs.
-    const scalar = builtin && isScalarAggregate(fn.name);
+    // Extensions that are trusted name theirs after PostgreSQL's (min(citext)).
+    const known = builtin || (fn.extension !== null && extensionFunction(fn.extension, fn.name) === 'trusted');
+    const scalar = known && isScalarAggregate(fn.name);
     return { effects, aggregate: fn.kind !== 'a' ? 'none' : scalar ? 'scalar' : 'packing', window: fn.kind === 'w' };
   }
 

@@ -23,6 +23,10 @@ export interface ClassReach {
   readonly aggregated: boolean;
   /** Aggregate and window calls over the class: that many values of a row may sum up others. */
   readonly calls: number;
+  /** What is packed into one value is proven to be of one person. */
+  readonly onePerson?: boolean | undefined;
+  /** What the calls add up is proven to be stored columns of the class, which nobody has shaped so that one number holds several. */
+  readonly plainSums?: boolean | undefined;
   /** Qualified protected relations that are read, sorted, for audit and messages. */
   readonly relations: readonly string[];
 }

@@ -1,6 +1,7 @@
 import type { StatementFacts } from '../sql/facts.ts';
 import { willBeMember } from './class-members.ts';
 import { saturate, SINK, type Tally } from './effects.ts';
+import { addsPlainColumns, isOfOnePerson } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { ClassReach, CopyTargets, DenyCategory, LocalRelation, ResolvedReach, SearchPath } from './reach-types.ts';
 import { readings, rekeys } from './rekeys.ts';
@@ -27,7 +28,7 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     if (category === 'server_files' || category === 'remote' || category === 'replication') tally.refuse(`the statement is of the kind ${category}`, category);
   }
   const opaque = [...tally.opaque];
-  const classes = opaque.length > 0 ? everyClass(tally, index) : reachedClasses(tally);
+  const classes = opaque.length > 0 ? everyClass(tally, index) : reachedClasses(tally).map((cls) => withProofs(cls, facts, tally, uses, index));
   const categories = new Set<DenyCategory>([...facts.categories, ...tally.categories]);
   let copies: CopyTargets | undefined;
   if (classes.length > 0) {
@@ -67,6 +68,13 @@ function classReach(className: string, tally: Tally, opaque: boolean): ClassReac
     aggregated: tally.aggregated || effect?.aggregated === true,
     relations: effect === undefined ? [] : [...effect.names.values].sort(),
   };
+}
+
+/** What makes packing and adding up cheaper, where the text and the catalog prove it. */
+function withProofs(cls: ClassReach, facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): ClassReach {
+  const onePerson = cls.packs && isOfOnePerson(cls.className, facts, tally, uses, index);
+  const plainSums = cls.aggregated && tally.classes.get(cls.className)?.aggregated !== true && addsPlainColumns(cls.className, facts, uses, index);
+  return onePerson || plainSums ? { ...cls, onePerson, plainSums } : cls;
 }
 
 function reachedClasses(tally: Tally): readonly ClassReach[] {

@@ -70,7 +70,23 @@ function fullyLinked(className: string, widths: ReadonlyMap<number, number>, use
   return [...tied.values()].filter((entry) => entry.columns.size === entry.needed).map((entry) => entry.pair);
 }
 
-function keyOf(className: string, resolved: ResolvedUse | undefined, index: ReachIndex): readonly string[] | undefined {
+/** Groups of references that describe one person each, and what they add up to. */
+export function linkedGroups(className: string, uses: readonly ResolvedUse[], links: readonly KeyLink[], index: ReachIndex): { readonly width: number; readonly groups: readonly (readonly number[])[] } {
+  const widths = new Map([...uses.entries()].flatMap(([position, resolved]) => {
+    const width = resolved.use.mode === 'read' ? widthsOf(resolved, index).get(className) : undefined;
+    return width === undefined ? [] : [[position, width] as const];
+  }));
+  const groupOf = new Map([...widths.keys()].map((position) => [position, position]));
+  for (const [left, right] of fullyLinked(className, widths, uses, links, index)) {
+    const [from, to] = [groupOf.get(left) ?? left, groupOf.get(right) ?? right];
+    for (const [position, group] of groupOf) if (group === from) groupOf.set(position, to);
+  }
+  const groups = new Map<number, number[]>();
+  for (const [position, group] of groupOf) groups.set(group, [...(groups.get(group) ?? []), position]);
+  return { width: groupedWidth(className, widths, uses, links, index), groups: [...groups.values()] };
+}
+
+export function keyOf(className: string, resolved: ResolvedUse | undefined, index: ReachIndex): readonly string[] | undefined {
   const [relation, ...others] = resolved?.relations ?? [];
   if (relation === undefined || others.length > 0 || (resolved?.local.length ?? 0) > 0 || !LINKABLE_KINDS.has(relation.kind)) return undefined;
   if (index.readEffects(relation.oid).classes.get(className)?.width !== 1) return undefined;

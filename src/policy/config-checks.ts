@@ -102,7 +102,7 @@ function checkClass(context: CheckContext, name: string): void {
     checkPattern(context, [...path, 'functions', pattern], pattern, qualifiedProblem, 'key');
   }
   const unit = bytesAt(context, [...path, 'unit_bytes']) ?? 1024;
-  const packed = bytesAt(context, [...path, 'packed_unit_bytes']) ?? 32;
+  const packed = bytesAt(context, [...path, 'packed_unit_bytes']) ?? 4;
   if (packed > unit) {
     const key = getIn(context.tree, [...path, 'packed_unit_bytes']) === undefined ? 'unit_bytes' : 'packed_unit_bytes';
     context.report([...path, key], 'packed_unit_bytes is larger than unit_bytes, so packing rows together would make them cheaper');

@@ -31,10 +31,10 @@ const protectedClass = section({
     'x-unit': 'bytes',
     examples: ['1KiB'],
   }),
-  packed_unit_bytes: size().prefault(32).meta({
-    description: 'The same where one value may hold any number of rows (aggregates, arrays, recursion). Not larger than `unit_bytes`.',
+  packed_unit_bytes: size().prefault(4).meta({
+    description: 'The same where one value may hold any number of rows (aggregates, arrays, recursion). Not larger than `unit_bytes`. The default is as long as the shortest value that tells a person from another; what is proven to be packed of one person costs a unit for 32 bytes.',
     'x-unit': 'bytes',
-    examples: [32],
+    examples: [4],
   }),
   relations: mapOf(relation, 'a mapping of relations, each as schema.name')
     .meta({
@@ -127,7 +127,7 @@ export const accessShape = {
     examples: [{
       customers: {
         unit_bytes: '1KiB',
-        packed_unit_bytes: 32,
+        packed_unit_bytes: 4,
         relations: { 'crm.customers': { subject: 'id' }, 'crm.invoices': { subject: 'customer_id' }, 'crm.contact_*': {} },
         functions: { 'crm.find_customer': { reads: true } },
       },

@@ -10,7 +10,7 @@ import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type Ahead, type 
 import { Backend, type BackendType } from '../protocol/message-types.ts';
 import { lexerFault, lexerRefusal } from './lexer-settings.ts';
 import { NotificationMeter } from './notifications.ts';
-import { mustRedact, redactedNotice } from './redaction.ts';
+import { mustChargeText, mustRedact, redactedNotice } from './redaction.ts';
 import { namesConfirmed } from './request-names.ts';
 import { errorFields } from './refusal-message.ts';
 import { ReplyEnds } from './reply-ends.ts';
@@ -171,8 +171,16 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
     const { head } = session.ledger;
     if (head === undefined || head.payload.kind === 'internal') return AtMessage.Forward;
     if (session.muted) return AtMessage.Drop;
-    if (!mustRedact(session.principal, this.#ends.reachOf(head.payload))) return AtMessage.Forward;
+    const reach = this.#ends.reachOf(head.payload);
+    const charged = mustChargeText(session.principal, reach);
+    if (!charged && !mustRedact(session.principal, reach)) return AtMessage.Forward;
     const run = this.#rows.arrivedRun();
+    if (charged && run?.metered === true) {
+      if (run.cut) return AtMessage.Drop;
+      if (run.spendText(end - start, this.nowMs)) return AtMessage.Forward;
+      this.#rows.moreUnits(run);
+      return AtMessage.Pause;
+    }
     if (run !== undefined) {
       if (run.cut) return AtMessage.Drop;
       // A notice is a channel like a row: it costs units, and it carries no values.

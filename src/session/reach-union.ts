@@ -34,7 +34,8 @@ export function unionReach(a: Reach, b: Reach): Reach {
 export function eitherReach(a: Reach, b: Reach): Reach {
   const both = unionReach(a, b);
   const most = (name: string, value: (cls: ClassReach) => number): number => Math.max(...[...a.classes, ...b.classes].filter((cls) => cls.className === name).map(value));
-  return { ...both, classes: both.classes.map((cls) => ({ ...cls, width: most(cls.className, (each) => each.width), calls: most(cls.className, (each) => each.calls) })) };
+  const proven = (name: string, proof: 'onePerson' | 'plainSums'): boolean => [...a.classes, ...b.classes].every((cls) => cls.className !== name || cls[proof] === true);
+  return { ...both, classes: both.classes.map((cls) => ({ ...cls, onePerson: proven(cls.className, 'onePerson'), plainSums: proven(cls.className, 'plainSums'), width: most(cls.className, (each) => each.width), calls: most(cls.className, (each) => each.calls) })) };
 }
 
 function unionCopies(a: CopyTargets | undefined, b: CopyTargets | undefined): CopyTargets | undefined {
@@ -80,7 +81,8 @@ export function opaqueReach(classNames: readonly string[], reason: string, denie
 export function covers(judged: Reach, actual: Reach): boolean {
   return actual.classes.every((cls) =>
     judged.classes.some(
-      (have) => have.className === cls.className && have.width >= cls.width && (have.packs || !cls.packs) && (have.packs || have.aggregated || !cls.aggregated),
+      (have) => have.className === cls.className && have.width >= cls.width && (have.packs || !cls.packs) && (have.packs || have.aggregated || !cls.aggregated)
+        && (have.onePerson !== true || cls.onePerson === true) && (have.plainSums !== true || cls.plainSums === true),
     ),
   );
 }

@@ -56,6 +56,11 @@ export function mustRedact(principal: PrincipalPolicy, reach: Reach): boolean {
   return principal.redactErrors && reach.classes.length > 0;
 }
 
+/** `errors: full` to a login with quotas: texts go out as they are, for units. */
+export function mustChargeText(principal: PrincipalPolicy, reach: Reach): boolean {
+  return !principal.redactErrors && principal.metered && reach.classes.length > 0;
+}
+
 export function redactedError(buffer: Buffer, start: number, end: number): Buffer {
   return writeErrorResponse(redactedFields(readErrorFields(buffer, start, end)));
 }

@@ -10,7 +10,7 @@ import type { Refusal } from '../policy/types.ts';
 import { confirmed } from './effects.ts';
 import { judgeNow } from './judge.ts';
 import { NO_REACH } from './reach-union.ts';
-import { mustRedact, redactedError, showsNoValues } from './redaction.ts';
+import { mustChargeText, mustRedact, redactedError, showsNoValues } from './redaction.ts';
 import { namesSkipped } from './request-names.ts';
 import { REFUSED_TEXT } from './request-runs.ts';
 import { errorOf } from './refusal-message.ts';
@@ -146,6 +146,10 @@ export class ReplyEnds {
       this.#rows.moreUnits(failed);
       return AtMessage.Pause;
     }
+    if (failed?.metered === true && !session.muted && !failed.cut && mustChargeText(session.principal, failed.reach) && !showsNoValues(fields, failed.reach) && !failed.spendText(end - start, this.#turn.nowMs)) {
+      this.#rows.moreUnits(failed);
+      return AtMessage.Pause;
+    }
     const match = session.ledger.match(Backend.ErrorResponse);
     const skipped = match === 'error_skips_to_sync' ? session.ledger.skipToSync() : [entry];
     session.copyIn = false;
@@ -178,7 +182,9 @@ export class ReplyEnds {
       return AtMessage.Drop;
     }
     const reach = this.reachOf(payload);
-    if (!mustRedact(session.principal, reach) || showsNoValues(fields, reach)) return AtMessage.Forward;
+    // Text that no run has paid for (of Bind, of Sync) goes without its values.
+    const unpaid = mustChargeText(session.principal, reach) && run?.metered !== true;
+    if (!(mustRedact(session.principal, reach) || unpaid) || showsNoValues(fields, reach)) return AtMessage.Forward;
     this.#turn.inject(redactedError(buffer, start, end));
     return AtMessage.Drop;
   }

@@ -244,6 +244,18 @@ export class Run {
     return true;
   }
 
+  /** As `spend`, for the text of an error or notice that goes out as it is: it may hold values, as a packed row does. */
+  spendText(bytes: number, nowMs: number): boolean {
+    if (!this.metered) return true;
+    if (!this.#open) return false;
+    const { lease } = this.#leasing as Leasing;
+    for (let i = 0; i < this.#costs.length; i++) this.#costs[i] = Math.ceil(bytes / (this.#classes[i] as CompiledClass).packedUnitBytes);
+    this.#peopleShort = this.#people !== undefined && !this.#people.admits(this.#costs, undefined, nowMs);
+    if (this.#peopleShort || lease.expired(nowMs) || !lease.trySpend(this.#costs, bytes)) return false;
+    this.#people?.commit();
+    return true;
+  }
+
   /** The end of a statement that gave no rows, or its error, tells something: where people are counted it is about one who cannot be told. */
   spendEnd(nowMs: number): boolean {
     if (!this.metered) return true;

@@ -1,7 +1,7 @@
 import { findCte, multiplicity, MAX_TIMES, scopesOf } from './cte-scope.ts';
 import type { Cte, CteScope } from './cte-scope.ts';
 import type { RawNode } from './dialect.ts';
-import type { FunctionUse, KeyLink, OperatorUse, RelationUse, SettingChange, TextCategory, TypeUse } from './facts.ts';
+import type { ColumnOfUse, FunctionUse, KeyLink, OperatorUse, RelationUse, SettingChange, TextCategory, TypeUse } from './facts.ts';
 import { LinkFinder, nameItem, newLevel } from './key-links.ts';
 import type { QueryLevel } from './key-links.ts';
 import { operatorsOf } from './operators.ts';
@@ -43,9 +43,20 @@ interface PendingFunction {
   readonly calls: Map<Cte | undefined, number>;
 }
 
+interface ColumnReference {
+  readonly reference: unknown;
+  readonly level: QueryLevel | undefined;
+}
+
+/** Aggregates whose result is made of many rows' values: a number whose digits are several people's, if what is added up has been shaped for it. */
+const SUMMING = /^(sum|avg|bit_(and|or|xor)|stddev(_pop|_samp)?|variance|var_(pop|samp)|corr|covar_(pop|samp)|regr_.*)$/;
+
 export interface Collected {
   readonly relations: readonly RelationUse[];
   readonly links: readonly KeyLink[];
+  readonly pins: readonly ColumnOfUse[];
+  readonly groupedBy: readonly ColumnOfUse[];
+  readonly summed: readonly (ColumnOfUse | undefined)[];
   readonly functions: readonly FunctionUse[];
   readonly attributes: readonly string[];
   readonly operators: readonly OperatorUse[];
@@ -74,6 +85,8 @@ class FactCollector {
   readonly #ctes: Cte[] = [];
   readonly #cteContexts = new Map<RawNode, Context>();
   readonly #links = new LinkFinder();
+  readonly #summed: ColumnReference[] = [];
+  readonly #groupKeys: ColumnReference[] = [];
   readonly #functions = new Map<string, PendingFunction>();
   readonly #attributes = new Set<string>();
   readonly #operators = new Map<string, OperatorUse>();
@@ -109,6 +122,7 @@ class FactCollector {
     return {
       relations,
       links: this.#finishedLinks(),
+      ...this.#finishedColumns(functions.some(({ window }) => window)),
       functions,
       attributes: [...this.#attributes],
       operators: [...this.#operators.values()],
@@ -132,6 +146,15 @@ class FactCollector {
   #finishedLinks(): KeyLink[] {
     if (this.#categories.has('code') || this.#opaque.length > 0) return [];
     return this.#links.links().filter(({ left, right }) => this.#uses[left]?.owner === this.#uses[right]?.owner);
+  }
+
+  #finishedColumns(windows: boolean): Pick<Collected, 'pins' | 'groupedBy' | 'summed'> {
+    const columns = (references: readonly ColumnReference[]): (ColumnOfUse | undefined)[] => references.map(({ reference, level }) => this.#links.columnOf(reference, level));
+    const summed = columns(this.#summed);
+    // `row.sum` calls it on a whole row.
+    if ([...this.#attributes].some((name) => SUMMING.test(name))) summed.push(undefined);
+    if (this.#categories.has('code') || this.#opaque.length > 0) return { pins: [], groupedBy: [], summed };
+    return { pins: this.#links.pins(), groupedBy: windows ? [] : columns(this.#groupKeys).flatMap((column) => column ?? []), summed };
   }
 
   #enter(kind: string, node: RawNode, context: Context, place: Place): Descent<Context> | undefined {
@@ -238,6 +261,7 @@ class FactCollector {
         this.#derives = true;
         this.#changesCatalog = true;
       }
+      if (context.level === undefined && context.owner === undefined) for (const reference of list(node, 'groupClause')) this.#groupKeys.push({ reference, level });
       if (list(node, 'groupClause').length > 0 || node['havingClause'] !== undefined) this.#grouped = true;
     }
     // An INSERT's query does not see the target's columns.
@@ -318,6 +342,7 @@ class FactCollector {
     }
     entry.calls.set(context.owner, (entry.calls.get(context.owner) ?? 0) + 1);
     if (['agg_filter', 'agg_distinct', 'agg_within_group', 'agg_star', 'agg_order'].some((field) => node[field] !== undefined)) this.#grouped = true;
+    if (SUMMING.test(name.name)) for (const reference of list(node, 'args')) this.#summed.push({ reference, level: context.level });
     if (context.domain) this.#categories.add('code');
     const setting = setConfigCall(node);
     if (setting !== undefined) this.#settings.push(setting);

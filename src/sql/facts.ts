@@ -21,6 +21,12 @@ export interface KeyLink {
   readonly rightColumn: string;
 }
 
+/** A column of one relation use. Index into `relations`. */
+export interface ColumnOfUse {
+  readonly use: number;
+  readonly column: string;
+}
+
 /** A function called anywhere in the statement (also in FROM, in casts written as calls, in DEFAULTs). One entry for each distinct (schema, name, window). */
 export interface FunctionUse {
   readonly schema: string | undefined;
@@ -100,6 +106,12 @@ export interface StatementFacts {
   /** EXPLAIN's, PREPARE's, DECLARE's and COPY (query)'s inner statement is merged into these lists. */
   readonly relations: readonly RelationUse[];
   readonly links: readonly KeyLink[];
+  /** Columns that equal a constant or parameter in every row that the use gives. */
+  readonly pins?: readonly ColumnOfUse[] | undefined;
+  /** Columns that the outermost SELECT groups by: every row that comes of a use has one value of them. Empty where a window call could bring groups together. */
+  readonly groupedBy?: readonly ColumnOfUse[] | undefined;
+  /** What sum() and its kin add up: a use's column as it stands, undefined for all else. */
+  readonly summed?: readonly (ColumnOfUse | undefined)[] | undefined;
   readonly functions: readonly FunctionUse[];
   /**
    * Last names of qualified column references and field selections: `c.name`, `(c).name`. PostgreSQL reads one that is no column as a call of

@@ -1,6 +1,6 @@
 import type { RawNode } from './dialect.ts';
-import type { KeyLink } from './facts.ts';
-import { child, list, open, strings, text, unwrap } from './tree.ts';
+import type { ColumnOfUse, KeyLink } from './facts.ts';
+import { child, list, open, qualified, strings, text, unwrap } from './tree.ts';
 
 /**
  * Finds equalities that tie two relation uses together in every row that they give. A link lets two references count as one person, so
@@ -60,6 +60,26 @@ export class LinkFinder {
   /** The node gives rows of this use under its own column names. */
   plainRelation(node: RawNode, use: number): void {
     this.#uses.set(node, use);
+  }
+
+  /** The column that a reference means, once every name is known. */
+  columnOf(reference: unknown, level: QueryLevel | undefined): ColumnOfUse | undefined {
+    const found = level === undefined ? undefined : resolve(reference, level) ?? soleColumn(reference, level);
+    return found?.own === true ? { use: found.use, column: found.column } : undefined;
+  }
+
+  /** `a.x = 5` among the ANDed parts of WHERE: whatever a row of `a` is joined with, it has this value. */
+  pins(): ColumnOfUse[] {
+    const pins: ColumnOfUse[] = [];
+    for (const condition of this.#conditions) {
+      if (condition.kind !== 'where') continue;
+      for (const [left, right] of equalSides(condition.quals)) {
+        const reference = isConstant(right) ? left : isConstant(left) ? right : undefined;
+        const pinned = reference === undefined ? undefined : this.columnOf(reference, condition.level);
+        if (pinned !== undefined && pins.length < MAX_LINKS) pins.push(pinned);
+      }
+    }
+    return pins;
   }
 
   addWhere(level: QueryLevel, quals: unknown): void {
@@ -169,21 +189,47 @@ export class LinkFinder {
   /** `a.x = b.y` among the ANDed parts, with at least one side of this level. `outer` is the side that is not. */
   #equalities(quals: unknown, level: QueryLevel): Equality[] {
     const found: Equality[] = [];
-    const todo: unknown[] = [quals];
-    while (todo.length > 0 && found.length < MAX_LINKS) {
-      const part = open(todo.pop());
-      if (part?.kind === 'BoolExpr' && part.body['boolop'] === 'AND_EXPR') todo.push(...list(part.body, 'args').toReversed());
-      if (part?.kind !== 'A_Expr' || part.body['kind'] !== 'AEXPR_OP') continue;
-      const operator = strings(list(part.body, 'name'));
-      if (operator?.length !== 1 || operator[0] !== '=') continue;
-      const left = resolve(part.body['lexpr'], level);
-      const right = resolve(part.body['rexpr'], level);
+    for (const [leftSide, rightSide] of equalSides(quals)) {
+      if (found.length >= MAX_LINKS) break;
+      const left = resolve(leftSide, level);
+      const right = resolve(rightSide, level);
       if (left === undefined || right === undefined || left.use === right.use || !(left.own || right.own)) continue;
       const link = { left: left.use, leftColumn: left.column, right: right.use, rightColumn: right.column };
       found.push({ link, outer: left.own ? (right.own ? undefined : right.use) : left.use });
     }
     return found;
   }
+}
+
+/** Both sides of every `=` that is ANDed at the top. */
+function* equalSides(quals: unknown): Generator<readonly [unknown, unknown]> {
+  const todo: unknown[] = [quals];
+  while (todo.length > 0) {
+    const part = open(todo.pop());
+    if (part?.kind === 'BoolExpr' && part.body['boolop'] === 'AND_EXPR') todo.push(...list(part.body, 'args').toReversed());
+    if (part?.kind !== 'A_Expr' || part.body['kind'] !== 'AEXPR_OP') continue;
+    const operator = strings(list(part.body, 'name'));
+    if (operator?.length === 1 && operator[0] === '=') yield [part.body['lexpr'], part.body['rexpr']];
+  }
+}
+
+/** A literal or a parameter, also under a cast to a type of PostgreSQL's: the same for every row. */
+function isConstant(value: unknown): boolean {
+  let node = open(value);
+  if (node?.kind === 'TypeCast') {
+    const type = qualified(list(child(node.body, 'typeName'), 'names'));
+    if (type === undefined || (type.schema !== 'pg_catalog' && type.schema !== undefined)) return false;
+    node = open(node.body['arg']);
+  }
+  return node?.kind === 'A_Const' || node?.kind === 'ParamRef';
+}
+
+/** `column` alone, where FROM is one plain relation: it means that relation's column if there is one of the name. */
+function soleColumn(value: unknown, level: QueryLevel): { readonly use: number; readonly column: string; readonly own: boolean } | undefined {
+  const [column, ...others] = strings(list(unwrap(value, 'ColumnRef'), 'fields')) ?? [];
+  const [item, ...more] = level.names.values();
+  if (column === undefined || others.length > 0 || level.unnamed || more.length > 0 || item?.use === undefined || item.count > 1) return undefined;
+  return { use: item.use, column, own: true };
 }
 
 interface Equality {

@@ -5,6 +5,7 @@ import { blindQuestions } from './techniques/blind-questions.ts';
 import { copiesInherit } from './techniques/copies-inherit.ts';
 import { costOfARow } from './techniques/cost-of-a-row.ts';
 import { derivedCopies } from './techniques/derived-copies.ts';
+import { fullErrors } from './techniques/full-errors.ts';
 import { hostile } from './techniques/hostile.ts';
 import { outsiders } from './techniques/outsiders.ts';
 import { pipelines } from './techniques/pipelines.ts';
@@ -12,5 +13,6 @@ import { preparedWorld } from './techniques/prepared-world.ts';
 import { readersAndLogins } from './techniques/readers-and-logins.ts';
 import { sideChannels } from './techniques/side-channels.ts';
 import { sideDoors } from './techniques/side-doors.ts';
+import { smallPackages } from './techniques/small-packages.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, sideDoors, blindQuestions, outsiders, hostile];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, hostile];

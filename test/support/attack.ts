@@ -81,6 +81,8 @@ export interface BedOptions {
   readonly sql?: string;
   /** `packed_unit_bytes` of the class; the default if left out. */
   readonly packedUnitBytes?: number;
+  /** What errors and notices show the role `lax`. */
+  readonly errors?: 'full';
   /** More top-level YAML. */
   readonly extra?: string;
   /** Rowgate processes; more than one share a Redis, and connections go to them in turn. */
@@ -107,7 +109,7 @@ export async function startBed(options: BedOptions = {}): Promise<TestBed> {
     quotas: `[{ class: customers, window: 1h, rows: ${QUOTA}, action: block }]
   lax:
     members: ["lax_*"]
-    deny: []
+    deny: []${options.errors === undefined ? '' : `\n    errors: ${options.errors}`}
     quotas: [{ class: customers, window: 1h, rows: ${QUOTA}, action: block }]`,
   })));
   return {

@@ -58,8 +58,7 @@ audit: ${options.audit ?? `{ file: ${join(options.directory, 'audit.ndjson')} }`
 admin: { host: 127.0.0.1, port: ${options.adminPort}, token: test-token${options.people === undefined ? '' : `, people: ${options.people}`} }
 classes:
   customers:
-    packed_unit_bytes: ${options.packedUnitBytes ?? 32}
-    relations:
+${options.packedUnitBytes === undefined ? '' : `    packed_unit_bytes: ${options.packedUnitBytes}\n`}    relations:
       crm.customers: { subject: id }
       crm.invoices: { subject: customer_id }
 roles:

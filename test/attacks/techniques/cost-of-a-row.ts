@@ -5,7 +5,7 @@ import { rowsOf, wire } from '../../support/wire-client.ts';
 
 // Packed values are counted by bytes: for the bound to be one on customers, a unit must be no longer than what tells a customer apart
 // (docs/threat-model.md). The shortest that is tried here are hashes of four bytes.
-export const costOfARow = attackSuite('cost-of-a-row', { packedUnitBytes: 4 });
+export const costOfARow = attackSuite('cost-of-a-row');
 const { attack, group } = costOfARow;
 
 /** `id` and the hash of a token, from a number that has the hash in its last ten digits. */

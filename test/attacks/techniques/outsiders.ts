@@ -4,7 +4,6 @@ import { attackSuite, statements, type Attacker, type Technique } from '../../su
 import { rowsOf, wire } from '../../support/wire-client.ts';
 
 export const outsiders = attackSuite('outsiders', {
-  packedUnitBytes: 4,
   sql: `
     CREATE EXTENSION tablefunc; CREATE EXTENSION xml2; CREATE EXTENSION pg_stat_statements; CREATE EXTENSION pageinspect; CREATE EXTENSION pgrowlocks; CREATE EXTENSION hstore; CREATE EXTENSION pgcrypto;
     CREATE FUNCTION public.mail_of(n int) RETURNS text LANGUAGE sql IMMUTABLE SECURITY DEFINER AS 'SELECT email FROM crm.customers WHERE id = n';

@@ -35,7 +35,7 @@ export const SUPPORT: Workload = {
     work('LISTEN and NOTIFY between programs', 'LISTEN tickets', `NOTIFY tickets`, 'SELECT 1', 'UNLISTEN *'),
     work('NOTIFY with a payload, for others', `NOTIFY tickets, 'changed'`, `SELECT pg_notify('tickets', 'changed')`),
     // Where a payload came from cannot be told at its reader.
-    metered(1, 'a notification with a payload', 'LISTEN tickets', `NOTIFY tickets, 'changed'`, 'SELECT 1', 'UNLISTEN *'),
+    metered(2, 'a notification with a payload', 'LISTEN tickets', `NOTIFY tickets, 'changed'`, 'SELECT 1', 'UNLISTEN *'),
   ],
 };
 
@@ -44,6 +44,11 @@ export const MARKETING: Workload = {
   login: 'agent_marketing',
   work: [
     metered(5, 'customers by tariff', 'SELECT tariff, count(*) FROM crm.customers GROUP BY tariff ORDER BY tariff'),
+    metered(1, 'one customer\'s invoices in a line', `SELECT string_agg(amount::text, ', ' ORDER BY issued) FROM crm.invoices WHERE customer_id = 7`),
+    metered(5, 'one customer\'s row as JSON', 'SELECT json_agg(c) FROM crm.customers c WHERE c.id = 7'),
+    metered(11, 'a few customers with their invoices', 'SELECT customer_id, array_agg(amount ORDER BY id) FROM crm.invoices WHERE customer_id BETWEEN 10 AND 20 GROUP BY customer_id'),
+    work('names of tariffs in an array', `SELECT array_agg(name ORDER BY name), string_agg(name, ', '), json_agg(price) FROM shop.tariffs`),
+    metered(15, 'turnover with an average that is rounded', 'SELECT EXTRACT(month FROM issued), sum(amount), avg(amount), min(issued) FROM crm.invoices GROUP BY 1 ORDER BY 1 LIMIT 5'),
     metered(15, 'customers by tariff, first and last', 'SELECT tariff, count(*), min(since), max(since) FROM crm.customers GROUP BY tariff ORDER BY 1'),
     metered(10, 'turnover by tariff', 'SELECT c.tariff, count(*), sum(i.amount) FROM crm.invoices i JOIN crm.customers c ON c.id = i.customer_id GROUP BY c.tariff ORDER BY 1'),
     metered(10, 'turnover by month', `SELECT date_trunc('month', issued), sum(amount) FROM crm.invoices GROUP BY 1 ORDER BY 1`),

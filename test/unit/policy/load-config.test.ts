@@ -242,7 +242,7 @@ describe('defaults', () => {
       mode: 'enforce',
       trustedFunctions: [],
     });
-    expect(config.classes[0]).toMatchObject({ name: 'customers', unitBytes: 1024, packedUnitBytes: 32, functions: [] });
+    expect(config.classes[0]).toMatchObject({ name: 'customers', unitBytes: 1024, packedUnitBytes: 4, functions: [] });
     expect(config.classes[0]?.relations).toEqual([{ pattern: 'crm.customers', subject: ['id'] }, { pattern: 'crm.notes', subject: [] }]);
     expect(config.roles[0]).toMatchObject({ deny: undefined, contact: undefined, replication: false, errors: undefined });
     expect(config.roles[0]?.members).toEqual([{ kind: 'name', value: 'agent' }, { kind: 'glob', value: 'agent_*' }]);

@@ -57,7 +57,7 @@ describe('compiling a policy', () => {
   it('carries classes, reviewed functions and units', () => {
     const policy = policyOf(`${VALID}trusted_functions: [crm.f]\n`);
     expect(policy.trustedFunctions).toEqual(['crm.f']);
-    expect(policy.classes.get('customers')).toMatchObject({ name: 'customers', unitBytes: 1024, packedUnitBytes: 32 });
+    expect(policy.classes.get('customers')).toMatchObject({ name: 'customers', unitBytes: 1024, packedUnitBytes: 4 });
   });
 });
 

@@ -16,13 +16,24 @@ describe('a row\'s cost', () => {
     ['a wide row of a join', { width: 3 }, 10_000, 3, 10],
     ['a packed row', { packs: true }, 3200, 1, 100],
     ['a small packed row of a join', { packs: true, width: 4 }, 10, 1, 4],
-    ['an aggregate\'s small values', { aggregated: true, calls: 2 }, 60, 40, 1],
-    ['an aggregate\'s long value', { aggregated: true, calls: 1 }, 3264, 3220, 100],
-    ['an aggregate\'s long value in slices', { aggregated: true, calls: 1 }, 3264, 3220, 100],
+    ['small values of stored columns', { aggregated: true, calls: 2, plainSums: true }, 60, 40, 1],
+    ['a long value of stored columns', { aggregated: true, calls: 1, plainSums: true }, 3264, 3220, 100],
+    ['small values that may have been shaped', { aggregated: true, calls: 2 }, 60, 36, 1],
+    ['values that may have been shaped', { aggregated: true, calls: 2 }, 60, 40, 2],
+    ['a long value that may have been shaped', { aggregated: true, calls: 1 }, 3264, 3204, 100],
+    ['a packed row of one person', { packs: true, aggregated: true, onePerson: true }, 3200, 1, 100],
     ['a packed aggregate', { aggregated: true, packs: true }, 3200, 2, 100],
     ['an aggregate beside long keys', { aggregated: true, calls: 1 }, 600, 12, 1],
   ])('of %s', (_name, reach, bytes, columns, cost) => {
     expect(rowCost(classReach(reach), CLASS, bytes, columns)).toBe(cost);
+  });
+
+  it('of a packed row that is proven to be of one person is a unit for 32 bytes where other packed rows cost one for 4', () => {
+    const small = { ...CLASS, packedUnitBytes: 4 };
+    expect(rowCost(classReach({ packs: true, aggregated: true }), small, 320, 320)).toBe(80);
+    expect(rowCost(classReach({ packs: true, aggregated: true, onePerson: true }), small, 320, 320)).toBe(10);
+    expect(rowCost(classReach({ aggregated: true, calls: 1 }), small, 30, 12)).toBe(2);
+    expect(rowCost(classReach({ aggregated: true, calls: 1, plainSums: true }), small, 30, 12)).toBe(1);
   });
 
   it('is a whole number, at least one, at least the width, and never less for more bytes or for packing', () => {

@@ -113,3 +113,28 @@ describe('names that could mean something else', () => {
     ['CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 FROM a, b WHERE a.id = b.id; END'],
   ]);
 });
+
+describe('columns that equal a constant', () => {
+  const pinsOf = (sql: string): string[] => {
+    const facts = factsOf(sql);
+    return (facts.pins ?? []).map(({ use, column }) => `${facts.relations[use]?.name}.${column}`);
+  };
+
+  it.each([
+    ['SELECT * FROM c WHERE c.id = 7', 'c.id'],
+    ['SELECT * FROM c WHERE id = $1 AND x > 2', 'c.id'],
+    [`SELECT * FROM c WHERE '7'::int = id`, 'c.id'],
+    ['SELECT * FROM c, i WHERE c.id = 7 AND i.id = c.id', 'c.id'],
+    ['SELECT (SELECT json_agg(i) FROM i WHERE i.cid = 7) FROM c', 'i.cid'],
+  ])('are found in %s', (sql, pin) => {
+    expect(pinsOf(sql)).toEqual([pin]);
+  });
+
+  it.each([
+    'SELECT * FROM c WHERE id = 7 OR true', 'SELECT * FROM c WHERE NOT id = 7', 'SELECT * FROM c, i WHERE id = 7', 'SELECT * FROM c WHERE id = x', 'SELECT * FROM c WHERE id = f(7)',
+    'SELECT * FROM c LEFT JOIN i ON c.id = 7', `SELECT * FROM c WHERE id = '7'::mine.int`, 'SELECT * FROM c AS c(x, id) WHERE id = 7', 'SELECT * FROM (SELECT 7 AS id, e FROM c) c WHERE c.id = 7',
+    'SELECT * FROM c WHERE EXISTS (SELECT WHERE c.id = 7)', 'SELECT * FROM c, f() WHERE id = 7', 'SELECT * FROM c WHERE id OPERATOR(mine.=) 7', 'SELECT * FROM c WHERE id IN (7, 8)',
+  ])('are not seen in %s', (sql) => {
+    expect(pinsOf(sql)).toEqual([]);
+  });
+});

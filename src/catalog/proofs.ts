@@ -1,0 +1,45 @@
+/** What can be proven of a statement that packs or adds up, so that honest work of that kind stays cheap (docs/adr/0008-what-packed-values-cost.md). */
+
+import type { StatementFacts } from '../sql/facts.ts';
+import { FIRST_USER_OID } from './catalog-rows.ts';
+import type { Tally } from './effects.ts';
+import type { ReachIndex } from './reach-index.ts';
+import type { ResolvedUse } from './resolved-use.ts';
+import { keyOf, linkedGroups } from './width.ts';
+
+/** Statements with more references are not looked into. */
+const MOST_USES = 64;
+
+/**
+ * Whether all rows of the class that one value can take in are of one person: every reference stands in a group that is linked on the key, and the key is
+ * pinned to a constant or parameter, or what the outermost SELECT groups by. Functions and views that bring the class add width that no reference has.
+ */
+export function isOfOnePerson(className: string, facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): boolean {
+  const effect = tally.classes.get(className);
+  if (effect === undefined || effect.packs || uses.length > MOST_USES || facts.modifies || equalityIsUnsure(index)) return false;
+  const { width, groups } = linkedGroups(className, uses, facts.links, index);
+  if (groups.length === 0 || width !== effect.width) return false;
+  // Two references in two groups are two people, and cost two units: the width.
+  const keyed = (columns: StatementFacts['pins'], group: readonly number[]): boolean => group.some((position) => {
+    const key = keyOf(className, uses[position], index);
+    return key !== undefined && key.every((name) => columns?.some(({ use, column }) => use === position && column === name) === true);
+  });
+  if (groups.length === 1 && keyed(facts.groupedBy, groups[0] ?? [])) return true;
+  return groups.every((group) => keyed(facts.pins, group));
+}
+
+/** Whether `=` can mean something else than that two values of PostgreSQL's own types are equal: a user's operator may say so of anything. */
+function equalityIsUnsure({ snapshot }: ReachIndex): boolean {
+  const takesOwn = ({ left, right }: { readonly left: number; readonly right: number }): boolean => left < FIRST_USER_OID || right < FIRST_USER_OID;
+  return (snapshot.operatorsByName.get('=') ?? []).some(takesOwn);
+}
+
+/** Whether sum() and its kin add up stored columns of the class's own tables. A table beside the class may hold numbers that were made for it. */
+export function addsPlainColumns(className: string, facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex): boolean {
+  return facts.summed?.every((column) => {
+    const { relations, local } = uses[column?.use ?? -1] ?? { relations: [], local: [] };
+    const [relation, ...others] = relations;
+    return relation !== undefined && others.length === 0 && local.length === 0 && (relation.kind === 'r' || relation.kind === 'p' || relation.kind === 'f')
+      && index.members.declared.has(relation.oid) && index.members.classesOf.get(relation.oid)?.has(className) === true;
+  }) === true;
+}
