@@ -58,7 +58,7 @@ describe('Compose', () => {
 describe('Kubernetes', () => {
   test('has a configuration that loads', () => {
     const [config] = ofKind('ConfigMap');
-    expect(problemLines(loadConfig(String(config?.['data']?.['rowgate.yaml']), 'rowgate.yaml', sources))).toEqual([]);
+    expect(problemLines(loadConfig(config?.['data']?.['rowgate.yaml'] as unknown as string, 'rowgate.yaml', sources))).toEqual([]);
   });
 
   test('every object says of which API, what it is, and where it is', () => {
