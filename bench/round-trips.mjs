@@ -1,6 +1,6 @@
 // Calls of Redis for each statement, and what a look-up of one row waits longer. `node bench/round-trips.mjs [ROUNDS [STATEMENTS]]`, after `npm run build`.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -60,6 +60,8 @@ const quantile = (values, q) => values.toSorted((a, b) => a - b)[Math.min(values
 const median = (/** @type {readonly number[]} */ values) => quantile(values, 0.5);
 
 const directory = mkdtempSync(join(tmpdir(), 'rowgate-round-trips-'));
+// PostgreSQL runs as a user of its own.
+chmodSync(directory, 0o755);
 const running = [];
 try {
   const tools = findTools(false);

@@ -54,8 +54,9 @@ try {
   const emptyBytes = info('memory', 'used_memory');
   const reserveUs = await costUs(PRINCIPALS, one);
   const freshBytes = (info('memory', 'used_memory') - emptyBytes) / (PRINCIPALS - 100);
-  const lease = (await one(0)).lease;
-  const refundUs = await costUs(20_000, (i) => store.refund(lease, [{ units: 0, counters: counters(i % PRINCIPALS) }]));
+  const leases = [];
+  for (let who = 0; who < 5000; who++) leases.push(await one(who));
+  const refundUs = await costUs(leases.length, (who) => store.refund(leases[who].lease, [{ units: 15, counters: counters(who) }]));
   await store.close();
   // A counter that was in use all through its window: the hash of one principal with every slice, as the script writes it.
   const sample = cli('--scan', '--pattern', '*count:*agent_7').trim().split('\n');
