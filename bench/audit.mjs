@@ -42,6 +42,7 @@ try {
   await measure('100 at a time, HMAC', 100, 100_000, { key });
   await measure('1 at a time, HMAC', 1, 5000, { key });
   await measure('1 at a time, HMAC, sync: record', 1, 500, { key, sync: 'record' });
+  await measure('100 at a time, HMAC, sync: interval', 100, 400_000, { key, sync: { everyMs: 1000 } });
   await measure('100 at a time, HMAC, sync: record', 100, 20_000, { key, sync: 'record' });
 } finally {
   rmSync(directory, { recursive: true, force: true });

@@ -149,7 +149,7 @@ export async function startRedis({ command, directory }) {
 
 /**
  * Full enforcement with limits far away: both tables are in a class, counters in Redis, audit file on.
- * @param {{ main: string, nodeArgs?: readonly string[], directory: string, postgresPort: number, redisPort: number }} options
+ * @param {{ main: string, nodeArgs?: readonly string[], directory: string, postgresPort: number, redisPort: number | undefined }} options  without `redisPort`: counters in memory
  * @returns {Promise<RowgateServer>}
  */
 export async function startRowgate({ main, nodeArgs = [], directory, postgresPort, redisPort }) {
@@ -160,7 +160,7 @@ export async function startRowgate({ main, nodeArgs = [], directory, postgresPor
 listen: { host: ${HOST}, port: ${port} }
 upstream: { host: ${HOST}, port: ${postgresPort} }
 catalog: { user: rowgate }
-store: { redis: "redis://${HOST}:${redisPort}/0" }
+store: { ${redisPort === undefined ? 'memory: true' : `redis: "redis://${HOST}:${redisPort}/0"`} }
 audit: { file: ${join(directory, 'audit', 'rowgate.ndjson')} }
 admin: { host: ${HOST}, port: ${adminPort} }
 classes:

@@ -36,7 +36,7 @@ function ensureRedis() {
 }
 
 function hasRedis() {
-  return spawnSync('redis-server', ['--version'], { stdio: 'ignore' }).status === 0;
+  return spawnSync(process.env.ROWGATE_TEST_REDIS ?? 'redis-server', ['--version'], { stdio: 'ignore' }).status === 0;
 }
 
 function isDebianRoot() {

@@ -17,8 +17,17 @@ type Issue = z.core.$ZodIssue;
 
 /** Turns what the schema found into sentences. */
 export function schemaFindings(issues: readonly Issue[], context: SchemaContext): Finding[] {
-  return issues.flatMap((issue) => findingsOf(issue, context));
+  return withoutFollowers(issues.flatMap((issue) => findingsOf(issue, context)));
 }
+
+/** A mistyped key is also missing under its right name: that is one mistake, told once. */
+function withoutFollowers(findings: readonly Finding[]): Finding[] {
+  const meant = new Set(findings.flatMap(({ path, hint }) => (hint?.startsWith(GUESS) === true ? [formatPath([...path.slice(0, -1), hint.slice(GUESS.length, -1)])] : [])));
+  return findings.filter(({ path, message }) => !(message.startsWith(MISSING) && meant.has(formatPath(path))));
+}
+
+const MISSING = 'missing: ';
+const GUESS = 'did you mean ';
 
 function findingsOf(issue: Issue, context: SchemaContext): Finding[] {
   const path = issue.path.filter((step): step is string | number => typeof step !== 'symbol');
@@ -28,14 +37,14 @@ function findingsOf(issue: Issue, context: SchemaContext): Finding[] {
     return [{ path, at: 'value', message: issue.message, hint: typeof hint === 'string' ? hint : undefined }];
   }
   const value = getIn(context.tree, path);
-  if (value === undefined) return [{ path, at: 'key', message: `missing: expected ${issue.message}`, hint: undefined }];
+  if (value === undefined) return [{ path, at: 'key', message: `${MISSING}expected ${issue.message}`, hint: undefined }];
   const shown = context.show(path);
   return [
     {
       path,
       at: 'value',
       message: `expected ${issue.message}${shown === undefined ? '' : `, not ${shown}`}`,
-      hint: shown !== undefined && typeof value === 'string' ? hintFor(issue, value) : undefined,
+      hint: shown !== undefined && typeof value === 'string' || typeof value === 'number' ? hintFor(issue, value) : undefined,
     },
   ];
 }
@@ -50,11 +59,12 @@ function unknownKey(path: ConfigPath, context: SchemaContext): Finding {
     path,
     at: 'key',
     message: 'unknown key',
-    hint: guess === undefined ? `${place} knows ${known.join(', ')}` : `did you mean ${guess}?`,
+    hint: guess === undefined ? `${place} knows ${known.join(', ')}` : `${GUESS}${guess}?`,
   };
 }
 
-function hintFor(issue: Issue, value: string): string | undefined {
+function hintFor(issue: Issue, value: string | number): string | undefined {
+  if (typeof value === 'number') return issue.message.startsWith('a duration') && Number.isInteger(value) && value > 0 ? `write ${value}s, if seconds are meant` : undefined;
   if (issue.code === 'invalid_value') {
     const guess = nearest(value, issue.values.map(String));
     return guess === undefined ? undefined : `did you mean ${guess}?`;

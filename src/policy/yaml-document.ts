@@ -80,10 +80,12 @@ const SELF_CONTAINED: ReadonlySet<ErrorCode> = new Set(['TAB_AS_INDENT', 'BAD_AL
 function syntaxProblems(document: Document.Parsed, lines: LineCounter, text: string): (SyntaxProblem & { fatal: boolean })[] {
   const problems: (SyntaxProblem & { fatal: boolean })[] = [];
   for (const error of [...document.errors, ...document.warnings]) {
-    const { line, col } = lines.linePos(error.pos[0]);
+    // A line that continues an unclosed { or [ is told as badly indented: what is wrong is where the bracket stands.
+    const opened = error.code === 'BAD_INDENT' ? openedBefore(text, error.pos[0]) : undefined;
+    const { line, col } = lines.linePos(opened ?? error.pos[0]);
     // One slip makes the parser stumble on; the first stumble says where. Only what cannot follow from it is told as well.
     if (problems.some((problem) => problem.fatal && (problem.line === line || !SELF_CONTAINED.has(error.code)))) continue;
-    const [message, hint] = SYNTAX_TEXTS[error.code] ?? ['this is not YAML'];
+    const [message, hint] = opened !== undefined ? ([`this ${text[opened]} is not closed`, undefined] as const) : SYNTAX_TEXTS[error.code] ?? ['this is not YAML'];
     const sourceLine = text.split('\n', line)[line - 1] ?? '';
     const unquoted = error.code === 'UNEXPECTED_TOKEN' && sourceLine.includes('${');
     problems.push({
@@ -95,6 +97,18 @@ function syntaxProblems(document: Document.Parsed, lines: LineCounter, text: str
     });
   }
   return problems;
+}
+
+/** Where the last line that is not empty before an offset opens a bracket that it does not close; quotes and comments are looked past. */
+function openedBefore(text: string, offset: number): number | undefined {
+  const before = text.slice(0, offset).trimEnd();
+  const from = before.lastIndexOf('\n') + 1;
+  const open: number[] = [];
+  for (const match of before.slice(from).matchAll(/"(?:[^"\\]|\\.)*"|'[^']*'|(?<=^|\s)#.*|[[{\]}]/g)) {
+    if ('[{'.includes(match[0])) open.push(from + match.index);
+    else if (']}'.includes(match[0])) open.pop();
+  }
+  return open.at(-1);
 }
 
 function placeOf(document: Document.Parsed, lines: LineCounter, path: ConfigPath, at: Finding['at']): Place {

@@ -188,6 +188,8 @@ const NEVER_CONNECTED = 'not connected yet';
 
 function openClient(options: ConnectionOptions, timeoutMs: number): Redis | Cluster {
   const each = {
+    // CLIENT SETINFO is of no use here, and a user with the least rights may not send it: each connection would leave a line in the ACL log (Redis 7.2, Valkey).
+    disableClientInfo: true,
     protocol: 2 as const,
     replyMapping: 'legacy' as const,
     // A refund that is sent twice is taken off twice: lost calls stay lost.

@@ -41,7 +41,7 @@ export class SentinelWatch {
   constructor(options: SentinelWatchOptions) {
     this.#options = options;
     this.#clients = options.sentinels.map(({ host, port }) => {
-      const client = new Redis({ ...options.connection, host, port, protocol: 2, replyMapping: 'legacy', enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: TIMEOUT_MS, connectTimeout: TIMEOUT_MS, enableReadyCheck: false });
+      const client = new Redis({ ...options.connection, host, port, protocol: 2, replyMapping: 'legacy', enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: TIMEOUT_MS, connectTimeout: TIMEOUT_MS, enableReadyCheck: false, disableClientInfo: true });
       client.on('error', () => undefined);
       return client;
     });

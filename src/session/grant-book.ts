@@ -87,7 +87,18 @@ export class GrantBook {
     const given = amounts(grant);
     if (typeof given === 'string') return { ok: false, reason: given };
     const result = approveGrant(grant, given, by, Date.now());
-    return result.ok ? this.#keep('approved', result.grant, by) : result;
+    if (!result.ok) return result;
+    const taken = await this.#take(grant);
+    return taken.ok ? this.#keep('approved', result.grant, by) : taken;
+  }
+
+  /** A request is decided once: two people at two processes may look at it in the same moment, and the store knows only who writes last. */
+  async #take(grant: Grant): Promise<GrantResult> {
+    const mine = await this.#store.once(`grant:${grant.id}`, DECIDING_MS);
+    const now = (await this.all()).find((each) => each.id === grant.id);
+    if (now?.approval !== undefined) return { ok: false, reason: `${grant.id} is approved already, by ${now.approval.by}` };
+    if (now === undefined) return { ok: false, reason: `there is no request ${grant.id} any more` };
+    return mine ? { ok: true, grant } : { ok: false, reason: `somebody else decides about ${grant.id} in this moment: look at the grants again` };
   }
 
   async grant(principal: string, amounts: GrantAmounts, reason: string, by: string): Promise<GrantResult> {
@@ -101,6 +112,10 @@ export class GrantBook {
   async revoke(id: string, by: string): Promise<GrantResult> {
     const grant = (await this.all()).find((each) => each.id === id);
     if (grant === undefined) return { ok: false, reason: `there is no grant ${id}` };
+    if (grant.approval === undefined) {
+      const taken = await this.#take(grant);
+      if (!taken.ok) return taken;
+    }
     await this.#store.shareText(KIND, id, undefined);
     await this.refresh();
     await this.#onEvent({ action: 'revoked', grant, by });
@@ -136,6 +151,9 @@ export class GrantBook {
     this.#version++;
   }
 }
+
+/** Longer than a decision takes to be written; a process that died over it is in nobody's way afterwards. */
+const DECIDING_MS = 10_000;
 
 function newId(): string {
   return `g-${randomBytes(4).toString('hex')}`;

@@ -21,9 +21,12 @@ export const OWN_COLUMNS: Readonly<Record<OwnQuestion['kind'], readonly string[]
   request: ['request'],
 };
 
-const USAGE = /^\s*(?:select\s+\*\s+from|table)\s+rowgate\.usage\s*;?\s*$/i;
+/** White space and comments: many clients put one of theirs before or behind what was typed. */
+const GAP = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)`;
+const END = `${GAP}*(?:;${GAP}*)*$`;
+const USAGE = new RegExp(`^${GAP}*(?:select${GAP}*\\*${GAP}*from|table)${GAP}+rowgate\\.usage${END}`, 'i');
 /** Without backslashes, the literal means the same under every setting of the lexer. */
-const REQUEST = /^\s*select\s+rowgate\.request\s*\(\s*'((?:[^'\\]|'')*)'\s*\)\s*;?\s*$/i;
+const REQUEST = new RegExp(`^${GAP}*select${GAP}+rowgate\\.request\\s*\\(\\s*'((?:[^'\\\\]|'')*)'\\s*\\)${END}`, 'i');
 
 /** Undefined for all but the two texts. Cheap for the rest, which is every other statement. */
 export function ownQuestion(text: string): OwnQuestion | undefined {

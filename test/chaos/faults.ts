@@ -46,6 +46,7 @@ export function faultsOf(fleet: Fleet): readonly Fault[] {
         const redis = await primary();
         await redis.kill();
         rmSync(join(redis.directory, 'appendonlydir'), { recursive: true, force: true });
+        rmSync(join(redis.directory, 'appendonly.aof'), { force: true });
         rmSync(join(redis.directory, 'dump.rdb'), { force: true });
         await redis.run();
       },

@@ -33,7 +33,7 @@ afterEach(async () => {
 async function start(prefix: string, extra = ''): Promise<TestRowgate> {
   const rowgate = await startRowgate({
     postgresPort: postgres.port, quotas: '[{ class: customers, window: 1h, rows: 10, action: block }, { class: customers, window: statement, rows: 8, action: block }]',
-    store: `{ redis: "${redis.url}", prefix: "${prefix}:" }`, people: '{ alice: token-of-alice, bob: token-of-bob }', extra,
+    store: `{ redis: "${redis.url}", prefix: "${prefix}:" }`, people: '{ alice: token-of-alice, bob: token-of-bob, carol: token-of-carol }', extra,
   });
   running.push(rowgate);
   return rowgate;
@@ -88,6 +88,20 @@ describe('a grant', () => {
     expect(await take(rowgate, 100)).toBe(5);
     expect((await as(rowgate, 'bob', 'approve', id, '--for', '1h')).text).toContain('is approved already, by bob');
     expect(rowgate.audit().filter((record) => record['event'] === 'grant').map((record) => [record['action'], record['by']])).toEqual([['requested', 'alice'], ['approved', 'bob']]);
+  }, 60_000);
+
+  test('is approved once, also where two people do it at two processes in the same moment', async () => {
+    const [first, second] = [await start('race'), await start('race')];
+    const post = (rowgate: TestRowgate, person: string, path: string, body: object): Promise<Response> =>
+      fetch(`http://127.0.0.1:${rowgate.adminPort}/v1/grants${path}`, { method: 'POST', headers: { authorization: `Bearer token-of-${person}`, 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    for (let round = 1; round <= 8; round++) {
+      const asked = await as(first, 'alice', 'grant', 'agent', '--rows', '1', '--for', '1h', '--reason', `fair ${round}`, '--request');
+      const id = /^g-[0-9a-f]+/.exec(asked.text)?.[0] ?? '';
+      const answers = await Promise.all([post(first, 'bob', `/${id}/approve`, { rows: 1, for_ms: 3_600_000 }), post(second, 'carol', `/${id}/approve`, { rows: 1000, for_ms: 3_600_000 })]);
+      expect(answers.filter(({ ok }) => ok), `round ${round}`).toHaveLength(1);
+      const approved = [...first.audit(), ...second.audit()].filter((record) => record['event'] === 'grant' && record['action'] === 'approved');
+      expect(approved).toHaveLength(round);
+    }
   }, 60_000);
 
   test('taken back no longer holds', async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { freePort } from './free-port.ts';
+import { REDIS_SERVER } from './redis-program.ts';
 
 /** redis-server processes in every form: plain, replicas, Sentinels, a Cluster, TLS. */
 export class RedisProcess {
@@ -20,8 +21,9 @@ export class RedisProcess {
     this.#args = args;
   }
 
-  static async start(args: (port: number, directory: string) => readonly string[] = plain): Promise<RedisProcess> {
-    const port = await freePort();
+  static async start(args: (port: number, directory: string) => readonly string[] = plain, highestPort = 65_535): Promise<RedisProcess> {
+    let port = await freePort();
+    while (port > highestPort) port = await freePort();
     const directory = mkdtempSync(join(tmpdir(), 'rowgate-redis-'));
     const server = new RedisProcess(port, directory, args(port, directory));
     await server.run();
@@ -29,12 +31,12 @@ export class RedisProcess {
   }
 
   async run(): Promise<void> {
-    this.#child = spawn('redis-server', this.#args, { stdio: 'ignore' });
+    this.#child = spawn(REDIS_SERVER, this.#args, { stdio: 'ignore' });
     for (let attempt = 0; attempt < 400; attempt += 1) {
       if (await accepts(this.port)) return;
       await sleep(25);
     }
-    throw new Error('redis-server did not start');
+    throw new Error(`${REDIS_SERVER} did not start`);
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -115,9 +117,11 @@ export async function startSentinels(downAfterMs = 1000): Promise<SentinelSetup>
 /** Three nodes without replicas. */
 export async function startCluster(): Promise<readonly RedisProcess[]> {
   const nodes: RedisProcess[] = [];
+  // Before Redis 7 the bus is at port + 10000.
+  const setsBusPort = !/v=[0-6]\./.test(execFileSync(REDIS_SERVER, ['--version'], { encoding: 'utf8' }));
   for (let i = 0; i < 3; i += 1) {
     const bus = await freePort();
-    nodes.push(await RedisProcess.start((port, directory) => [...plain(port, directory), '--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', '1000', '--cluster-config-file', join(directory, 'nodes.conf')]));
+    nodes.push(await RedisProcess.start((port, directory) => [...plain(port, directory), '--cluster-enabled', 'yes', ...(setsBusPort ? ['--cluster-port', String(bus)] : []), '--cluster-node-timeout', '1000', '--cluster-config-file', join(directory, 'nodes.conf')], setsBusPort ? 65_535 : 55_535));
   }
   // redis-cli asks nodes for their bus port, so that it need not be port + 10000.
   execFileSync('redis-cli', ['--cluster', 'create', ...nodes.map(({ port }) => `127.0.0.1:${port}`), '--cluster-yes'], { stdio: 'ignore' });

@@ -5,6 +5,7 @@ import { createServer, connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { REDIS_SERVER } from '../../support/redis-program.ts';
 
 /** A real redis-server on a port of its own, in a directory of its own. */
 export class RedisServer {
@@ -29,12 +30,12 @@ export class RedisServer {
 
   async run(...extra: string[]): Promise<void> {
     const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--dir', this.directory, ...extra];
-    this.#process = spawn('redis-server', args, { stdio: 'ignore' });
+    this.#process = spawn(REDIS_SERVER, args, { stdio: 'ignore' });
     for (let attempt = 0; attempt < 200; attempt += 1) {
       if (await accepts(this.port)) return;
       await sleep(25);
     }
-    throw new Error('redis-server did not start');
+    throw new Error(`${REDIS_SERVER} did not start`);
   }
 
   /** As the kernel's out-of-memory killer does it. */
