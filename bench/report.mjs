@@ -85,8 +85,8 @@ function markdown(rows) {
   return [line(rows[0]), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.slice(1).map(line)].join('\n');
 }
 
-/** @param {{ machine: Record<string, string>, settings: Record<string, unknown>, summary: ReturnType<typeof summarise>, memory?: { sessions: number, pgbouncer: number, rowgate: number } }} result */
-export function table({ machine, settings, summary, memory }) {
+/** @param {{ machine: Record<string, string>, settings: Record<string, unknown>, summary: ReturnType<typeof summarise>, stalled?: Record<'direct' | 'pgbouncer' | 'rowgate', import('./stall.mjs').Stalls>, memory?: { sessions: number, pgbouncer: number, rowgate: number } }} result */
+export function table({ machine, settings, summary, stalled, memory }) {
   const head = ['work', 'measure', 'direct', 'PgBouncer', 'Rowgate', 'Rowgate / PgBouncer', 'Rowgate / direct'];
   const rows = [head];
   for (const { title, unit, values, ratios, addedLatency } of summary) {
@@ -102,6 +102,10 @@ export function table({ machine, settings, summary, memory }) {
       rows.push(['', `latency ${name}, µs`, show(latency.direct, 0), show(latency.pgbouncer, 0), show(latency.rowgate, 0), '', '']);
       rows.push(['', `added over direct, ${name}, µs`, '-', show(more.pgbouncer, 0), show(more.rowgate, 0), show(more.ratio, 2), '-']);
     }
+  }
+  for (const [field, title] of stalled === undefined ? [] : /** @type {const} */ ([['calmMs', 'nobody else at work'], ['largeMs', 'beside one statement of 1 MB'], ['deepMs', 'beside 5,000 parentheses'], ['manyMs', 'beside 100 of these at once']])) {
+    const { direct, pgbouncer, rowgate } = /** @type {NonNullable<typeof stalled>} */ (stalled);
+    rows.push([title, 'longest answer to SELECT 1, ms', direct[field].toFixed(1), pgbouncer[field].toFixed(1), rowgate[field].toFixed(1), (rowgate[field] / pgbouncer[field]).toFixed(2), (rowgate[field] / direct[field]).toFixed(2)]);
   }
   if (memory !== undefined) {
     const kibibytes = (/** @type {number} */ bytes) => (bytes / 1024).toFixed(1);

@@ -9,7 +9,8 @@ import { memoryPerSession } from './idle-sessions.mjs';
 import { cpuSeconds } from './processes.mjs';
 import { hottest } from './profile.mjs';
 import { summarise, table, TARGETS } from './report.mjs';
-import { startPgbouncer, startPostgres, startRedis, startRowgate } from './servers.mjs';
+import { makeCertificate, startPgbouncer, startPostgres, startRedis, startRowgate } from './servers.mjs';
+import { stalls } from './stall.mjs';
 import { findTools, toolVersions } from './tools.mjs';
 import { fillPgbench, workloads } from './workloads.mjs';
 
@@ -20,7 +21,8 @@ const USAGE = `npm run bench -- [options]
   --rows N         rows of the bulk table (1000000)
   --repeats N      times that a bulk statement runs in one round (4)
   --sessions N     idle sessions whose memory is measured (500)
-  --only KEY,...   only these workloads: simple-16, prepared-16, simple-1, select, copy
+  --only KEY,...   only these workloads: simple-16, prepared-16, simple-1, select, select-people, copy, tls-prepared-16,
+                   tls-select, and stall
   --profile        instead of comparing: a CPU profile of Rowgate for each workload
   --rowgate FILE   the compiled main.js to measure (dist/cli/main.js), to compare builds
   --install        fetch missing programs with apt-get (Debian, as root)`;
@@ -68,7 +70,7 @@ function describeMachine() {
 async function measured(workload, target, { postgres, redis }) {
   const accounts = () => [target.pid === undefined ? 0 : cpuSeconds(target.pid), cpuSeconds(redis.pid), cpuSeconds(postgres.pid)];
   const before = accounts();
-  const sample = await workload.run(target.port);
+  const sample = await workload.run(target.port, target.pid === undefined);
   await sleep(SETTLE_MS);
   const after = accounts();
   const scale = workload.unit === 'query' ? 1e6 : 1;
@@ -164,8 +166,10 @@ async function main() {
     const all = workloads({ pgbench: tools.pgbench, directory, seconds, bulkRows, repeats });
     const wanted = options.only?.split(',');
     const list = all.filter(({ key }) => wanted === undefined || wanted.includes(key));
-    if (list.length === 0) throw new Error(`--only knows ${all.map(({ key }) => key).join(', ')}`);
-    const rowgateOptions = { main, directory, postgresPort: postgres.port, redisPort: redis.port };
+    const wantsStalls = wanted === undefined || wanted.includes('stall');
+    if (list.length === 0 && !wantsStalls) throw new Error(`--only knows ${all.map(({ key }) => key).join(', ')}, stall`);
+    const tls = makeCertificate(directory);
+    const rowgateOptions = { main, directory, postgresPort: postgres.port, redisPort: redis.port, tls };
     if (options.profile) {
       for (const workload of list) {
         const profiles = join(results, `profile-${workload.key}`);
@@ -184,11 +188,12 @@ async function main() {
       }
       return;
     }
-    const startBouncer = () => startPgbouncer({ command: tools.pgbouncer, directory, postgresPort: postgres.port });
+    const startBouncer = () => startPgbouncer({ command: tools.pgbouncer, directory, postgresPort: postgres.port, tls });
     const pgbouncer = keep(await startBouncer());
     const rowgate = keep(await startRowgate(rowgateOptions));
     const targets = { direct: { port: postgres.port }, pgbouncer, rowgate };
     const measures = await compare(list, { rounds, servers: { postgres, redis, rowgate }, targets });
+    const stalled = wantsStalls ? { direct: await stalls(postgres.port), pgbouncer: await stalls(pgbouncer.port), rowgate: await stalls(rowgate.port) } : undefined;
     await rowgate.stop();
     await pgbouncer.stop();
     const memory = sessions === 0 ? undefined : { sessions, ...(await compareMemory(sessions, { pgbouncer: startBouncer, rowgate: () => startRowgate(rowgateOptions) })) };
@@ -197,6 +202,7 @@ async function main() {
       machine: { ...describeMachine(), Node: node, PostgreSQL: postgres.version, PgBouncer: versions.pgbouncer, pgbench: versions.pgbench, Redis: versions.redis },
       settings: { rounds, 'pgbench seconds': seconds, 'pgbench scale': scale, 'bulk rows': bulkRows, 'bulk repeats': repeats },
       summary: summarise(list, measures),
+      stalled,
       memory,
       measures,
     };

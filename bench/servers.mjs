@@ -1,7 +1,7 @@
 // What a run measures: PostgreSQL with the data, PgBouncer and Rowgate in front of it, Redis for Rowgate's counters.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +11,8 @@ import pg from 'pg';
 export const HOST = '127.0.0.1';
 export const DATABASE = 'postgres';
 export const LOGIN = 'bench';
+/** The login whose quotas count people. */
+export const PEOPLE_LOGIN = 'bench_people';
 /** The table that the bulk workloads read. */
 export const BULK_TABLE = 'crm.customers';
 const ROLE = 'support';
@@ -18,6 +20,19 @@ const CLASS = 'customers';
 
 /** @typedef {{ readonly port: number, readonly pid: number, stop(): Promise<void> }} Server */
 /** @typedef {Server & { counted(): Promise<{ rows: number, units: number, bytes: number }> }} RowgateServer */
+
+/**
+ * A certificate that nobody checks, for TLS towards clients.
+ * @param {string} directory
+ * @returns {{ cert: string, key: string }}
+ */
+export function makeCertificate(directory) {
+  const [cert, key] = [join(directory, 'bench.crt'), join(directory, 'bench.key')];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-keyout', key, '-out', cert], { stdio: 'pipe' });
+  // PgBouncer runs as another user.
+  chmodSync(key, 0o644);
+  return { cert, key };
+}
 
 /** @returns {Promise<number>} */
 function freePort() {
@@ -94,14 +109,15 @@ export async function startPostgres({ directory, bulkRows }) {
   await client.query(`
     CREATE ROLE rowgate LOGIN;
     CREATE ROLE ${LOGIN} LOGIN;
+    CREATE ROLE ${PEOPLE_LOGIN} LOGIN;
     CREATE SCHEMA crm;
     CREATE TABLE ${BULK_TABLE} (id int PRIMARY KEY, name text NOT NULL, msisdn text NOT NULL, email text NOT NULL, tariff text NOT NULL, city text NOT NULL, consent bool NOT NULL, since timestamptz NOT NULL);
     INSERT INTO ${BULK_TABLE}
       SELECT g, 'Customer ' || md5(g::text), '+420' || 600000000 + g, 'customer.' || g || '@example.cz', 'tariff ' || g % 7, 'Město ' || g % 83, g % 3 = 0, '2020-01-01'::timestamptz + g * interval '1 minute'
         FROM generate_series(1, ${bulkRows}) g;
-    GRANT USAGE ON SCHEMA crm TO ${LOGIN};
-    GRANT SELECT ON ALL TABLES IN SCHEMA crm TO ${LOGIN};
-    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO ${LOGIN};
+    GRANT USAGE ON SCHEMA crm TO ${LOGIN}, ${PEOPLE_LOGIN};
+    GRANT SELECT ON ALL TABLES IN SCHEMA crm TO ${LOGIN}, ${PEOPLE_LOGIN};
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO ${LOGIN}, ${PEOPLE_LOGIN};
   `);
   await client.query(`VACUUM (ANALYZE, FREEZE) ${BULK_TABLE}`);
   await client.end();
@@ -114,12 +130,12 @@ export async function startPostgres({ directory, bulkRows }) {
   };
 }
 
-/** @param {{ command: string, directory: string, postgresPort: number }} options */
-export async function startPgbouncer({ command, directory, postgresPort }) {
+/** @param {{ command: string, directory: string, postgresPort: number, tls: { cert: string, key: string } }} options */
+export async function startPgbouncer({ command, directory, postgresPort, tls }) {
   const port = await freePort();
   const users = join(directory, 'pgbouncer-users.txt');
   const config = join(directory, 'pgbouncer.ini');
-  writeFileSync(users, `"${LOGIN}" ""\n"postgres" ""\n`);
+  writeFileSync(users, `"${LOGIN}" ""\n"${PEOPLE_LOGIN}" ""\n"postgres" ""\n`);
   writeFileSync(config, `[databases]
 ${DATABASE} = host=${HOST} port=${postgresPort} dbname=${DATABASE}
 [pgbouncer]
@@ -128,9 +144,12 @@ listen_port = ${port}
 unix_socket_dir =
 auth_type = trust
 auth_file = ${users}
+client_tls_sslmode = allow
+client_tls_cert_file = ${tls.cert}
+client_tls_key_file = ${tls.key}
 pool_mode = session
-default_pool_size = 1000
-max_client_conn = 1000
+default_pool_size = 6000
+max_client_conn = 6000
 log_connections = 0
 log_disconnections = 0
 log_stats = 0
@@ -152,12 +171,12 @@ export async function startRedis({ command, directory }) {
  * @param {{ main: string, nodeArgs?: readonly string[], directory: string, postgresPort: number, redisPort: number | undefined }} options  without `redisPort`: counters in memory
  * @returns {Promise<RowgateServer>}
  */
-export async function startRowgate({ main, nodeArgs = [], directory, postgresPort, redisPort }) {
+export async function startRowgate({ main, nodeArgs = [], directory, postgresPort, redisPort, tls }) {
   const port = await freePort();
   const adminPort = await freePort();
   const config = join(directory, 'rowgate.yaml');
   writeFileSync(config, `version: 1
-listen: { host: ${HOST}, port: ${port} }
+listen: { host: ${HOST}, port: ${port}${tls === undefined ? '' : `, tls: { cert: ${tls.cert}, key: ${tls.key}, mode: prefer }`} }
 upstream: { host: ${HOST}, port: ${postgresPort} }
 catalog: { user: rowgate }
 store: { ${redisPort === undefined ? 'memory: true' : `redis: "redis://${HOST}:${redisPort}/0"`} }
@@ -174,6 +193,10 @@ roles:
     quotas:
       - { class: ${CLASS}, window: 1h, rows: 1000000000000, action: block }
       - { class: ${CLASS}, window: 24h, rows: 2000000000000, scope: role, action: flag }
+  counted:
+    members: [${PEOPLE_LOGIN}]
+    quotas:
+      - { class: ${CLASS}, window: 1h, subjects: 100000000, action: block }
   dba:
     members: [postgres]
     quotas: []
@@ -184,7 +207,7 @@ roles:
     async counted() {
       const text = await (await fetch(`http://${HOST}:${adminPort}/metrics`)).text();
       /** @param {string} name */
-      const value = (name) => Number(new RegExp(`^rowgate_${name}_total\\{[^}]*class="${CLASS}"[^}]*\\} (\\S+)$`, 'm').exec(text)?.[1] ?? 0);
+      const value = (name) => [...text.matchAll(new RegExp(`^rowgate_${name}_total\\{[^}]*class="${CLASS}"[^}]*\\} (\\S+)$`, 'gm'))].reduce((sum, found) => sum + Number(found[1]), 0);
       return { rows: value('rows'), units: value('units'), bytes: value('bytes') };
     },
   };

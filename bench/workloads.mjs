@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BULK_TABLE, DATABASE, HOST, LOGIN } from './servers.mjs';
+import { BULK_TABLE, DATABASE, HOST, LOGIN, PEOPLE_LOGIN } from './servers.mjs';
 
 /**
  * @typedef {object} Sample
@@ -20,16 +20,17 @@ import { BULK_TABLE, DATABASE, HOST, LOGIN } from './servers.mjs';
  * @property {string} key
  * @property {string} title
  * @property {'query' | 'GB'} unit  what `work` counts
- * @property {(port: number) => Promise<Sample>} run
+ * @property {(port: number, direct?: boolean) => Promise<Sample>} run  TLS is for proxies: the database of the run has none
  */
 
 /**
  * @param {string} command
  * @param {readonly string[]} args
  * @param {string} [cwd]
+ * @param {Record<string, string>} [env]
  */
-async function output(command, args, cwd) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd });
+async function output(command, args, cwd, env = {}) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd, env: { ...process.env, ...env } });
   let out = '';
   let err = '';
   child.stdout.setEncoding('utf8').on('data', (text) => (out += text));
@@ -78,10 +79,10 @@ function takeLatencies(directory, prefix) {
  * @returns {readonly Workload[]}
  */
 export function workloads({ pgbench, directory, seconds, bulkRows, repeats }) {
-  /** @param {number} clients @param {'simple' | 'prepared'} protocol @param {boolean} log */
-  const lookups = (clients, protocol, log) => async (/** @type {number} */ port) => {
+  /** @param {number} clients @param {'simple' | 'prepared'} protocol @param {boolean} log @param {boolean} [tls] */
+  const lookups = (clients, protocol, log, tls = false) => async (/** @type {number} */ port, direct = false) => {
     const args = ['-S', '-n', '-M', protocol, '-c', String(clients), '-T', String(seconds), '-h', HOST, '-p', String(port), '-U', LOGIN];
-    const out = await output(pgbench, [...args, ...(log ? ['-l', '--log-prefix=latency'] : []), DATABASE], directory);
+    const out = await output(pgbench, [...args, ...(log ? ['-l', '--log-prefix=latency'] : []), DATABASE], directory, { PGSSLMODE: tls && !direct ? 'require' : 'disable' });
     const done = Number(/number of transactions actually processed: (\d+)/.exec(out)?.[1]);
     const failed = Number(/number of failed transactions: (\d+)/.exec(out)?.[1] ?? 0);
     const tps = Number(/tps = ([\d.]+)/.exec(out)?.[1]);
@@ -91,10 +92,10 @@ export function workloads({ pgbench, directory, seconds, bulkRows, repeats }) {
     const micros = takeLatencies(directory, 'latency');
     return { ...sample, p50us: quantile(micros, 0.5), p99us: quantile(micros, 0.99) };
   };
-  /** @param {string} sql */
-  const bulk = (sql) => async (/** @type {number} */ port) => {
+  /** @param {string} sql @param {{ login?: string, tls?: boolean }} [how] */
+  const bulk = (sql, { login = LOGIN, tls = false } = {}) => async (/** @type {number} */ port, direct = false) => {
     const reader = fileURLToPath(new URL('./bulk-reader.mjs', import.meta.url));
-    const read = JSON.parse(await output(process.execPath, [reader, String(port), LOGIN, DATABASE, sql, String(repeats)]));
+    const read = JSON.parse(await output(process.execPath, [reader, String(port), login, DATABASE, sql, String(repeats), tls && !direct ? 'tls' : 'plain']));
     if (read.rows !== bulkRows * repeats) throw new Error(`${sql}: ${read.rows} rows came instead of ${bulkRows * repeats}`);
     return { rows: read.rows, bytes: read.bytes, work: read.bytes / 1e9, seconds: read.seconds };
   };
@@ -104,6 +105,9 @@ export function workloads({ pgbench, directory, seconds, bulkRows, repeats }) {
     { key: 'prepared-16', title: 'pgbench -S, 16 clients, prepared', unit: 'query', run: lookups(16, 'prepared', false) },
     { key: 'simple-1', title: 'pgbench -S, 1 client, simple', unit: 'query', run: lookups(1, 'simple', true) },
     { key: 'select', title: `SELECT of ${rows} protected rows`, unit: 'GB', run: bulk(`SELECT * FROM ${BULK_TABLE}`) },
+    { key: 'select-people', title: `SELECT of ${rows} protected rows, people counted`, unit: 'GB', run: bulk(`SELECT * FROM ${BULK_TABLE}`, { login: PEOPLE_LOGIN }) },
     { key: 'copy', title: `COPY TO STDOUT of ${rows} protected rows`, unit: 'GB', run: bulk(`COPY ${BULK_TABLE} TO STDOUT`) },
+    { key: 'tls-prepared-16', title: 'pgbench -S, 16 clients, prepared, TLS to the proxy', unit: 'query', run: lookups(16, 'prepared', false, true) },
+    { key: 'tls-select', title: `SELECT of ${rows} protected rows, TLS to the proxy`, unit: 'GB', run: bulk(`SELECT * FROM ${BULK_TABLE}`, { tls: true }) },
   ];
 }

@@ -1,5 +1,6 @@
 /** Runs sessions of Rowgate in memory between a client and a server, one or both of which send mutated messages, and holds them to what must be true whatever comes. */
 
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Gate } from '../../src/session/gate.ts';
 import type { Session } from '../../src/session/session.ts';
@@ -35,12 +36,19 @@ export interface FuzzResult {
 }
 
 const BATCH = 100;
+/** Batches side by side: what some of them wait for (the catalog, the thread that reads large texts, units that others hold) is the others' time. */
+const LANES = 24;
 /** Sessions that share a login, and so a small quota, in a batch of that kind. */
 const SHARED = 5;
-const MESSAGES = 40;
+const MESSAGES = 60;
 /** Nothing moved for this long: whatever a session waits for does not come. */
 const STILL_MS = 25;
-const HANG_MS = 20_000;
+const HANG_MS = 60_000;
+
+/** Marks a session's rows. The check behind it keeps a changed byte from making another session's mark of it. */
+function tokenOf(id: string): string {
+  return `token-${id}-${createHash('sha256').update(id).digest('hex').slice(0, 12)}-`;
+}
 
 let logins = 0;
 
@@ -64,7 +72,7 @@ class Pair {
   constructor(parts: FuzzParts, options: FuzzOptions, random: Random, principal: string, id: string) {
     this.#random = random;
     this.principal = principal;
-    this.token = `token-${id}-`;
+    this.token = tokenOf(id);
     // Some sessions are left alone: they must come to their end beside all the others.
     this.honest = random.chance(0.1);
     const mutateHere = (message: Buffer): Buffer => {
@@ -141,26 +149,38 @@ export async function fuzzSessions(parts: FuzzParts, options: FuzzOptions): Prom
   const failures: string[] = [];
   let sessions = 0;
   let mutated = 0;
-  for (let batch = 0; mutated < options.mutatedMessages && performance.now() - startedMs < options.timeLimitMs && failures.length < 20; batch++) {
-    const seed = (options.seed + batch * 7919) >>> 0;
-    const random = new Random(seed);
-    // Where a quota ends, statements wait seconds for units that others hold: one batch in twelve sees to that, the others are not held up.
-    const tight = batch % 12 === 3;
-    const sharing = tight ? SHARED : 1;
-    const pairs = Array.from({ length: BATCH }, (_, i) => new Pair(parts, options, new Random(Math.floor(random.next() * 2 ** 32)), `${tight ? 'agent' : 'wide'}_fuzz${logins + Math.floor(i / sharing)}`, `${batch}x${i}`));
-    logins += BATCH;
-    await runToRest(pairs);
-    for (const failure of check(pairs, parts, options)) failures.push(`seed ${seed}, ${options.direction}: ${failure}`);
-    for (const pair of pairs) pair.session.end(undefined, 'the client is gone');
-    await sleep(0);
-    for (const pair of pairs) {
-      if (!pair.ended) failures.push(`seed ${seed}: a session that was ended did not end`);
-      if (!pair.client.over || !pair.server.over) failures.push(`seed ${seed}: a socket was left half open`);
-      mutated += pair.mutated;
+  let batches = 0;
+  const lane = async (): Promise<void> => {
+    while (mutated < options.mutatedMessages && performance.now() - startedMs < options.timeLimitMs && failures.length < 20) {
+      const result = await runBatch(parts, options, batches++);
+      failures.push(...result.failures);
+      mutated += result.mutated;
+      sessions += BATCH;
     }
-    sessions += pairs.length;
-  }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
   return { sessions, mutated, durationMs: performance.now() - startedMs, failures };
+}
+
+async function runBatch(parts: FuzzParts, options: FuzzOptions, batch: number): Promise<{ mutated: number; failures: string[] }> {
+  const seed = (options.seed + batch * 7919) >>> 0;
+  const random = new Random(seed);
+  // Where a quota ends, statements wait seconds for units that others hold: one batch in twelve sees to that, the others are not held up.
+  const tight = batch % 12 === 3;
+  const sharing = tight ? SHARED : 1;
+  const pairs = Array.from({ length: BATCH }, (_, i) => new Pair(parts, options, new Random(Math.floor(random.next() * 2 ** 32)), `${tight ? 'agent' : 'wide'}_fuzz${logins + Math.floor(i / sharing)}`, `${batch}x${i}`));
+  logins += BATCH;
+  await runToRest(pairs);
+  const failures = [...check(pairs, parts, options)].map((failure) => `seed ${seed}, ${options.direction}: ${failure}`);
+  for (const pair of pairs) pair.session.end(undefined, 'the client is gone');
+  await sleep(0);
+  let mutated = 0;
+  for (const pair of pairs) {
+    if (!pair.ended) failures.push(`seed ${seed}: a session that was ended did not end`);
+    if (!pair.client.over || !pair.server.over) failures.push(`seed ${seed}: a socket was left half open`);
+    mutated += pair.mutated;
+  }
+  return { mutated, failures };
 }
 
 async function runToRest(pairs: readonly Pair[]): Promise<void> {
@@ -191,7 +211,7 @@ function* check(pairs: readonly Pair[], { quota }: FuzzParts, { direction }: Fuz
   for (const pair of pairs) {
     const bytes = Buffer.concat(pair.received).toString('latin1');
     for (const error of pair.faults) yield `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
-    for (const [token] of bytes.matchAll(/token-\d+x\d+-/g)) if (token !== pair.token) yield `${pair.token} got a row of ${token}`;
+    for (const [token, id] of bytes.matchAll(/token-(\d+x\d+)-[0-9a-f]{12}-/g)) if (token !== pair.token && token === tokenOf(id as string)) yield `${pair.token} got a row of ${token}`;
     if (pair.honest && !atRest(pair)) yield `${pair.token} hangs: ${pair.session.state.ledger.length} requests are not answered, the next is ${String(pair.session.state.ledger.head?.kind)}`;
     if (pair.honest && direction === 'client' && pair.ended) yield `${pair.token} was ended, and kept to the protocol: ${bytes.slice(-100)}, after ${pair.trace.slice(-40).join(' ')}`;
     // What a server that breaks the protocol puts where is its own matter; with one that keeps to it, no byte of a row leaves unpaid.
