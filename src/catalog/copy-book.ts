@@ -23,6 +23,11 @@ export class CopyBook {
   /** Changes whenever a relation becomes a copy. */
   epoch = 0;
 
+  /** It was read what the store holds: until then every table may be a copy. */
+  get known(): boolean {
+    return this.#read;
+  }
+
   /** What is not known of the targets yet. Put them into the store, then `add` them. */
   plan(targets: CopyTargets, snapshot: Snapshot, nowMs: number): ReadonlyMap<string, string> {
     const fields = new Map<string, string>();

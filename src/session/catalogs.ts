@@ -48,6 +48,7 @@ interface Held {
   readonly book: CopyBook;
   /** Copies that were over when the refresh that is under way was begun. */
   settled: readonly string[];
+  copiesTimer: NodeJS.Timeout | undefined;
   /** What the index was made of. */
   indexed: { readonly snapshot: Snapshot; readonly epoch: number } | undefined;
   /** Reaches of facts under one search path: facts are cached by text, so this saves the resolving too. */
@@ -57,6 +58,7 @@ interface Held {
 /** DROP DATABASE waits 5 s for others to leave (`CountOtherDBBackends`, src/backend/storage/ipc/procarray.c). */
 const IDLE_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 5_000;
+const COPIES_AGAIN_MS = 100;
 
 export class Catalogs {
   #options: CatalogsOptions;
@@ -134,7 +136,7 @@ export class Catalogs {
       },
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
-    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), settled: [], indexed: undefined, reaches: new WeakMap() };
+    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), settled: [], copiesTimer: undefined, indexed: undefined, reaches: new WeakMap() };
     this.#held.set(target.key, held);
     this.#name(held, database);
     this.#releaseWhenIdle(held);
@@ -247,8 +249,9 @@ export class Catalogs {
 
   async close(): Promise<void> {
     await Promise.all(
-      [...this.#held.values()].map(({ catalog, idleTimer }) => {
+      [...this.#held.values()].map(({ catalog, idleTimer, copiesTimer }) => {
         clearTimeout(idleTimer);
+        clearTimeout(copiesTimer);
         return catalog.close();
       }),
     );
@@ -297,8 +300,28 @@ export class Catalogs {
       // The store is away: what is known stays known. What was expected stays expected, and is looked for in the snapshot by the next refresh;
       // until then its names are guarded here.
       held.book.add(held.book.resolve(snapshot, [], Date.now()).put);
+      if (!held.book.known) this.#readCopiesSoon(held);
     }
     this.#reindexIfNew(held, snapshot);
+  }
+
+  /** A process that was started while the store was away takes every table for a copy: no longer than it must. */
+  #readCopiesSoon(held: Held): void {
+    const again = async (): Promise<void> => {
+      if (held.book.known || held.index === undefined || this.#held.get(held.key) !== held) return;
+      try {
+        const kept = await this.#options.copies.read(copiesKey(held, held.index.snapshot));
+        // A newer snapshot may have asked for them meanwhile.
+        if (held.book.known) return;
+        held.book.take(kept, held.index.snapshot);
+        this.#reindexIfNew(held, held.index.snapshot);
+      } catch {
+        this.#readCopiesSoon(held);
+      }
+    };
+    clearTimeout(held.copiesTimer);
+    held.copiesTimer = setTimeout(() => void again(), COPIES_AGAIN_MS);
+    held.copiesTimer.unref();
   }
 
   #reindexIfNew(held: Held, snapshot: Snapshot): void {
