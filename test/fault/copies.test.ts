@@ -62,7 +62,7 @@ describe('copies', () => {
     const rowgate = started[0] ?? (await start());
     const client = await rowgate.connect('dba');
     await client.query('SELECT 1');
-    await redis.stop();
+    await redis.kill();
     expect(await refusal(client, 'INSERT INTO public.inbox SELECT email FROM crm.customers')).toBe('57P03');
     expect(await refusal(client, 'CREATE TABLE public.more AS SELECT email FROM crm.customers')).toBe('57P03');
     expect((await client.query('SELECT count(*)::int AS n FROM public.tariffs')).rows).toEqual([{ n: 5 }]);
@@ -70,11 +70,13 @@ describe('copies', () => {
     await client.end();
   });
 
-  test('a process that never heard from the store takes every table for a copy', async () => {
+  test('a process that never heard from the store takes every table for a copy, until it has', async () => {
     const rowgate = await start();
     const client = await rowgate.connect('agent');
     expect(await refusal(client, `SELECT email FROM public.nobody`)).toBe('57P03');
     expect((await client.query(`SELECT count(*)::int > 0 AS some FROM pg_class`)).rows).toEqual([{ some: true }]);
+    await redis.start();
+    await expect.poll(() => refusal(client, 'SELECT name FROM public.tariffs'), { timeout: 15_000, interval: 50 }).toBeUndefined();
     await client.end();
   });
 });
