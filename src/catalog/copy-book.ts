@@ -79,6 +79,17 @@ export class CopyBook {
     return lost;
   }
 
+  /** Copies that another process has told the store of. True if there are any. */
+  addFound(kept: ReadonlyMap<string, string>): boolean {
+    const { epoch } = this;
+    for (const [field, value] of kept) {
+      if (!field.startsWith('o:') || this.#fields.has(field)) continue;
+      this.#fields.set(field, value);
+      this.epoch += 1;
+    }
+    return this.epoch !== epoch;
+  }
+
   /** What the snapshot tells of relations that were expected, and of those that are gone. `settled`: as it was before the snapshot was begun. */
   resolve(snapshot: Snapshot, settled: readonly string[], nowMs: number): { readonly put: ReadonlyMap<string, string>; readonly drop: readonly string[] } {
     const put = new Map<string, string>();

@@ -1,5 +1,7 @@
 /** Where it is kept which relations hold copies of protected data, beside the counters. Two implementations pass one test suite: memory and Redis. */
 export interface DerivedStore {
+  /** Other processes put fields into it too. */
+  readonly shared: boolean;
   /** All that is kept of a database. Rejects with `StoreUnavailableError` if the store cannot answer. */
   read(database: string): Promise<ReadonlyMap<string, string>>;
   /** Resolves when they are kept. Fields only ever come and go: the same field from two processes is the same fact. */
@@ -9,6 +11,7 @@ export interface DerivedStore {
 
 /** For one process: gone when the process is. */
 export class MemoryDerivedStore implements DerivedStore {
+  readonly shared = false;
   readonly #databases = new Map<string, Map<string, string>>();
 
   read(database: string): Promise<ReadonlyMap<string, string>> {

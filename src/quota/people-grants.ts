@@ -10,6 +10,8 @@ const HASH_BYTES = 16;
 /** People of a statement that the audit record names; how many they were stands beside it. */
 const MAX_NAMED = 1000;
 /** Grants that one statement remembers; those of people who were delivered are forgotten then, and asked for again, which is free. */
+/** Hashes of keys that are worked on: those of a few calls. */
+const MAX_HASHES = 4096;
 const MAX_REMEMBERED = 65_536;
 const GRANTED: LeaseOutcome = { kind: 'granted', flags: [] };
 
@@ -56,6 +58,7 @@ export class PeopleGrants {
   readonly #seen = new Set<string>();
   readonly #taken = new Set<string>();
   readonly #reported = new Set<string>();
+  readonly #hashes = new Map<string, string>();
   /** Units for rows whose person cannot be told. */
   readonly #unknown: Leasing;
   #unknownUnits = 0;
@@ -187,7 +190,17 @@ export class PeopleGrants {
     return [...this.#unknown.close().flags, ...this.statementFlags()];
   }
 
+  /** The same person is looked for, asked for and delivered: hashed once. */
   #hash(key: string): string {
+    const known = this.#hashes.get(key);
+    if (known !== undefined) return known;
+    if (this.#hashes.size >= MAX_HASHES) this.#hashes.clear();
+    const person = this.#hashAnew(key);
+    this.#hashes.set(key, person);
+    return person;
+  }
+
+  #hashAnew(key: string): string {
     return createHmac('sha256', this.#options.secret).update(`${this.#options.scope}\0${this.className}\0${key}`).digest().subarray(0, HASH_BYTES).toString('base64url');
   }
 

@@ -27,7 +27,14 @@ export class RecentPeople {
   }
 }
 
-/** Limits are part of it: what a higher one granted is not taken for a grant of the one that came after it. */
+const names = new WeakMap<readonly LeaseCounter[], string>();
+
+/** Limits are part of it: what a higher one granted is not taken for a grant of the one that came after it. Asked for each row, with the same list over a statement. */
 function nameOf(counters: readonly LeaseCounter[]): string {
-  return counters.map(({ counter }) => `${counter.key} ${counter.limit ?? ''}`).join('\n');
+  let name = names.get(counters);
+  if (name === undefined) {
+    name = counters.map(({ counter }) => `${counter.key} ${counter.limit ?? ''}`).join('\n');
+    names.set(counters, name);
+  }
+  return name;
 }

@@ -3,6 +3,7 @@ import type { RedisConnection } from './redis-connection.ts';
 
 /** A hash for each database, shared by every process that shares the counters. */
 export class RedisDerivedStore implements DerivedStore {
+  readonly shared = true;
   readonly #connection: RedisConnection;
   readonly #prefix: string;
 

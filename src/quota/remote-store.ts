@@ -36,6 +36,7 @@ export class RemoteStore implements CounterStore {
   }
 
   readonly copies: DerivedStore = {
+    shared: true,
     read: (...args) => this.#call('readCopies', args),
     put: (...args) => this.#call('putCopies', args),
     drop: (...args) => this.#call('dropCopies', args),

@@ -1,5 +1,6 @@
 /** The catalogs of the databases that sessions use: a snapshot each, and what the policy's classes mean in it. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Catalog } from '../catalog/catalog.ts';
 import { CopyBook } from '../catalog/copy-book.ts';
 import { reach } from '../catalog/reach.ts';
@@ -49,6 +50,8 @@ interface Held {
   /** Copies that were over when the refresh that is under way was begun. */
   settled: readonly string[];
   copiesTimer: NodeJS.Timeout | undefined;
+  /** It is being asked what others have made copies of. */
+  asking: boolean;
   /** What the index was made of. */
   indexed: { readonly snapshot: Snapshot; readonly epoch: number } | undefined;
   /** Reaches of facts under one search path: facts are cached by text, so this saves the resolving too. */
@@ -59,6 +62,9 @@ interface Held {
 const IDLE_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const COPIES_AGAIN_MS = 100;
+/** How often it is asked what other processes have made copies of, and how long a statement that makes one waits until they have. */
+const COPIES_POLL_MS = 400;
+const COPIES_KNOWN_MS = 1_000;
 
 export class Catalogs {
   #options: CatalogsOptions;
@@ -68,9 +74,28 @@ export class Catalogs {
   /** By server and database. */
   readonly #held = new Map<string, Held>();
 
+  readonly #copiesPoll: NodeJS.Timeout | undefined;
+
   constructor(options: CatalogsOptions, policy: ReachPolicy) {
     this.#options = options;
     this.#policy = policy;
+    if (options.copies.shared) this.#copiesPoll = setInterval(() => void this.#askForCopies(), COPIES_POLL_MS).unref();
+  }
+
+  /** Between two looks at the catalog. A store that is away has its say at the next of them. */
+  async #askForCopies(): Promise<void> {
+    for (const held of this.#held.values()) {
+      if (held.users === 0 || held.index === undefined || !held.book.known || held.asking) continue;
+      held.asking = true;
+      try {
+        const kept = await this.#options.copies.read(copiesKey(held, held.index.snapshot));
+        if (held.book.addFound(kept)) this.#reindexIfNew(held, held.index.snapshot);
+      } catch {
+        // Likewise.
+      } finally {
+        held.asking = false;
+      }
+    }
   }
 
   get(database: string): Held {
@@ -136,7 +161,7 @@ export class Catalogs {
       },
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
-    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), settled: [], copiesTimer: undefined, indexed: undefined, reaches: new WeakMap() };
+    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
     this.#held.set(target.key, held);
     this.#name(held, database);
     this.#releaseWhenIdle(held);
@@ -248,6 +273,7 @@ export class Catalogs {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#copiesPoll);
     await Promise.all(
       [...this.#held.values()].map(({ catalog, idleTimer, copiesTimer }) => {
         clearTimeout(idleTimer);
@@ -266,8 +292,11 @@ export class Catalogs {
     const { snapshot } = this.index(database);
     const fields = held.book.plan(targets, snapshot, Date.now());
     if (fields.size === 0) return [];
-    await this.#options.copies.put(copiesKey(held, snapshot), fields);
+    const { copies } = this.#options;
+    await copies.put(copiesKey(held, snapshot), fields);
     held.book.add(fields);
+    // Tables that all processes know already: whoever reads them there must know them for copies before there is anything in them.
+    if (copies.shared && [...fields.keys()].some((field) => field.startsWith('o:'))) await sleep(COPIES_KNOWN_MS);
     // Not a newer snapshot: the copies in that one are still being asked for.
     this.#reindexIfNew(held, this.index(database).snapshot);
     return [...fields.keys()].filter((field) => field.startsWith('n:'));

@@ -16,7 +16,7 @@ beforeAll(async () => {
   await makeCustomerBase(postgres, 2_000);
   redis = await startRedis();
   admin = await postgres.connect();
-  await admin.query('CREATE TABLE public.inbox (body text); GRANT ALL ON public.inbox TO staff');
+  await admin.query('CREATE TABLE public.inbox (body text); CREATE TABLE public.outbox (body text); GRANT ALL ON public.inbox, public.outbox TO staff');
 });
 
 afterAll(async () => {
@@ -56,6 +56,18 @@ describe('copies', () => {
     await admin.query('ALTER TABLE public.everybody RENAME TO nobody');
     expect(await refusal(late, `${ALL} public.nobody`)).toBe('53400');
     await late.end();
+  });
+
+  test('are known to another process before there is anything in a table that it knows as free', async () => {
+    const [one, other] = [await start(), await start()];
+    const maker = await one.connect('dba');
+    const reader = await other.connect('agent_2');
+    expect((await reader.query('SELECT body FROM public.outbox')).rows).toEqual([]);
+    await maker.query('INSERT INTO public.outbox SELECT email FROM crm.customers');
+    expect(await refusal(reader, 'SELECT body FROM public.outbox')).toBe('53400');
+    await maker.end();
+    await reader.end();
+    for (const rowgate of started.splice(0)) await rowgate.stop();
   });
 
   test('are not made while they cannot be remembered, and other work goes on', async () => {
