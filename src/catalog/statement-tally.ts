@@ -59,10 +59,15 @@ function addBlock(tally: Tally, facts: StatementFacts, index: ReachIndex, scope:
   else tally.add(index.blockEffects(facts.body, scope.searchPath), 1);
 }
 
+/** What the transaction made under no schema may stand in any. */
+function isNamed(made: LocalRelation, use: { readonly schema: string | undefined; readonly name: string }): boolean {
+  return made.name === use.name && (use.schema === undefined || made.schema === undefined || made.schema === use.schema || use.schema === 'pg_temp');
+}
+
 function resolveUse(use: RelationUse, index: ReachIndex, scope: Scope): ResolvedUse {
   const relations = resolveRelations(index.snapshot, use, scope.searchPath);
   if (scope.local === undefined) return { use, relations, local: NO_LOCAL };
-  const local = scope.local.filter((made) => !made.onlyType && made.name === use.name && (use.schema === undefined || made.schema === undefined || made.schema === use.schema || use.schema === 'pg_temp'));
+  const local = scope.local.filter((made) => !made.onlyType && isNamed(made, use));
   return { use, relations, local };
 }
 
@@ -142,7 +147,7 @@ function addTypes(tally: Tally, facts: StatementFacts, index: ReachIndex, scope:
     if (builtin && use.name.startsWith('reg')) tally.impure = true;
     for (const type of types) tally.touch(index.types.typeEffects(type.oid), 1);
     if (builtin || types.length > 0 || SERIAL_TYPES.has(use.name)) continue;
-    const local = scope.local?.some((made) => made.name === use.name && (use.schema === undefined || made.schema === undefined || made.schema === use.schema || use.schema === 'pg_temp')) === true || facts.defines.some((defined) => defined.name === use.name);
+    const local = scope.local?.some((made) => isNamed(made, use)) === true || facts.defines.some((defined) => defined.name === use.name);
     if (!local) tally.miss(`type ${quoted(use)}`);
   }
 }

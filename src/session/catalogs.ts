@@ -62,9 +62,12 @@ interface Held {
 const IDLE_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const COPIES_AGAIN_MS = 100;
-/** How often it is asked what other processes have made copies of, and how long a statement that makes one waits until they have. */
+/**
+ * How often it is asked what other processes have made copies of, and how long a statement that makes one waits until they have: an answer that was under way
+ * (`store.timeout`), the pause, and an answer.
+ */
 const COPIES_POLL_MS = 400;
-const COPIES_KNOWN_MS = 1_000;
+const COPIES_KNOWN_MS = 2_500;
 
 export class Catalogs {
   #options: CatalogsOptions;
@@ -79,22 +82,24 @@ export class Catalogs {
   constructor(options: CatalogsOptions, policy: ReachPolicy) {
     this.#options = options;
     this.#policy = policy;
-    if (options.copies.shared) this.#copiesPoll = setInterval(() => void this.#askForCopies(), COPIES_POLL_MS).unref();
+    if (options.copies.shared) {
+      this.#copiesPoll = setInterval(() => {
+        for (const held of this.#held.values()) void this.#askForCopies(held);
+      }, COPIES_POLL_MS).unref();
+    }
   }
 
-  /** Between two looks at the catalog. A store that is away has its say at the next of them. */
-  async #askForCopies(): Promise<void> {
-    for (const held of this.#held.values()) {
-      if (held.users === 0 || held.index === undefined || !held.book.known || held.asking) continue;
-      held.asking = true;
-      try {
-        const kept = await this.#options.copies.read(copiesKey(held, held.index.snapshot));
-        if (held.book.addFound(kept)) this.#reindexIfNew(held, held.index.snapshot);
-      } catch {
-        // Likewise.
-      } finally {
-        held.asking = false;
-      }
+  /** Between two looks at the catalog, also while nobody is in the database: whoever comes next must know them. A store that is away has its say at the next look. */
+  async #askForCopies(held: Held): Promise<void> {
+    if (held.released || held.index === undefined || !held.book.known || held.asking) return;
+    held.asking = true;
+    try {
+      const kept = await this.#options.copies.read(copiesKey(held, held.index.snapshot));
+      if (held.book.addFound(kept)) this.#reindexIfNew(held, held.index.snapshot);
+    } catch {
+      // Likewise.
+    } finally {
+      held.asking = false;
     }
   }
 

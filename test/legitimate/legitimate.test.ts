@@ -7,9 +7,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { outcome } from '../support/outcome.ts';
 import { WireClient } from '../support/wire-client.ts';
 import { openOffice, type Office } from './office.ts';
-import { DBA } from './work/dba.ts';
-import { MARKETING, SUPPORT } from './work/people.ts';
-import { SESSIONS } from './work/sessions.ts';
+import { DBA } from './tasks/dba.ts';
+import { MARKETING, SUPPORT } from './tasks/people.ts';
+import { SESSIONS } from './tasks/sessions.ts';
 
 let office: Office;
 beforeAll(async () => {
