@@ -25,7 +25,7 @@ export function checkPeople(counters: readonly Counter[], people: readonly strin
   const known = counters.every((counter) => counter.key.includes(PEOPLE_KEY) && counter.people !== undefined && Number.isSafeInteger(counter.people) && counter.people >= 1);
   if (!known || counters.length === 0 || counters.length > 50) throw new RangeError('people are counted in 1 to 50 counters of people');
   if (people.length === 0 || people.length > MAX_PEOPLE_A_CALL || new Set(people).size !== people.length) throw new RangeError(`1 to ${MAX_PEOPLE_A_CALL} different people, got ${people.length}`);
-  if (people.some((person) => person === '' || person.length > MAX_KEYED_HASH)) throw new RangeError('a person is a keyed hash');
+  if (people.some((person) => person === '' || person.length > MAX_KEYED_HASH || person.includes(' '))) throw new RangeError('a person is a keyed hash');
 }
 
 /** One key twice in a call would be granted twice from the same remainder, so it is refused as a fault. */

@@ -1,4 +1,4 @@
-import { PeopleWindow } from './people.ts';
+import { PeopleLog } from './people-log.ts';
 import type { Counter } from './store.ts';
 import { add, advance, filledSlices, newWindow, shapeOf, stateAt, takeBack, type SlidingWindow } from './window.ts';
 
@@ -40,7 +40,7 @@ const REFUND_DEPTH = 256;
  */
 export class GrantHistory {
   readonly #held = new Map<string, { readonly counter: CountedKey; readonly window: SlidingWindow }>();
-  readonly #people = new Map<string, { readonly counter: CountedKey; readonly window: PeopleWindow }>();
+  readonly #people = new Map<string, { readonly counter: CountedKey; readonly log: PeopleLog }>();
   readonly #recent: RecentGrant[] = [];
   /** Where the oldest of `#recent` stands: shifting an array of this size at every grant would cost more than it holds. */
   #first = 0;
@@ -86,23 +86,21 @@ export class GrantHistory {
     let held = this.#people.get(counter.key);
     if (held === undefined || held.counter.windowMs !== counter.windowMs) {
       if (this.#people.size >= this.#sweepAt) this.#sweep();
-      held = { counter, window: new PeopleWindow(counter.windowMs) };
+      held = { counter, log: new PeopleLog(counter.windowMs) };
       this.#people.set(counter.key, held);
     }
-    held.window.count(this.#latestMs);
-    for (const person of people) held.window.grant(person, this.#latestMs);
-    held.window.shrink(keep);
+    held.log.record(this.#latestMs, people, keep);
   }
 
-  forgetPerson(grantedAtMs: number, counter: CountedKey, person: string): void {
-    this.#people.get(counter.key)?.window.dismiss(person, grantedAtMs);
+  forgetPeople(grantedAtMs: number, counter: CountedKey, people: ReadonlySet<string>): void {
+    this.#people.get(counter.key)?.log.dismiss(grantedAtMs, people);
   }
 
   peopleSince(sinceMs: number): PastPeople[] {
     const past: PastPeople[] = [];
-    for (const { counter, window } of this.#people.values()) {
-      window.count(this.#latestMs);
-      const people = window.since(sinceMs);
+    for (const { counter, log } of this.#people.values()) {
+      log.expire(this.#latestMs);
+      const people = log.since(sinceMs);
       if (people.length > 0) past.push({ counter, people });
     }
     return past;
@@ -163,7 +161,10 @@ export class GrantHistory {
       advance(window, this.#latestMs);
       if (window.total === 0) this.#held.delete(key);
     }
-    for (const [key, { window }] of this.#people) if (window.count(this.#latestMs) === 0) this.#people.delete(key);
+    for (const [key, { log }] of this.#people) {
+      log.expire(this.#latestMs);
+      if (log.isEmpty) this.#people.delete(key);
+    }
     this.#sweepAt = Math.max(MIN_SWEEP_SIZE, 2 * Math.max(this.#held.size, this.#people.size));
   }
 }

@@ -1,27 +1,30 @@
-import { createHmac } from 'node:crypto';
 import type { FlagCrossing, LeaseCounter, LeaseRefusal, PoolPlan, StatementLimit } from './lease-plan.ts';
 import { DEFAULT_SIZES } from './lease-size.ts';
 import { Leasing, type LeaseOutcome, type LeasingOptions } from './leasing.ts';
-import type { RecentPeople } from './recent-people.ts';
+import { PersonHasher } from './person-hash.ts';
+import type { RecentPeople, RecentSet } from './recent-people.ts';
 import { MAX_PEOPLE_A_CALL, StoreUnavailableError, type Admission, type CounterStore, type Dismissal, type LeaseStamp } from './store.ts';
 
-/** Bytes of a keyed hash that are kept: 2^64 people until two of them share one by chance. */
-const HASH_BYTES = 16;
 /** People of a statement that the audit record names; how many they were stands beside it. */
 const MAX_NAMED = 1000;
-/** Grants that one statement remembers; those of people who were delivered are forgotten then, and asked for again, which is free. */
-/** Hashes of keys that are worked on: those of a few calls. */
-const MAX_HASHES = 4096;
+/** People that one statement remembers; those who were delivered are forgotten then, and asked for again, which is free. */
 const MAX_REMEMBERED = 65_536;
+const NO_COUNTERS: readonly LeaseCounter[] = [];
 const GRANTED: LeaseOutcome = { kind: 'granted', flags: [] };
 
-interface Granted {
-  readonly person: string;
-  readonly deadlineMs: number;
-  readonly lease: LeaseStamp | undefined;
-  /** Counters in which the person was new, to be taken back if nothing is delivered. */
-  readonly fresh: readonly LeaseCounter[];
+/** Somebody whom a row of the statement is about, and what is granted for them: looked up by key once a row, changed in place. */
+export interface Person {
+  /** Keyed hash of the subject key. */
+  readonly hash: string;
+  /** A row about them may go until then; -Infinity: not granted. */
+  deadlineMs: number;
+  lease: LeaseStamp | undefined;
+  /** Counters in which they were new, to be taken back if nothing is delivered. */
+  fresh: readonly LeaseCounter[];
   delivered: boolean;
+  wanted: boolean;
+  /** The grant that others were told of. */
+  notedMs: number;
 }
 
 export interface PeopleOptions extends LeasingOptions {
@@ -52,13 +55,16 @@ export class PeopleGrants {
   readonly #counters: readonly LeaseCounter[];
   readonly #statement: readonly StatementLimit[];
   readonly #options: PeopleOptions;
-  readonly #granted = new Map<string, Granted>();
-  readonly #wanted = new Set<string>();
+  readonly #hasher: PersonHasher;
+  readonly #recent: RecentSet;
+  #people = new Map<string, Person>();
+  #wanted: Person[] = [];
   /** Who was delivered in this statement, where a limit on the statement wants it known. */
   readonly #seen = new Set<string>();
-  readonly #taken = new Set<string>();
+  readonly #named: string[] = [];
+  #takenPeople = 0;
   readonly #reported = new Set<string>();
-  readonly #hashes = new Map<string, string>();
+  readonly #freshLists = new Map<number, readonly LeaseCounter[]>();
   /** Units for rows whose person cannot be told. */
   readonly #unknown: Leasing;
   #unknownUnits = 0;
@@ -71,39 +77,52 @@ export class PeopleGrants {
     this.#counters = pool.counters;
     this.#statement = pool.statement;
     this.#options = options;
+    this.#hasher = new PersonHasher(options.secret, options.scope, className);
+    this.#recent = options.recent.of(pool.counters);
     const plan = { className, width: 1, rows: { counters: pool.counters, statement: [] }, bytes: { counters: [], statement: [] }, prepaid: undefined };
     this.#unknown = new Leasing(store, { rowBound: undefined, classes: [plan] }, { ...options, sizes: { ...DEFAULT_SIZES, firstRows: 1 } });
   }
 
+  /** Whom a key means; of one key always the same, as long as they are not covered and done with. */
+  person(key: string): Person {
+    let person = this.#people.get(key);
+    if (person === undefined) {
+      person = { hash: this.#hasher.hash(key), deadlineMs: -Infinity, lease: undefined, fresh: NO_COUNTERS, delivered: false, wanted: false, notedMs: -Infinity };
+      if (this.#people.size >= MAX_REMEMBERED) this.#forgetDelivered();
+      this.#people.set(key, person);
+    }
+    return person;
+  }
+
   /** A row about this person may go now. */
-  has(key: string, nowMs: number): boolean {
-    if (this.#counters.length === 0) return true;
-    const granted = this.#granted.get(key);
-    if (granted !== undefined && granted.deadlineMs > nowMs) return true;
-    // Somebody delivered by it, so that it cannot be taken back: it is as good for this statement.
-    const person = granted?.person ?? this.#hash(key);
-    const deadlineMs = this.#options.recent.deadlineOf(this.#counters, person);
+  covers(person: Person, nowMs: number): boolean {
+    if (person.deadlineMs > nowMs || this.#counters.length === 0) return true;
+    const deadlineMs = this.#recent.deadlineOf(person.hash);
     if (deadlineMs === undefined || deadlineMs <= nowMs) return false;
-    this.#granted.set(key, { person, deadlineMs, lease: undefined, fresh: [], delivered: true });
+    // Somebody delivered by it, so that it cannot be taken back: it is as good for this statement.
+    person.deadlineMs = person.notedMs = deadlineMs;
+    person.fresh = NO_COUNTERS;
     return true;
   }
 
   /** To be asked for. False: no more in one call. */
-  want(key: string): boolean {
-    if (this.#wanted.size >= MAX_PEOPLE_A_CALL) return false;
-    this.#wanted.add(key);
+  want(person: Person): boolean {
+    if (person.wanted) return true;
+    if (this.#wanted.length >= MAX_PEOPLE_A_CALL) return false;
+    person.wanted = true;
+    this.#wanted.push(person);
     return true;
   }
 
   get wants(): boolean {
-    return this.#wanted.size > 0;
+    return this.#wanted.length > 0;
   }
 
   /** The statement's own limit that a row with these people would break. */
-  statementRefusal(keys: readonly string[], unknown: number): LeaseRefusal | undefined {
+  statementRefusal(people: readonly Person[], unknown: number): LeaseRefusal | undefined {
     if (this.#statement.length === 0) return undefined;
     const used = this.#seen.size + this.#unknownUnits;
-    const next = used + unknown + keys.filter((key) => !this.#seen.has(key)).length;
+    const next = used + unknown + people.filter(({ hash }) => !this.#seen.has(hash)).length;
     const rule = this.#statement.find(({ enforced, limit }) => enforced && next > limit);
     if (rule === undefined) return undefined;
     return { ruleId: rule.ruleId, className: this.className, dimension: 'rows', limit: rule.limit, used, windowMs: 'statement', nextFreeInMs: undefined, counterKey: undefined };
@@ -130,15 +149,15 @@ export class PeopleGrants {
 
   /** Asks for those who are wanted; the first `due` of them are of the row that waits. */
   async ask(due: number): Promise<LeaseOutcome> {
-    const keys = [...this.#wanted];
-    this.#wanted.clear();
-    const people = keys.map((key) => this.#hash(key));
+    const asked = this.#wanted;
+    this.#wanted = [];
+    for (const person of asked) person.wanted = false;
     const askedAtMs = this.#options.nowMs();
     try {
-      const admission = await this.#store.admit(this.#counters.map(({ counter }) => counter), people);
+      const admission = await this.#store.admit(this.#counters.map(({ counter }) => counter), asked.map(({ hash }) => hash));
       const deadlineMs = askedAtMs + admission.lease.validForMs;
-      this.#remember(keys, people, admission, deadlineMs);
-      if (this.#closed) this.#dismiss();
+      this.#take(asked, admission, deadlineMs);
+      if (this.#closed) this.#dismiss(asked);
       const flags = this.#crossings(admission);
       if (admission.admitted < due) return { kind: 'refused', refusal: this.#refusal(admission), flags };
       if (this.#options.nowMs() >= deadlineMs) throw new StoreUnavailableError('the answer came after its grants were void');
@@ -149,22 +168,24 @@ export class PeopleGrants {
   }
 
   /** A row about these people went to the client. */
-  deliver(keys: readonly string[]): void {
-    for (const key of keys) {
-      const granted = this.#granted.get(key);
-      if (granted !== undefined && !granted.delivered) {
-        granted.delivered = true;
-        this.#options.recent.note(this.#counters, granted.person, granted.deadlineMs);
+  deliver(people: readonly Person[]): void {
+    for (const person of people) {
+      if (!person.delivered) {
+        person.delivered = true;
+        this.#takenPeople++;
+        if (this.#options.keepTaken && this.#named.length < MAX_NAMED) this.#named.push(person.hash);
       }
-      if (this.#statement.length > 0) this.#seen.add(key);
-      if (this.#options.keepTaken && this.#taken.size < MAX_REMEMBERED) this.#taken.add(granted?.person ?? this.#hash(key));
+      if (person.notedMs !== person.deadlineMs) {
+        person.notedMs = person.deadlineMs;
+        this.#recent.note(person.hash, person.deadlineMs);
+      }
+      if (this.#statement.length > 0) this.#seen.add(person.hash);
     }
   }
 
   /** Whom the statement's rows were about, as far as they went to the client. */
   get taken(): TakenPeople {
-    const named = this.#taken.size <= MAX_NAMED ? [...this.#taken] : [...this.#taken].slice(0, MAX_NAMED);
-    return { className: this.className, people: this.#taken.size + this.#unknownUnits, named };
+    return { className: this.className, people: this.#takenPeople + this.#unknownUnits, named: this.#named };
   }
 
   /** Flags of limits on the statement alone. */
@@ -186,41 +207,43 @@ export class PeopleGrants {
   close(): readonly FlagCrossing[] {
     if (this.#closed) return [];
     this.#closed = true;
-    this.#dismiss();
+    this.#dismiss(this.#people.values());
+    this.#people.clear();
     return [...this.#unknown.close().flags, ...this.statementFlags()];
   }
 
-  /** The same person is looked for, asked for and delivered: hashed once. */
-  #hash(key: string): string {
-    const known = this.#hashes.get(key);
-    if (known !== undefined) return known;
-    if (this.#hashes.size >= MAX_HASHES) this.#hashes.clear();
-    const person = this.#hashAnew(key);
-    this.#hashes.set(key, person);
-    return person;
+  #forgetDelivered(): void {
+    const kept = [...this.#people].filter(([, { delivered, wanted }]) => !delivered || wanted);
+    this.#people = new Map(kept);
   }
 
-  #hashAnew(key: string): string {
-    return createHmac('sha256', this.#options.secret).update(`${this.#options.scope}\0${this.className}\0${key}`).digest().subarray(0, HASH_BYTES).toString('base64url');
-  }
-
-  #remember(keys: readonly string[], people: readonly string[], { admitted, fresh, lease }: Admission, deadlineMs: number): void {
-    if (this.#granted.size >= MAX_REMEMBERED) for (const [key, { delivered }] of this.#granted) if (delivered) this.#granted.delete(key);
+  #take(asked: readonly Person[], { admitted, fresh, lease }: Admission, deadlineMs: number): void {
     for (let i = 0; i < admitted; i++) {
+      const person = asked[i] as Person;
       const bits = fresh[i] ?? 0;
-      const before = this.#granted.get(keys[i] as string);
-      const counters = bits === 0 || before?.delivered === true ? [] : this.#counters.filter((_, c) => Math.floor(bits / 2 ** c) % 2 === 1);
-      this.#granted.set(keys[i] as string, { person: people[i] as string, deadlineMs, lease, fresh: counters, delivered: false });
+      // What was delivered by an earlier grant stays counted.
+      person.fresh = bits === 0 || person.delivered ? NO_COUNTERS : this.#freshIn(bits);
+      person.deadlineMs = deadlineMs;
+      person.lease = lease;
     }
   }
 
-  #dismiss(): void {
+  /** Most people are new in the same counters. */
+  #freshIn(bits: number): readonly LeaseCounter[] {
+    let counters = this.#freshLists.get(bits);
+    if (counters === undefined) this.#freshLists.set(bits, (counters = this.#counters.filter((_, c) => Math.floor(bits / 2 ** c) % 2 === 1)));
+    return counters;
+  }
+
+  #dismiss(people: Iterable<Person>): void {
     const byLease = new Map<LeaseStamp, Dismissal[]>();
-    for (const { person, lease, fresh, delivered } of this.#granted.values()) {
+    for (const { hash, lease, fresh, delivered } of people) {
       if (delivered || lease === undefined || fresh.length === 0) continue;
-      byLease.set(lease, [...(byLease.get(lease) ?? []), { person, counters: fresh.map(({ counter }) => counter) }]);
+      const dismissal = { person: hash, counters: fresh.map(({ counter }) => counter) };
+      const same = byLease.get(lease);
+      if (same === undefined) byLease.set(lease, [dismissal]);
+      else same.push(dismissal);
     }
-    this.#granted.clear();
     for (const [lease, dismissals] of byLease) {
       this.#store.dismiss(lease, dismissals).catch((error: unknown) => this.#options.onRefundError?.(error instanceof Error ? error : new Error(String(error))));
     }

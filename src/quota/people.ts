@@ -41,7 +41,7 @@ export class PeopleWindow {
   /** Counts a person at `nowMs`, which is not before the latest call's. Call after `count`. */
   grant(person: string, nowMs: number): void {
     const lastMs = this.#last.get(person);
-    this.#last.delete(person);
+    if (lastMs !== undefined) this.#last.delete(person);
     this.#last.set(person, lastMs === undefined ? nowMs : Math.max(nowMs, Math.floor(lastMs)) + 0.5);
   }
 

@@ -110,7 +110,15 @@ export class RedisDomain {
   }
 
   dismissed(atMs: number, dismissals: readonly Dismissal[]): void {
-    for (const { person, counters } of dismissals) for (const counter of counters) this.history.forgetPerson(atMs, counter, person);
+    const byCounter = new Map<CountedKey, Set<string>>();
+    for (const { person, counters } of dismissals) {
+      for (const counter of counters) {
+        const people = byCounter.get(counter);
+        if (people === undefined) byCounter.set(counter, new Set([person]));
+        else people.add(person);
+      }
+    }
+    for (const [counter, people] of byCounter) this.history.forgetPeople(atMs, counter, people);
   }
 
   #acknowledge(sequence: number, atMs: number, askedAtMs: number): void {

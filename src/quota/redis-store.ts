@@ -101,7 +101,7 @@ export class RedisStore implements CounterStore {
     checkPeople(counters, people);
     // One class's counters, so one domain.
     const domain = this.#domain(domainOf(this.#layout, (counters[0] as Counter).key));
-    const args: (number | string)[] = [counters.length, ...counters.flatMap((counter) => [...shapeArgs(counter), counter.limit ?? -1, counter.people ?? 1]), ...people];
+    const args: (number | string)[] = [counters.length, ...counters.flatMap((counter) => [...shapeArgs(counter), counter.limit ?? -1, counter.people ?? 1]), people.join(' ')];
     const askedAtMs = performance.now();
     let sequence = 0;
     const answer = await domain.run('rowgateAdmit', counters, () => [(sequence = domain.nextSequence()), ...args]);
@@ -110,7 +110,7 @@ export class RedisStore implements CounterStore {
     return {
       lease: { grantedAtMs, validForMs: validForMs(counters) },
       admitted,
-      fresh: answer.slice(4 + 2 * counters.length),
+      fresh: readRuns(answer, 4 + 2 * counters.length),
       refused: refused < 0 ? undefined : refused,
       counters: readStates(counters.length, answer, 4),
     };
@@ -300,6 +300,13 @@ function readStates(count: number, answer: readonly number[], from: number): Cou
     const nextFreeInMs = answer[from + 2 * i + 1] as number;
     return { used: answer[from + 2 * i] as number, nextFreeInMs: nextFreeInMs < 0 ? undefined : nextFreeInMs };
   });
+}
+
+/** Pairs: how many in turn, and what holds for each of them. */
+function readRuns(answer: readonly number[], from: number): number[] {
+  const values: number[] = [];
+  for (let at = from; at < answer.length; at += 2) for (let i = 0; i < (answer[at] as number); i++) values.push(answer[at + 1] as number);
+  return values;
 }
 
 function readGroups(groups: readonly ReserveGroup[], amounts: readonly number[], answer: readonly number[], from: number): GroupGrant[] {

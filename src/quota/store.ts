@@ -55,7 +55,7 @@ export interface LeaseStamp {
 export const PEOPLE_KEY = '}:subjects:';
 
 /** Most people in one `admit`: bounds how long the store is busy with one call. */
-export const MAX_PEOPLE_A_CALL = 256;
+export const MAX_PEOPLE_A_CALL = 512;
 
 export interface Admission {
   readonly lease: LeaseStamp;

@@ -13,9 +13,9 @@ import type { ColumnShape } from '../protocol/backend-messages.ts';
 import type { FlagCrossing, LeaseRefusal } from '../quota/lease-plan.ts';
 import { planPeople } from '../quota/lease-planner.ts';
 import type { LeaseOutcome } from '../quota/leasing.ts';
-import { PeopleGrants, type PeopleOptions } from '../quota/people-grants.ts';
+import { PeopleGrants, type PeopleOptions, type Person } from '../quota/people-grants.ts';
 import type { CounterStore } from '../quota/store.ts';
-import type { RowReader } from './row-reader.ts';
+import type { RowReader, RowValues } from './row-reader.ts';
 import { keyColumns, readKey } from './subject-keys.ts';
 
 /** One row message where it lies: the message's type byte at `start`. */
@@ -25,7 +25,7 @@ export interface RowAt {
   readonly end: number;
 }
 
-const NO_KEYS: readonly string[] = [];
+const NOBODY: readonly Person[] = [];
 
 interface ClassPeople {
   readonly grants: PeopleGrants;
@@ -36,7 +36,11 @@ interface ClassPeople {
   readonly at: number;
   keys: readonly (readonly number[])[];
   /** Of the row at hand. */
-  row: readonly string[];
+  row: readonly Person[];
+  /** Of the rows behind one that waited, in their order: where each begins, and its people. */
+  aheadStarts: number[];
+  aheadPeople: (readonly Person[])[];
+  aheadAt: number;
   unknown: number;
   /** Units of the row at hand are spent already: it waits for something else. */
   unknownPaid: boolean;
@@ -54,6 +58,8 @@ export class SubjectMeter {
   readonly #options: SubjectMeterOptions;
   #columns: readonly ColumnShape[] = [];
   #reader: RowReader | undefined;
+  /** The chunk whose rows were looked at before their turn. */
+  #ahead: Buffer | undefined;
   /** The statement gave nothing, and what that tells is paid for. */
   #silencePaid = false;
   #delivered = false;
@@ -73,7 +79,7 @@ export class SubjectMeter {
     this.#options = options;
     this.#classes = plans.map(({ at, grants }) => {
       const { width, packs, aggregated, calls } = reach.classes[at] as Reach['classes'][number];
-      return { grants, at, width, exact: !packs && !aggregated && calls === 0 && reach.opaque.length === 0, keys: [], row: NO_KEYS, unknown: 0, unknownPaid: false };
+      return { grants, at, width, exact: !packs && !aggregated && calls === 0 && reach.opaque.length === 0, keys: [], row: NOBODY, aheadStarts: [], aheadPeople: [], aheadAt: 0, unknown: 0, unknownPaid: false };
     });
   }
 
@@ -81,6 +87,7 @@ export class SubjectMeter {
   describe(columns: readonly ColumnShape[], reader: RowReader): void {
     this.#columns = columns;
     this.#reader = reader;
+    this.#ahead = undefined;
     for (const cls of this.#classes) {
       cls.keys = cls.exact ? keyColumns(columns, cls.grants.className, cls.width, this.#reach.oids, this.#options.keysOf) : [];
     }
@@ -96,10 +103,14 @@ export class SubjectMeter {
     this.#limitBroken = undefined;
     let missing = false;
     for (const cls of this.#classes) {
-      cls.row = row === undefined ? NO_KEYS : this.#keysIn(cls, row.buffer, row.start, row.end);
+      cls.row = row === undefined ? NOBODY : this.#peopleOf(cls, row);
       cls.unknown = cls.row.length > 0 ? Math.max(0, cls.width - cls.row.length) : (units[cls.at] as number);
       this.#limitBroken ??= cls.grants.statementRefusal(cls.row, cls.unknownPaid ? 0 : cls.unknown);
-      for (const key of cls.row) if (!cls.grants.has(key, nowMs)) missing = cls.grants.want(key) || missing;
+      for (const person of cls.row) {
+        if (cls.grants.covers(person, nowMs)) continue;
+        missing = true;
+        cls.grants.want(person);
+      }
     }
     if (this.#limitBroken !== undefined) return false;
     if (missing) {
@@ -123,7 +134,7 @@ export class SubjectMeter {
     if (this.#delivered || this.#silencePaid) return true;
     this.#limitBroken = undefined;
     for (const cls of this.#classes) {
-      cls.row = NO_KEYS;
+      cls.row = NOBODY;
       cls.unknown = 1;
     }
     this.#silencePaid = this.#payUnknown(nowMs);
@@ -175,7 +186,7 @@ export class SubjectMeter {
   /** How many of those who are wanted are of the row that waits: they were wanted first. */
   #due({ row, grants }: ClassPeople): number {
     const nowMs = this.#options.nowMs();
-    return row.filter((key) => !grants.has(key, nowMs)).length;
+    return row.filter((person) => !grants.covers(person, nowMs)).length;
   }
 
   #payUnknown(nowMs: number): boolean {
@@ -189,39 +200,63 @@ export class SubjectMeter {
 
   /** The rows behind the one that waits, as far as they have come: their people are asked for in the same call. */
   #lookAhead({ buffer, start, end }: RowAt, nowMs: number): void {
+    this.#ahead = buffer;
+    for (const cls of this.#classes) {
+      cls.aheadStarts = [];
+      cls.aheadPeople = [];
+      cls.aheadAt = 0;
+    }
     const type = buffer[start];
     for (let at = end; at + HEADER_BYTES <= buffer.length && buffer[at] === type;) {
       const next = at + 1 + buffer.readInt32BE(at + 1);
       if (next <= at || next > buffer.length) return;
       for (const cls of this.#classes) {
-        for (const key of this.#keysIn(cls, buffer, at, next)) if (!cls.grants.has(key, nowMs) && !cls.grants.want(key)) return;
+        const people = this.#readPeople(cls, buffer, at, next);
+        for (const person of people) if (!cls.grants.covers(person, nowMs) && !cls.grants.want(person)) return;
+        cls.aheadStarts.push(at);
+        cls.aheadPeople.push(people);
       }
       at = next;
     }
   }
 
+  /** Whom the row at hand is about, which may be known already. */
+  #peopleOf(cls: ClassPeople, { buffer, start, end }: RowAt): readonly Person[] {
+    if (this.#ahead === buffer) {
+      const { aheadStarts } = cls;
+      while ((aheadStarts[cls.aheadAt] ?? Infinity) < start) cls.aheadAt++;
+      if (aheadStarts[cls.aheadAt] === start) return cls.aheadPeople[cls.aheadAt] as readonly Person[];
+    }
+    return this.#readPeople(cls, buffer, start, end);
+  }
+
   /** The different people that the row's columns show. */
-  #keysIn(cls: ClassPeople, buffer: Buffer, start: number, end: number): readonly string[] {
-    if (cls.keys.length === 0 || this.#reader === undefined) return NO_KEYS;
+  #readPeople(cls: ClassPeople, buffer: Buffer, start: number, end: number): readonly Person[] {
+    if (cls.keys.length === 0 || this.#reader === undefined) return NOBODY;
     const values = this.#reader.open(buffer, start + HEADER_BYTES, end, this.#columns.length);
-    if (values === undefined) return NO_KEYS;
+    if (values === undefined) return NOBODY;
     const encoding = this.#options.encoding();
-    const found: string[] = [];
+    const found: Person[] = [];
     for (const columns of cls.keys) {
-      const parts: string[] = [];
-      for (const column of columns) {
-        const { type, format } = this.#columns[column] as ColumnShape;
-        const value = values(column);
-        const part = value === undefined ? undefined : readKey(type, format ?? 0, value.buffer, value.start, value.end, encoding);
-        if (part === undefined) break;
-        parts.push(part);
-      }
-      if (parts.length < columns.length) continue;
-      const key = parts.length === 1 ? (parts[0] as string) : JSON.stringify(parts);
-      if (!found.includes(key)) found.push(key);
+      const key = this.#keyOf(columns, values, encoding);
+      if (key === undefined) continue;
+      const person = cls.grants.person(key);
+      if (!found.includes(person)) found.push(person);
     }
     // More people than references is no row that was foreseen.
-    return found.length > cls.width ? NO_KEYS : found;
+    return found.length > cls.width ? NOBODY : found;
+  }
+
+  #keyOf(columns: readonly number[], values: RowValues, encoding: string): string | undefined {
+    const parts: string[] = [];
+    for (const column of columns) {
+      const { type, format } = this.#columns[column] as ColumnShape;
+      const value = values(column);
+      const part = value === undefined ? undefined : readKey(type, format ?? 0, value.buffer, value.start, value.end, encoding);
+      if (part === undefined || columns.length === 1) return part;
+      parts.push(part);
+    }
+    return JSON.stringify(parts);
   }
 }
 
