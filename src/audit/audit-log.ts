@@ -80,10 +80,12 @@ export interface AuditStats {
   refused: number;
 }
 
+/** Told once: undefined when the operating system has taken the record. */
+export type Written = (error: AuditUnavailableError | undefined) => void;
+
 interface Pending {
   readonly body: string;
-  readonly resolve: () => void;
-  readonly reject: (error: AuditUnavailableError) => void;
+  readonly done: Written;
 }
 
 /** Records that no session waits for: what they tell has happened already. They go out with the next record that somebody waits for, or a little later. */
@@ -179,9 +181,24 @@ export class AuditLog {
    * file (a write that failed half-way, or came to its end after the stall time-out). A caller that need not know may drop the promise.
    */
   write(event: AuditEvent): Promise<void> {
-    const promise = this.#submit(event);
+    const promise = new Promise<void>((resolve, reject) => {
+      const done: Written = (error) => (error === undefined ? resolve() : reject(error));
+      if (this.#status.kind === 'healthy') this.#submit(event.event, this.#records.body(event), done);
+      else this.#refuse(this.#refusal, done);
+    });
     promise.catch(ignore);
     return promise;
+  }
+
+  /** As `write`, of a record whose members are text already (`part`), and without a promise: statements have two records each. */
+  writeText(event: AuditEvent['event'], members: string, done: Written): void {
+    if (this.#status.kind === 'healthy') this.#submit(event, this.#records.bodyOf(event, members), done);
+    else this.#refuse(this.#refusal, done);
+  }
+
+  /** Members of a record as text, bounded as in a whole one: for those that many records share. */
+  part(members: object): string {
+    return this.#records.part(members);
   }
 
   /** For logrotate: let go of the file and open what is under the path now. */
@@ -206,19 +223,18 @@ export class AuditLog {
     return this.#closing;
   }
 
-  #submit(event: AuditEvent): Promise<void> {
-    if (this.#status.kind !== 'healthy') return this.#refuse(this.#refusal);
-    const body = this.#records.body(event);
-    if (this.#queuedChars + body.length > this.#maxBufferedChars) return this.#refuse(new AuditUnavailableError('BUFFER_FULL'));
-    return new Promise((resolve, reject) => {
-      if (this.#untold.refused > 0) this.#tellGap();
-      this.#enqueue({ body, resolve, reject }, unhurried.has(event.event));
-    });
+  #submit(event: AuditEvent['event'], body: string, done: Written): void {
+    if (this.#queuedChars + body.length > this.#maxBufferedChars) {
+      this.#refuse(new AuditUnavailableError('BUFFER_FULL'), done);
+      return;
+    }
+    if (this.#untold.refused > 0) this.#tellGap();
+    this.#enqueue({ body, done }, unhurried.has(event));
   }
 
-  #refuse(error: AuditUnavailableError): Promise<void> {
+  #refuse(error: AuditUnavailableError, done: Written): void {
     this.#countRefused(1, error.reason);
-    return Promise.reject(error);
+    done(error);
   }
 
   #countRefused(records: number, reason: string): void {
@@ -231,7 +247,7 @@ export class AuditLog {
   #tellGap(): void {
     const body = this.#records.body(this.#gap());
     this.#untold.refused = 0;
-    this.#enqueue({ body, resolve: ignore, reject: ignore }, false);
+    this.#enqueue({ body, done: ignore }, false);
   }
 
   #gap(): AuditEvent {
@@ -313,7 +329,7 @@ export class AuditLog {
     this.stats.records += taken.length;
     for (const pending of taken) {
       this.stats.chars += pending.body.length;
-      pending.resolve();
+      pending.done(undefined);
     }
     if (result.error !== undefined) this.#fail(result.error, batch.slice(result.written));
     this.#after(result);
@@ -395,7 +411,7 @@ export class AuditLog {
   /** Refuses all that waits. Records whose write stalled are refused too, whatever becomes of it. */
   #fail(cause: unknown, unwritten: readonly Pending[] = this.#inFlight): void {
     if (this.#status.kind === 'closed') {
-      for (const pending of unwritten) pending.reject(this.#refusal);
+      for (const pending of unwritten) pending.done(this.#refusal);
       return;
     }
     this.stats.errors += 1;
@@ -406,12 +422,12 @@ export class AuditLog {
     this.#queue = [];
     this.#queuedChars = 0;
     if (refused.length > 0) this.#countRefused(refused.length, reason);
-    for (const pending of refused) pending.reject(this.#refusal);
     if (this.#untold.refused === 0) this.#untold = { refused: 0, sinceMs: this.#now(), reason };
     this.#untold.reason = reason;
     if (this.#status.kind === 'failing') this.#status = { ...this.#status, reason };
     else this.#setStatus({ kind: 'failing', reason, sinceMs: this.#now() });
     this.#scheduleRetry();
+    for (const pending of refused) pending.done(this.#refusal);
   }
 
   #scheduleRetry(): void {
@@ -479,7 +495,7 @@ export class AuditLog {
       await this.#file.close();
     });
     await withinMs(this.#stallTimeoutMs, flushed);
-    for (const pending of [...this.#inFlight, ...this.#queue]) pending.reject(this.#refusal);
+    for (const pending of [...this.#inFlight, ...this.#queue]) pending.done(this.#refusal);
     this.#queue = [];
   }
 

@@ -18,11 +18,25 @@ export class RecordWriter {
   }
 
   body(event: AuditEvent): string {
+    return `${this.#opening()}${JSON.stringify(boundEvent(event, this.#limits)).slice(1)}`;
+  }
+
+  /** `members`: of `part`, with commas between. */
+  bodyOf(event: AuditEvent['event'], members: string): string {
+    return `${this.#opening()}"event":"${event}",${members}}`;
+  }
+
+  /** Members of a record without the braces around them. */
+  part(members: object): string {
+    return JSON.stringify(boundEvent(members, this.#limits)).slice(1, -1);
+  }
+
+  #opening(): string {
     const nowMs = this.#now();
     if (nowMs !== this.#timeMs) {
       this.#timeMs = nowMs;
-      this.#time = new Date(nowMs).toISOString();
+      this.#time = `"time":"${new Date(nowMs).toISOString()}",${this.#writer}`;
     }
-    return `"time":"${this.#time}",${this.#writer}${JSON.stringify(boundEvent(event, this.#limits)).slice(1)}`;
+    return this.#time;
   }
 }

@@ -1,7 +1,5 @@
 /** Bounds and masks what goes into a log line. Everything here errs on the side of writing less. */
 
-import type { AuditEvent } from './events.ts';
-
 /** Most characters (UTF-16 units) of each text, most entries of each list. */
 export interface AuditLimits {
   readonly sqlChars: number;
@@ -47,9 +45,9 @@ function charsFor(key: string, limits: AuditLimits): number {
 }
 
 /** Whether nothing of the event needs to be cut. Asked for every record, so it looks at lengths only. */
-function fits(event: AuditEvent, limits: AuditLimits): boolean {
+function fits(event: object, limits: AuditLimits): boolean {
   for (const key in event) {
-    const value: unknown = event[key as keyof AuditEvent];
+    const value: unknown = event[key as keyof typeof event];
     if (typeof value === 'string') {
       if (value.length > charsFor(key, limits)) return false;
     } else if (Array.isArray(value)) {
@@ -61,9 +59,9 @@ function fits(event: AuditEvent, limits: AuditLimits): boolean {
 }
 
 /** The same event with every text and list bounded. Returns the event itself if all fits, which is the rule. */
-export function boundEvent<T extends AuditEvent>(event: T, limits: AuditLimits): T {
+export function boundEvent<T extends object>(event: T, limits: AuditLimits): T {
   if (fits(event, limits)) return event;
-  const bounded: Record<string, unknown> = { ...event };
+  const bounded: Record<string, unknown> = { ...event } as Record<string, unknown>;
   for (const [key, value] of Object.entries(event) as [string, unknown][]) bounded[key] = boundValue(key, value, limits);
   return bounded as T;
 }

@@ -15,8 +15,8 @@ export interface QuotaSample {
 }
 
 interface Seen {
-  readonly ratio: number;
-  readonly atMs: number;
+  ratio: number;
+  atMs: number;
 }
 
 export class QuotaGauge {
@@ -38,9 +38,12 @@ export class QuotaGauge {
       principals = new Map();
       this.#rules.set(rule, principals);
     }
-    // Deleted and set: a Map keeps the order of insertion, so the first entry is the longest unseen.
-    principals.delete(principal);
-    principals.set(principal, { ratio: limit > 0 ? used / limit : 1, atMs: this.#now() });
+    const seen = principals.get(principal) ?? { ratio: 0, atMs: 0 };
+    seen.ratio = limit > 0 ? used / limit : 1;
+    seen.atMs = this.#now();
+    // The order matters once there are too many only. Deleted and set: a Map keeps the order of insertion, so the first entry is the longest unseen.
+    if (principals.size * 2 > this.#maxPrincipals) principals.delete(principal);
+    principals.set(principal, seen);
     if (principals.size > this.#maxPrincipals) {
       for (const oldest of principals.keys()) {
         principals.delete(oldest);

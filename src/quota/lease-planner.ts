@@ -13,12 +13,10 @@ export function planLease(
 ): LeasePlan {
   return {
     rowBound,
-    classes: reach.map(({ className, width }) => ({
-      className,
-      width,
-      ...poolPlansOf(principal, className),
-      prepaid: credits.find((credit) => credit.className === className),
-    })),
+    classes: reach.map(({ className, width }) => {
+      const { rows, bytes } = poolPlansOf(principal, className);
+      return { className, width, rows, bytes, prepaid: credits.length === 0 ? undefined : credits.find((credit) => credit.className === className) };
+    }),
   };
 }
 

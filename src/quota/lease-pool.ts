@@ -1,4 +1,4 @@
-import type { FlagLimit, LeaseCounter, LeaseDimension, PoolPlan, StatementLimit } from './lease-plan.ts';
+import type { FlagLimit, LeaseCounter, LeaseCredit, LeaseDimension, PoolPlan, StatementLimit } from './lease-plan.ts';
 import { unitsToAsk } from './lease-size.ts';
 import type { CounterState, LeaseStamp } from './store.ts';
 
@@ -26,7 +26,9 @@ export class LeasePool {
   /** Infinite if nothing limits or counts it in the store. */
   readonly metered: boolean;
   readonly #parcels: Parcel[] = [];
-  readonly #reported = new Set<FlagLimit | StatementLimit>();
+  /** Some limit is only told of when it is crossed. */
+  readonly tells: boolean;
+  #reported: Set<FlagLimit | StatementLimit> | undefined;
   readonly #maxUnits: number;
   readonly #bound: number;
   #size: number;
@@ -41,6 +43,7 @@ export class LeasePool {
     this.counters = plan.counters;
     this.statement = plan.statement;
     this.metered = plan.counters.length > 0;
+    this.tells = plan.counters.some(({ flags }) => flags.length > 0) || plan.statement.some(({ enforced }) => !enforced);
     this.#size = sizes.first;
     this.#maxUnits = sizes.max;
     this.#bound = sizes.bound;
@@ -127,9 +130,8 @@ export class LeasePool {
     this.#states = states;
   }
 
-  /** Ends the pool: what may be given back, and what is paid and unused. */
-  close(): { refunds: Refund[]; credit: number; creditDeadlineMs: number } {
-    const refunds: Refund[] = [];
+  /** Ends the pool. Adds what may be given back to `refunds`; returns what is paid and unused. */
+  close(refunds: Refund[]): LeaseCredit | undefined {
     let credit = 0;
     let creditDeadlineMs = Infinity;
     for (const { stamp, units, deadlineMs } of this.#parcels) {
@@ -141,7 +143,7 @@ export class LeasePool {
       }
     }
     this.#parcels.length = 0;
-    return { refunds, credit, creditDeadlineMs };
+    return credit > 0 ? { className: this.className, units: credit, deadlineMs: creditDeadlineMs } : undefined;
   }
 
   /** Units of one counter that were really spent, `pending` being about to be. */
@@ -156,7 +158,8 @@ export class LeasePool {
 
   /** Flags that are due and were not told of before. */
   crossings(spent: number, pending: number, tell: (flag: FlagLimit | StatementLimit, counter: LeaseCounter | undefined, used: number) => void): void {
-    for (const [c, counter] of this.counters.entries()) {
+    for (let c = 0; c < this.counters.length; c++) {
+      const counter = this.counters[c] as LeaseCounter;
       for (const flag of counter.flags) this.#tell(flag, counter, this.reallyUsed(c, pending), tell);
     }
     for (const flag of this.statement) if (!flag.enforced) this.#tell(flag, undefined, spent + pending, tell);
@@ -168,14 +171,15 @@ export class LeasePool {
     used: number,
     tell: (flag: FlagLimit | StatementLimit, counter: LeaseCounter | undefined, used: number) => void,
   ): void {
-    if (used <= flag.limit || this.#reported.has(flag)) return;
-    this.#reported.add(flag);
+    if (used <= flag.limit || this.#reported?.has(flag) === true) return;
+    (this.#reported ??= new Set()).add(flag);
     tell(flag, counter, used);
   }
 
   #remaining(): number {
     let remaining = Infinity;
-    for (const [c, { counter }] of this.counters.entries()) {
+    for (let c = 0; c < this.counters.length; c++) {
+      const { counter } = this.counters[c] as LeaseCounter;
       const state = this.#states[c];
       if (state !== undefined && counter.limit !== null) remaining = Math.min(remaining, Math.max(0, counter.limit - state.used));
     }
@@ -184,7 +188,8 @@ export class LeasePool {
 
   #flagRoom(): number {
     let room = Infinity;
-    for (const [c, { flags }] of this.counters.entries()) {
+    for (let c = 0; c < this.counters.length; c++) {
+      const { flags } = this.counters[c] as LeaseCounter;
       const state = this.#states[c];
       for (const flag of flags) {
         if (state !== undefined && state.used <= flag.limit) room = Math.min(room, flag.limit - state.used);

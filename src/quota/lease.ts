@@ -25,15 +25,14 @@ export class Lease {
   #deadlineMs = Infinity;
 
   constructor(plan: LeasePlan, sizes: LeaseSizes = DEFAULT_SIZES) {
-    this.pools = plan.classes.flatMap((cls) => {
-      const bound = plan.rowBound === undefined ? Infinity : plan.rowBound * cls.width;
-      const rows = { first: Math.min(sizes.firstRows * cls.width, sizes.maxRowUnits), max: sizes.maxRowUnits, bound, minimum: 1 };
-      const bytes = { first: sizes.firstBytes, max: sizes.maxBytes, bound: Infinity, minimum: 0 };
-      return [new LeasePool(cls.className, 'rows', cls.rows, rows), new LeasePool(cls.className, 'bytes', cls.bytes, bytes)];
-    });
-    for (const [c, { prepaid }] of plan.classes.entries()) {
-      if (prepaid !== undefined) this.#pool(2 * c).prepay(prepaid.units, prepaid.deadlineMs);
+    const pools: LeasePool[] = [];
+    for (const { className, width, rows, bytes, prepaid } of plan.classes) {
+      const bound = plan.rowBound === undefined ? Infinity : plan.rowBound * width;
+      const pool = new LeasePool(className, 'rows', rows, { first: Math.min(sizes.firstRows * width, sizes.maxRowUnits), max: sizes.maxRowUnits, bound, minimum: 1 });
+      if (prepaid !== undefined) pool.prepay(prepaid.units, prepaid.deadlineMs);
+      pools.push(pool, new LeasePool(className, 'bytes', bytes, { first: sizes.firstBytes, max: sizes.maxBytes, bound: Infinity, minimum: 0 }));
     }
+    this.pools = pools;
     this.#available = new Float64Array(this.pools.length);
     this.#spent = new Float64Array(this.pools.length);
     this.#pending = new Float64Array(this.pools.length);
@@ -93,11 +92,15 @@ export class Lease {
   }
 
   /** What is really used of each enforced limit, as far as this lease knows: units that are only held do not count. */
-  usage(): readonly { readonly ruleId: string; readonly used: number; readonly limit: number }[] {
+  usage(tell: (ruleId: string, used: number, limit: number) => void): void {
     this.#settle();
-    return this.pools.flatMap((pool) =>
-      pool.counters.flatMap(({ counter, ruleId }, i) => (counter.limit === null || !pool.answered ? [] : [{ ruleId, used: pool.reallyUsed(i, 0), limit: counter.limit }])),
-    );
+    for (const pool of this.pools) {
+      if (!pool.answered) continue;
+      for (let c = 0; c < pool.counters.length; c++) {
+        const { counter, ruleId } = pool.counters[c] as LeasePool['counters'][number];
+        if (counter.limit !== null) tell(ruleId, pool.reallyUsed(c, 0), counter.limit);
+      }
+    }
   }
 
   /** Before a statement runs: a row of one unit must be affordable in each class, else the statement does not start. */
@@ -112,7 +115,9 @@ export class Lease {
 
   /** The first statement limit that the pending row would break. */
   statementRefusal(): LeaseRefusal | undefined {
-    for (const [p, pool] of this.pools.entries()) {
+    for (let p = 0; p < this.pools.length; p++) {
+      const pool = this.#pool(p);
+      if (pool.statement.length === 0) continue;
       const spent = this.#spent[p] as number;
       const rule = pool.statement.find(({ limit, enforced }) => enforced && spent + (this.#pending[p] as number) > limit);
       if (rule === undefined) continue;
@@ -125,8 +130,12 @@ export class Lease {
   /** What to ask the store for; the pools that need something first, then those that run low. */
   asks(): Ask[] {
     this.#settle();
-    const asks = this.pools.map((pool, p) => ({ pool: p, ...pool.ask(this.#pending[p] as number, this.#spent[p] as number) }));
-    return asks.filter(({ want }) => want > 0).toSorted((a, b) => Math.sign(b.need) - Math.sign(a.need));
+    const asks: Ask[] = [];
+    for (let p = 0; p < this.pools.length; p++) {
+      const { want, need } = this.#pool(p).ask(this.#pending[p] as number, this.#spent[p] as number);
+      if (want > 0) asks.push({ pool: p, want, need });
+    }
+    return asks.length < 2 ? asks : asks.toSorted((a, b) => Math.sign(b.need) - Math.sign(a.need));
   }
 
   accept(ask: Ask, stamp: LeaseStamp, deadlineMs: number, granted: number, states: readonly CounterState[]): void {
@@ -164,7 +173,9 @@ export class Lease {
   crossings(): FlagCrossing[] {
     this.#settle();
     const crossings: FlagCrossing[] = [];
-    for (const [p, pool] of this.pools.entries()) {
+    for (let p = 0; p < this.pools.length; p++) {
+      const pool = this.#pool(p);
+      if (!pool.tells) continue;
       const { className, dimension } = pool;
       pool.crossings(this.#spent[p] as number, this.#pending[p] as number, ({ ruleId, limit }, counter, used) => {
         crossings.push({ ruleId, className, dimension, limit, used, windowMs: counter?.counter.windowMs ?? 'statement', counterKey: counter?.counter.key });
@@ -184,9 +195,8 @@ export class Lease {
     const refunds: Refund[] = [];
     const credits: LeaseCredit[] = [];
     for (const pool of this.pools) {
-      const end = pool.close();
-      refunds.push(...end.refunds);
-      if (end.credit > 0) credits.push({ className: pool.className, units: end.credit, deadlineMs: end.creditDeadlineMs });
+      const credit = pool.close(refunds);
+      if (credit !== undefined) credits.push(credit);
     }
     this.#available.fill(-1);
     return { refunds, credits };
@@ -201,12 +211,13 @@ export class Lease {
   }
 
   #settle(): void {
-    for (const [p, pool] of this.pools.entries()) pool.settle(this.#spent[p] as number);
+    for (let p = 0; p < this.pools.length; p++) this.#pool(p).settle(this.#spent[p] as number);
   }
 
   #refresh(): void {
     this.#deadlineMs = Infinity;
-    for (const [p, pool] of this.pools.entries()) {
+    for (let p = 0; p < this.pools.length; p++) {
+      const pool = this.#pool(p);
       const spent = this.#spent[p] as number;
       this.#available[p] = Math.min(pool.held, pool.statementRoom(spent));
       this.#deadlineMs = Math.min(this.#deadlineMs, pool.deadlineMs);

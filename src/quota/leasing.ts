@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FlagCrossing, LeaseCredit, LeasePlan, LeaseRefusal } from './lease-plan.ts';
+import type { FlagCrossing, LeaseCredit, LeasePlan, LeaseRefusal, PoolPlan } from './lease-plan.ts';
 import type { Refund } from './lease-pool.ts';
 import { PATIENCE_MS, type Holder, type Neighbours } from './neighbours.ts';
 import { DEFAULT_SIZES, type LeaseSizes } from './lease-size.ts';
 import { Lease, type Ask } from './lease.ts';
-import type { PoolAsk, UnitPools } from './unit-pools.ts';
+import type { PoolAsk, PoolGrant, UnitPools } from './unit-pools.ts';
 import { StoreUnavailableError, type CounterState, type CounterStore, type GroupGrant, type LeaseStamp, type ReserveGroup } from './store.ts';
 
 export type LeaseOutcome =
@@ -51,7 +51,7 @@ export class Leasing implements Holder {
   constructor(store: CounterStore, plan: LeasePlan, options: LeasingOptions) {
     this.#store = store;
     this.#options = options;
-    this.#counterKeys = plan.classes.flatMap((cls) => [...cls.rows.counters, ...cls.bytes.counters].map(({ counter }) => counter.key));
+    this.#counterKeys = counterKeys(plan);
     const sizes = options.sizes ?? DEFAULT_SIZES;
     // What one of many holds and does not need, the others are refused.
     this.lease = new Lease(plan, options.neighbours?.crowded(this.#counterKeys) === true ? { ...sizes, firstRows: 1 } : sizes);
@@ -77,11 +77,16 @@ export class Leasing implements Holder {
     if (lease.expired(nowMs)) return undefined;
     const local = lease.statementRefusal();
     if (local !== undefined) return { kind: 'refused', refusal: local, flags: [] };
-    const asks = lease.asks().filter(({ need }) => need > 0);
+    // Those that need something stand first.
+    const asks = lease.asks();
+    while (asks.length > 0 && (asks.at(-1) as Ask).need === 0) asks.pop();
     if (asks.length > 0) {
       const grants = pools.take(asks.map((ask) => this.#pooled(ask)), nowMs);
       if (grants === undefined) return undefined;
-      for (const [i, { stamp, deadlineMs, units, states }] of grants.entries()) lease.accept(asks[i] as Ask, stamp, deadlineMs, units, states);
+      for (let i = 0; i < asks.length; i++) {
+        const { stamp, deadlineMs, units, states } = grants[i] as PoolGrant;
+        lease.accept(asks[i] as Ask, stamp, deadlineMs, units, states);
+      }
     }
     const flags = lease.crossings();
     lease.clearPending();
@@ -246,4 +251,19 @@ export class Leasing implements Holder {
       }
     }));
   }
+}
+
+/** Plans of a principal are the same over many statements. */
+const keysOfPlans = new WeakMap<PoolPlan, readonly string[]>();
+
+function keysOf(plan: PoolPlan): readonly string[] {
+  let keys = keysOfPlans.get(plan);
+  if (keys === undefined) keysOfPlans.set(plan, (keys = plan.counters.map(({ counter }) => counter.key)));
+  return keys;
+}
+
+function counterKeys({ classes }: LeasePlan): readonly string[] {
+  const [first] = classes;
+  if (first !== undefined && classes.length === 1 && first.bytes.counters.length === 0) return keysOf(first.rows);
+  return classes.flatMap(({ rows, bytes }) => [...keysOf(rows), ...keysOf(bytes)]);
 }

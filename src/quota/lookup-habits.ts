@@ -37,7 +37,9 @@ interface Counter {
   inWindow: number;
 }
 
-interface Habit {
+/** Members of one role, and what they do with one class. */
+interface Group {
+  readonly counters: Map<string, Counter>;
   readonly samples: number[];
   next: number;
   /** Of the samples; undefined: to be worked out. */
@@ -45,14 +47,15 @@ interface Habit {
 }
 
 export class LookupHabits {
-  readonly #counters = new Map<string, Counter>();
-  readonly #habits = new Map<string, Habit>();
+  readonly #groups = new Map<string, Group>();
+  /** Rules are the same objects over many statements. */
+  #byRule = new WeakMap<LookupRule, Group>();
 
   /** Counts one statement. Returns by how much the login is above the habit, if it is far above. */
   note(rule: LookupRule, principal: string, nowMs: number): ManyLookups | undefined {
     if (rule.above === 0) return undefined;
-    const group = `${rule.role}\0${rule.className}\0${rule.windowMs}`;
-    const counter = this.#counter(`${group}\0${principal}`, nowMs, rule.windowMs);
+    const group = this.#group(rule);
+    const counter = this.#counter(group, principal, nowMs, rule.windowMs);
     this.#finishWindow(counter, group, Math.floor(nowMs / rule.windowMs));
     this.#slide(counter, Math.floor((nowMs * SLICES) / rule.windowMs));
     const at = counter.slice % SLICES;
@@ -64,14 +67,24 @@ export class LookupHabits {
     return counter.total > rule.above * habit ? { count: counter.total, habit } : undefined;
   }
 
-  #counter(key: string, nowMs: number, windowMs: number): Counter {
-    let counter = this.#counters.get(key);
-    if (counter === undefined) {
-      counter = { slices: new Uint32Array(SLICES), slice: Math.floor((nowMs * SLICES) / windowMs), total: 0, window: Math.floor(nowMs / windowMs), inWindow: 0 };
-      if (this.#counters.size >= MAX_COUNTERS) this.#counters.delete(this.#counters.keys().next().value as string);
-    } else this.#counters.delete(key);
-    // The newest stands last.
-    this.#counters.set(key, counter);
+  #group(rule: LookupRule): Group {
+    let group = this.#byRule.get(rule);
+    if (group !== undefined) return group;
+    const name = nameOf(rule);
+    group = this.#groups.get(name);
+    if (group === undefined) this.#groups.set(name, (group = { counters: new Map(), samples: [], next: 0, median: undefined }));
+    this.#byRule.set(rule, group);
+    return group;
+  }
+
+  #counter({ counters }: Group, principal: string, nowMs: number, windowMs: number): Counter {
+    const known = counters.get(principal);
+    // The newest stands last, once it matters who goes first.
+    if (known !== undefined && counters.size * 2 <= MAX_COUNTERS) return known;
+    const counter = known ?? { slices: new Uint32Array(SLICES), slice: Math.floor((nowMs * SLICES) / windowMs), total: 0, window: Math.floor(nowMs / windowMs), inWindow: 0 };
+    if (known !== undefined) counters.delete(principal);
+    else if (counters.size >= MAX_COUNTERS) counters.delete(counters.keys().next().value as string);
+    counters.set(principal, counter);
     return counter;
   }
 
@@ -89,35 +102,33 @@ export class LookupHabits {
     counter.slice = Math.max(counter.slice, slice);
   }
 
-  #finishWindow(counter: Counter, group: string, window: number): void {
+  #finishWindow(counter: Counter, group: Group, window: number): void {
     if (window <= counter.window) return;
-    if (counter.inWindow > 0) this.#learn(group, counter.inWindow);
+    if (counter.inWindow > 0) learn(group, counter.inWindow);
     counter.window = window;
     counter.inWindow = 0;
   }
 
-  #learn(group: string, count: number): void {
-    let habit = this.#habits.get(group);
-    if (habit === undefined) {
-      habit = { samples: [], next: 0, median: undefined };
-      this.#habits.set(group, habit);
-    }
-    habit.samples[habit.next] = count;
-    habit.next = (habit.next + 1) % HABIT_WINDOWS;
-    habit.median = undefined;
-  }
-
-  #median(group: string): number {
-    const habit = this.#habits.get(group);
-    if (habit === undefined || habit.samples.length < KNOWN_FROM) return 0;
-    habit.median ??= habit.samples.toSorted((a, b) => a - b)[habit.samples.length >> 1] as number;
-    return habit.median;
+  #median(group: Group): number {
+    if (group.samples.length < KNOWN_FROM) return 0;
+    group.median ??= group.samples.toSorted((a, b) => a - b)[group.samples.length >> 1] as number;
+    return group.median;
   }
 
   /** Keeps the habits of these rules only: roles and classes that a new configuration does not have are forgotten. */
   keepOnly(rules: readonly LookupRule[]): void {
-    const groups = new Set(rules.map((rule) => `${rule.role}\0${rule.className}\0${rule.windowMs}`));
-    for (const group of this.#habits.keys()) if (!groups.has(group)) this.#habits.delete(group);
-    for (const key of this.#counters.keys()) if (!groups.has(key.slice(0, key.lastIndexOf('\0')))) this.#counters.delete(key);
+    const names = new Set(rules.map(nameOf));
+    for (const name of this.#groups.keys()) if (!names.has(name)) this.#groups.delete(name);
+    this.#byRule = new WeakMap();
   }
+}
+
+function nameOf({ role, className, windowMs }: LookupRule): string {
+  return `${role}\0${className}\0${windowMs}`;
+}
+
+function learn(group: Group, count: number): void {
+  group.samples[group.next] = count;
+  group.next = (group.next + 1) % HABIT_WINDOWS;
+  group.median = undefined;
 }

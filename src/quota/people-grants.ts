@@ -199,8 +199,9 @@ export class PeopleGrants {
   }
 
   /** What is used of each enforced limit, as far as this statement was told. */
-  get usage(): readonly { readonly ruleId: string; readonly used: number; readonly limit: number }[] {
-    return [...this.#used, ...this.#unknown.lease.usage()];
+  usage(tell: (ruleId: string, used: number, limit: number) => void): void {
+    for (const { ruleId, used, limit } of this.#used) tell(ruleId, used, limit);
+    this.#unknown.lease.usage(tell);
   }
 
   /** Ends the statement: who was not delivered does not count. */

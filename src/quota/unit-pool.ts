@@ -62,7 +62,8 @@ export class UnitPool {
   get room(): number {
     if (this.#states === undefined) return 0;
     let left = Infinity;
-    for (const [c, { counter, flags }] of this.counters.entries()) {
+    for (let c = 0; c < this.counters.length; c++) {
+      const { counter, flags } = this.counters[c] as LeaseCounter;
       const used = this.#states[c]?.used ?? 0;
       if (counter.limit !== null) left = Math.min(left, counter.limit - used);
       for (const flag of flags) if (used <= flag.limit) left = Math.min(left, flag.limit - used);

@@ -70,8 +70,8 @@ export class UnitPools {
     const taken: PoolGrant[] = [];
     for (const { plan, dimension, want, need } of asks) {
       const pool = this.#poolOf(plan, dimension);
-      const units = pool.take(want, need, nowMs) as PooledUnits;
-      taken.push({ ...units, states: pool.states ?? [] });
+      const { stamp, deadlineMs, units } = pool.take(want, need, nowMs) as PooledUnits;
+      taken.push({ stamp, deadlineMs, units, states: pool.states ?? [] });
       this.#refill(pool, nowMs);
     }
     return taken;

@@ -66,6 +66,10 @@ export interface Gate {
   copyColumns(database: string, facts: StatementFacts, searchPath: SearchPath): readonly (ColumnAt | undefined)[] | undefined;
   /** Resolves when the record is written; rejects if it cannot be. */
   audit(event: AuditEvent): Promise<void>;
+  /** As `audit`, of a record that raises no alert and whose members are text already (`auditPart`); `done` is told an error if it cannot be written. */
+  auditText(event: AuditEvent['event'], members: string, done: (error: unknown) => void): void;
+  /** Members of a record as text. */
+  auditPart(members: object): string;
   /** What records say of the people in a statement's rows. */
   readonly auditSubjects: 'none' | 'count' | 'keys';
   /** Protected rows go out even if no audit record can be written (`audit.on_failure: continue`). */

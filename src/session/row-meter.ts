@@ -181,11 +181,13 @@ export class RowMeter {
     const origins = messages.readColumns(buffer, start, end);
     const classes = new Set<string>();
     const unknown = new Set<number>();
+    let seen = 0;
     for (const { tableOid } of origins) {
-      if (tableOid === 0) continue;
-      const names = session.gate.classesOfOid(session.identity.database, tableOid);
+      if (tableOid === seen) continue; // Nearly all columns are of the table that the one before is of, or of none.
+      seen = tableOid;
+      const names = tableOid === 0 ? NO_NAMES : session.gate.classesOfOid(session.identity.database, tableOid);
       if (names === undefined) unknown.add(tableOid);
-      for (const name of names ?? []) classes.add(name);
+      else for (const name of names) classes.add(name);
     }
     const { payload } = entry;
     if (payload.kind === 'describe') {
@@ -263,6 +265,7 @@ function ownTables(session: SessionState, statement: Statement): number {
   return session.localRelations.filter(({ name, classes, onlyType }) => !onlyType && named.has(name) && classes.length === 0).length;
 }
 
+const NO_NAMES: readonly string[] = [];
 const NO_TABLE = { tableOid: 0, attributeNumber: 0, type: 0 };
 
 const UNKNOWN_PORTAL: Statement = { kind: 'opaque', reason: 'the portal is not known to Rowgate', text: '' };

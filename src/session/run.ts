@@ -5,7 +5,7 @@
 
 import { performance } from 'node:perf_hooks';
 import type { Reach } from '../catalog/reach-types.ts';
-import type { AuditDecision, ClassUnits } from '../audit/events.ts';
+import type { ClassUnits } from '../audit/events.ts';
 import { quotaRefusal } from '../policy/quota-refusal.ts';
 import { plainRowBytes, plainRowUnits, rowCost } from '../policy/row-cost.ts';
 import type { CompiledClass, PrincipalPolicy, Refusal, Verdict } from '../policy/types.ts';
@@ -15,6 +15,7 @@ import { planLease, quotaOf } from '../quota/lease-planner.ts';
 import type { ColumnShape } from '../protocol/backend-messages.ts';
 import type { Ahead } from '../protocol/message-stream.ts';
 import type { RowReader } from './row-reader.ts';
+import { recordEnd, recordStart, totalUnits, type RecordedRun } from './run-records.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { countsPeople, SubjectMeter, type RowAt } from './subject-meter.ts';
@@ -24,7 +25,7 @@ const NO_COSTS = new Float64Array(0);
 const MANY = 0x7fff_ffff;
 const UNMETERED: Ahead = { messages: MANY, bytes: Number.MAX_SAFE_INTEGER, largestBodyBytes: Number.MAX_SAFE_INTEGER };
 
-export class Run {
+export class Run implements RecordedRun {
   readonly statement: Statement;
   /** Of its records; empty while there is nothing to record. */
   id: string;
@@ -35,7 +36,10 @@ export class Run {
   #leasing: Leasing | undefined;
   #classes: readonly CompiledClass[] = [];
   #costs: Float64Array = NO_COSTS;
-  #auditStart: Promise<Refusal | undefined> | undefined;
+  /** The record of the start; 'none' before anything was reserved. */
+  #start: 'none' | 'under way' | 'written' | Refusal = 'none';
+  /** They wait for it. */
+  #onStart: (() => void)[] | undefined;
   /** Nothing protected may leave before this is true: the lease is granted and the start is on record. */
   #open = false;
   #finished = false;
@@ -80,8 +84,8 @@ export class Run {
     return this.refusal !== undefined;
   }
 
-  get flagged(): boolean {
-    return this.#flagged !== undefined;
+  get flag(): RecordedRun['flag'] {
+    return this.#flagged;
   }
 
   /** The least charge is reserved and the start on record. */
@@ -91,7 +95,7 @@ export class Run {
 
   /** The least charge is reserved, and the start is about to be on record. */
   get awaitsRecord(): boolean {
-    return !this.#open && this.#leasing !== undefined && this.#auditStart !== undefined;
+    return !this.#open && this.#leasing !== undefined && this.#start !== 'none';
   }
 
   get finished(): boolean {
@@ -123,9 +127,15 @@ export class Run {
   /** Puts the start on record; the statement is open once it stands there. */
   #record(): void {
     const leasing = this.#leasing;
-    this.#auditStart = this.#recordStart().then((refusal) => {
-      if (refusal === undefined && this.#leasing === leasing) this.#open = true;
-      return refusal;
+    this.#start = 'under way';
+    recordStart(this.#session, this, (refusal) => {
+      // A statement that was widened meanwhile waits for another record.
+      if (this.#leasing !== leasing) return;
+      this.#start = refusal ?? 'written';
+      this.#open = refusal === undefined;
+      const waiting = this.#onStart;
+      this.#onStart = undefined;
+      if (waiting !== undefined) for (const tell of waiting) tell();
     });
   }
 
@@ -136,10 +146,8 @@ export class Run {
       const refused = await this.begin([], undefined);
       if (refused !== undefined) return refused;
     }
-    const refusal = await this.#auditStart;
-    if (refusal !== undefined) return refusal;
-    this.#open = true;
-    return undefined;
+    if (this.#start === 'under way') await new Promise<void>((resolve) => (this.#onStart ??= []).push(resolve));
+    return typeof this.#start === 'string' ? undefined : this.#start;
   }
 
   /** What the statement copies must be known as a copy before the server has it. */
@@ -282,14 +290,18 @@ export class Run {
   finish(sqlstate: string | undefined): readonly LeaseCredit[] {
     if (this.#finished) return [];
     this.#finished = true;
-    for (const { ruleId, used, limit } of [...(this.#leasing?.lease.usage() ?? []), ...(this.#people?.usage ?? [])]) this.#session.gate.quotaUsed(ruleId, this.principal.principal, used, limit);
+    const { gate } = this.#session;
+    const tell = (ruleId: string, used: number, limit: number): void => gate.quotaUsed(ruleId, this.principal.principal, used, limit);
+    this.#leasing?.lease.usage(tell);
+    this.#people?.usage(tell);
     const closed = this.#leasing?.close();
-    this.#raise([...(closed?.flags ?? []), ...(this.#people?.close() ?? [])]);
+    if (closed !== undefined) this.#raise(closed.flags);
+    if (this.#people !== undefined) this.#raise(this.#people.close());
     const units = this.#unitsByClass();
-    this.#session.gate.countRun(this, units);
+    gate.countRun(this, units);
     for (const { class: className, units: spent } of units) if (spent === 1) this.#lookedUp(className);
-    if (this.metered) this.#session.addTotals(this.rows, units.reduce((sum, each) => sum + each.units, 0), this.bytes);
-    if (this.id !== '') void this.#recordEnd(sqlstate);
+    if (this.metered) this.#session.addTotals(this.rows, totalUnits(units), this.bytes);
+    if (this.id !== '') this.#recordEnd(units, sqlstate);
     return closed?.credits ?? [];
   }
 
@@ -370,80 +382,24 @@ export class Run {
     });
   }
 
-  async #recordStart(): Promise<Refusal | undefined> {
-    const { gate, identity, applicationName } = this.#session;
-    try {
-      const description = gate.describeStatement(this.statement);
-      const described = description instanceof Promise ? await description : description;
-      // Field by field: two of these are made for each statement, and spreading objects costs more than all the rest of them.
-      await gate.audit({
-        event: 'statement_start',
-        session_id: identity.id,
-        principal: identity.principal,
-        roles: this.principal.roles,
-        client_address: identity.clientAddress,
-        application_name: applicationName,
-        database: identity.database,
-        statement_id: this.id,
-        statement_kind: described.statement_kind,
-        sql: described.sql,
-        fingerprint: described.fingerprint,
-        relations: this.#reach.relations,
-        opaque: this.#reach.opaque,
-        classes: this.#reach.classes.map((cls) => ({ class: cls.className, units: 1 })),
-        decision: this.#flagged === undefined ? 'allow' : 'flag',
-        rule_id: this.#flagged?.ruleId,
-        reason: this.#flagged?.reason,
-      });
-      return undefined;
-    } catch {
-      return gate.auditMayFail ? undefined : gate.outage('audit', this.principal);
-    }
-  }
-
-  async #recordEnd(sqlstate: string | undefined): Promise<void> {
-    const units = this.#unitsByClass();
-    let decision: AuditDecision = this.#flagged === undefined ? 'allow' : 'flag';
-    if (this.refusal !== undefined) decision = this.refusal.severity === 'FATAL' ? 'terminate' : 'block';
-    const { gate, identity, applicationName } = this.#session;
-    try {
-      const description = gate.describeStatement(this.statement);
-      const described = description instanceof Promise ? await description : description;
-      // Field by field: two of these are made for each statement, and spreading objects costs more than all the rest of them.
-      await gate.audit({
-        event: 'statement_end',
-        session_id: identity.id,
-        principal: identity.principal,
-        roles: this.principal.roles,
-        client_address: identity.clientAddress,
-        application_name: applicationName,
-        database: identity.database,
-        statement_id: this.id,
-        statement_kind: described.statement_kind,
-        sql: described.sql,
-        fingerprint: described.fingerprint,
-        relations: this.#reach.relations,
-        opaque: this.#reach.opaque,
-        classes: this.#people === undefined || gate.auditSubjects === 'none' ? units : this.#people.withPeople(units, gate.auditSubjects === 'keys'),
-        decision,
-        rule_id: this.refusal?.ruleId ?? this.#flagged?.ruleId,
-        reason: this.refusal?.message ?? this.#flagged?.reason,
-        rows: this.rows,
-        units: units.reduce((sum, each) => sum + each.units, 0),
-        bytes: this.bytes,
-        sqlstate: this.refusal?.sqlstate ?? sqlstate,
-        duration_ms: Math.round((performance.now() - this.#startedMs) * 1000) / 1000,
-      });
-    } catch {
-      // The log counts what it could not take and tells of the gap itself; the rows are out by now.
-    }
+  #recordEnd(units: readonly ClassUnits[], sqlstate: string | undefined): void {
+    const { gate } = this.#session;
+    recordEnd(this.#session, this, {
+      units,
+      classes: this.#people === undefined || gate.auditSubjects === 'none' ? units : this.#people.withPeople(units, gate.auditSubjects === 'keys'),
+      refusal: this.refusal,
+      rows: this.rows,
+      bytes: this.bytes,
+      sqlstate,
+      durationMs: Math.round((performance.now() - this.#startedMs) * 1000) / 1000,
+    });
   }
 
   #unitsByClass(): readonly ClassUnits[] {
     return this.#reach.classes.map((cls, i) => ({
       class: cls.className,
       // A statement that ran costs at least 1; one that was refused at the start costs nothing.
-      units: this.#auditStart === undefined ? 0 : Math.max(1, this.#leasing?.lease.spentUnits(i) ?? 1),
+      units: this.#start === 'none' ? 0 : Math.max(1, this.#leasing?.lease.spentUnits(i) ?? 1),
     }));
   }
 

@@ -19,13 +19,12 @@ import type { Config } from '../policy/config.ts';
 import type { DatabaseRules } from '../policy/login-verdict.ts';
 import { writeCancelRequest } from '../protocol/startup.ts';
 import { outageRefusal, type Outage } from '../policy/outage-refusal.ts';
-import { lookupRuleId, policyFor } from '../policy/principal.ts';
+import { policyFor } from '../policy/principal.ts';
 import { askContact, refuse, REFUSAL_KINDS, sentences } from '../policy/refusal-codes.ts';
 import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
 import { resolveOutputs, type ColumnAt } from '../catalog/output-keys.ts';
 import { withGrants } from '../quota/grants.ts';
-import { LookupHabits } from '../quota/lookup-habits.ts';
 import { Neighbours } from '../quota/neighbours.ts';
 import { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
@@ -34,6 +33,7 @@ import type { Analyser } from '../sql/analyser.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 import { Admission } from './admission.ts';
 import type { NormalisedSql } from '../sql/normalise.ts';
+import { BlindQuestions } from './blind-questions.ts';
 import { sendCancelRequest } from './cancel.ts';
 import { CancelKeys, type CancelVerdict } from './cancel-keys.ts';
 import type { Catalogs } from './catalogs.ts';
@@ -44,7 +44,7 @@ import { OWN_COLUMNS, type OwnAnswer, type OwnQuestion } from './own-question.ts
 import { quotaUsage, usageAnswer } from './quota-usage.ts';
 import type { Routes } from './routes.ts';
 import { ruleLabels } from './rule-labels.ts';
-import type { Run } from './run.ts';
+import { RunCounters, type CountedRun } from './run-counters.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { TimedStore } from './timed-store.ts';
@@ -80,7 +80,7 @@ export class ServiceGate implements Gate {
   draining = false;
   readonly #pending = new PendingWork();
   readonly recentPeople = new RecentPeople();
-  readonly #lookups = new LookupHabits();
+  readonly #lookups = new BlindQuestions();
   readonly #toldFlags = new ToldFlags();
   readonly pools: UnitPools;
   readonly #parts: GateParts;
@@ -92,8 +92,11 @@ export class ServiceGate implements Gate {
   #policy: Policy;
   /** Logins that were here -> the database of their last session; the oldest go first. */
   readonly #people = new Map<string, string>();
+  #counters: RunCounters;
   #policyCount = 1;
   #classNames: readonly string[] = [];
+  /** Asked for several times a statement. */
+  #version = { policy: -1, grants: -1, snapshot: '', text: '' };
   readonly #recordContext = { metered: (roles: readonly string[]): boolean => this.#policy.roles.some(({ name, quotas }) => quotas.length > 0 && roles.includes(name)) };
 
   constructor(config: Config, parts: GateParts) {
@@ -101,6 +104,8 @@ export class ServiceGate implements Gate {
     this.#config = config;
     this.#policy = compilePolicy(config);
     this.#classNames = [...this.#policy.classes.keys()];
+    this.#lookups.apply(this.#policy);
+    this.#counters = new RunCounters(parts.metrics);
     const { notes } = parts.store;
     this.cancelKeys = new CancelKeys({
       routes: parts.routes,
@@ -173,11 +178,12 @@ export class ServiceGate implements Gate {
   apply(config: Config): void {
     this.#config = config;
     this.#policy = compilePolicy(config);
-    this.#lookups.keepOnly(this.#policy.roles.flatMap(({ lookups }) => (lookups === undefined ? [] : [...this.#policy.classes.keys()].map((className) => ({ ...lookups, className })))));
+    this.#lookups.apply(this.#policy);
     this.#policyCount++;
     this.#classNames = [...this.#policy.classes.keys()];
     this.#parts.catalogs.applyPolicy({ classes: [...this.#policy.classes.values()], trustedFunctions: this.#policy.trustedFunctions });
     this.#parts.metrics.allowLabels(ruleLabels(this.#policy));
+    this.#counters = new RunCounters(this.#parts.metrics);
   }
 
   // --- analysis and policy --------------------------------------------------------------------------------------------
@@ -194,7 +200,11 @@ export class ServiceGate implements Gate {
   }
 
   policyVersion(database: string): string {
-    return `${this.#policyCount}:${this.grants.version}:${this.#parts.catalogs.index(database).snapshot.version}`;
+    const { version } = this.#parts.catalogs.index(database).snapshot;
+    const known = this.#version;
+    if (known.policy === this.#policyCount && known.grants === this.grants.version && known.snapshot === version) return known.text;
+    this.#version = { policy: this.#policyCount, grants: this.grants.version, snapshot: version, text: `${this.#policyCount}:${this.grants.version}:${version}` };
+    return this.#version.text;
   }
 
   principalPolicy(principal: string, database: string): PrincipalPolicy {
@@ -290,6 +300,14 @@ export class ServiceGate implements Gate {
     const alert = alertOf(event, this.#recordContext);
     if (alert !== undefined) this.#parts.alerts.raise(alert);
     return this.#parts.audit.write(event);
+  }
+
+  auditText(event: AuditEvent['event'], members: string, done: (error: unknown) => void): void {
+    this.#parts.audit.writeText(event, members, done);
+  }
+
+  auditPart(members: object): string {
+    return this.#parts.audit.part(members);
   }
 
   /** Waits for refunds and records of sessions that have ended. */
@@ -389,30 +407,12 @@ export class ServiceGate implements Gate {
     this.#parts.alerts.usage(ruleId, principal, used, limit);
   }
 
-  countRun(run: Run, units: readonly ClassUnits[]): void {
-    const { metrics } = this.#parts;
-    const { statement } = run;
-    const decision = run.refusal === undefined ? (run.flagged ? 'flag' : 'allow') : run.refusal.severity === 'FATAL' ? 'terminate' : 'block';
-    const role = run.principal.roles[0] ?? 'unlisted';
-    metrics.count('statements', { kind: statement.kind === 'known' ? statement.facts.kind : 'unparsed', decision });
-    if (units.length === 0) return;
-    metrics.count('decisions', { role, decision });
-    if (run.reach.opaque.length > 0) metrics.count('opaqueStatements');
-    for (const { class: className, units: spent } of units) {
-      const counters = metrics.roleClass(role, className);
-      counters.rows += run.rows;
-      counters.units += spent;
-      counters.bytes += run.bytes;
-    }
+  countRun(run: CountedRun, units: readonly ClassUnits[]): void {
+    this.#counters.count(run, units);
   }
 
   lookedUp(principal: PrincipalPolicy, className: string): readonly LookupCrossing[] {
-    return principal.lookups.flatMap(({ role, windowMs, windowText, above, habit }) => {
-      const many = this.#lookups.note({ role, className, windowMs, above, habit }, principal.principal, Date.now());
-      if (many === undefined) return [];
-      const reason = `${many.count} look-ups in class "${className}" within ${windowText}; the habit of role "${role}" is ${many.habit}`;
-      return [{ ruleId: lookupRuleId(role, className, windowText), windowMs, count: many.count, reason }];
-    });
+    return this.#lookups.note(principal, className, Date.now());
   }
 
   countRefusal(refusal: Refusal, principal: PrincipalPolicy): void {

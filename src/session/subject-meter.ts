@@ -166,8 +166,8 @@ export class SubjectMeter {
     return { kind: 'granted', flags };
   }
 
-  get usage(): readonly { readonly ruleId: string; readonly used: number; readonly limit: number }[] {
-    return this.#classes.flatMap(({ grants }) => grants.usage);
+  usage(tell: (ruleId: string, used: number, limit: number) => void): void {
+    for (const { grants } of this.#classes) grants.usage(tell);
   }
 
   /** The same with whom the rows were about, for the audit record. */
