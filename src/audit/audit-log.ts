@@ -89,7 +89,7 @@ interface Pending {
 }
 
 /** Records that no session waits for: what they tell has happened already. They go out with the next record that somebody waits for, or a little later. */
-const unhurried: ReadonlySet<AuditEvent['event']> = new Set(['statement_end', 'session_start', 'session_end', 'login_failed']);
+const unhurried: ReadonlySet<AuditEvent['event']> = new Set(['statement_end', 'session_start', 'session_end', 'login_succeeded', 'login_failed']);
 
 const maxOwed = 16;
 const ignore = (): void => undefined;

@@ -85,10 +85,13 @@ export interface LoginDescription {
 
 export interface SessionStart extends SessionIdentity, LoginDescription {
   readonly event: 'session_start';
+  /** Its bytes pass unread, as the policy allows (`replication: true`): no row of it is counted. */
+  readonly replication?: true | undefined;
 }
 
 export interface SessionEnd extends SessionIdentity {
   readonly event: 'session_end';
+  readonly replication?: true | undefined;
   readonly reason: string;
   readonly rows: number;
   readonly units: number;
@@ -96,7 +99,20 @@ export interface SessionEnd extends SessionIdentity {
   readonly duration_ms: number;
 }
 
-/** The principal is what the client claimed: nobody has proven it. */
+/**
+ * The client has proven who it is, and the server takes the login. There may be no session all the same (no such database, no place, a rule of the policy):
+ * then `login_failed` with the same `session_id` follows, else `session_start`.
+ */
+export interface LoginSucceeded extends LoginDescription {
+  readonly event: 'login_succeeded';
+  readonly session_id: string;
+  readonly principal: string;
+  readonly client_address: string;
+  readonly application_name?: string | undefined;
+  readonly database: string;
+}
+
+/** The principal is what the client claimed: nobody has proven it, unless `login_succeeded` stands before it. */
 export interface LoginFailed {
   readonly event: 'login_failed';
   readonly session_id: string;
@@ -213,7 +229,7 @@ export interface ServiceStop {
 
 export type AuditEvent =
   | StatementStart | StatementEnd | Flag
-  | SessionStart | SessionEnd | LoginFailed
+  | SessionStart | SessionEnd | LoginSucceeded | LoginFailed
   | ConfigReload | GrantChanged | StoreOutage | StoreRecovered
   | AuditOpen | AuditCheckpoint | AuditPruned | AuditGap | AuditTampered | ServiceStart | ServiceStop;
 

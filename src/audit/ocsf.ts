@@ -1,6 +1,6 @@
 /**
  * Audit records in the Open Cybersecurity Schema Framework (schema.ocsf.io), version 1.3.0: what happens in a session is Datastore Activity (6005), a
- * login that fails is Authentication (3002), Rowgate's own affairs are base events (0). What the framework has no attribute for stands in `unmapped`.
+ * login is Authentication (3002), Rowgate's own affairs are base events (0). What the framework has no attribute for stands in `unmapped`.
  */
 
 import { isIP } from 'node:net';
@@ -62,8 +62,9 @@ export function toOcsf(record: AuditRecord, product: OcsfProduct): Fields {
     case 'session_start':
     case 'session_end':
       return { ...common, ...datastoreActivity(record), unmapped: { ...own, ...unmapped(rest) } };
+    case 'login_succeeded':
     case 'login_failed':
-      return { ...common, ...failedLogin(record), unmapped: { ...own, ...unmapped(rest) } };
+      return { ...common, ...login(record), unmapped: { ...own, ...unmapped(rest) } };
     default: {
       const reason = 'reason' in record ? record.reason : undefined;
       return {
@@ -123,13 +124,16 @@ function datastoreActivityId(record: SessionRecord): Fields {
   }
 }
 
-function failedLogin(record: Extract<AuditRecord, { event: 'login_failed' }>): Fields {
+type LoginRecord = Extract<AuditRecord, { event: 'login_succeeded' | 'login_failed' }>;
+
+function login(record: LoginRecord): Fields {
   return {
     ...AUTHENTICATION,
     ...activity(AUTHENTICATION.class_uid, LOGON, 'Logon'),
-    ...severity(EVENT_SEVERITIES['login_failed'] ?? 2),
-    ...status(false, record.sqlstate, record.reason),
-    message: `login failed: ${record.reason}`,
+    ...severity(EVENT_SEVERITIES[record.event] ?? 1),
+    ...(record.event === 'login_succeeded'
+      ? { ...status(true, undefined, undefined), message: `login succeeded: ${record.auth_method}`, auth_protocol_id: OTHER, auth_protocol: record.auth_method }
+      : { ...status(false, record.sqlstate, record.reason), message: `login failed: ${record.reason}` }),
     user: { name: record.principal },
     session: { uid: record.session_id },
     service: { name: 'rowgate' },

@@ -51,12 +51,23 @@ const statement = {
 
 const amounts = { rows: count(), units: count(), bytes: count(), duration_ms: z.number().min(0) };
 
+const replication = z.literal(true).optional().meta({ description: 'A replication connection of a role that is allowed it: `bytes` is all that is counted of it.' });
+const how = { tls: z.boolean(), tls_version: z.string().optional(), auth_method: z.string() };
+
 const RECORDS = [
   event('statement_start', statement),
   event('statement_end', { ...statement, ...amounts, sqlstate: z.string().optional() }),
   event('flag', { ...session, statement_id: z.string().optional(), decision: z.literal('flag'), rule_id: z.string(), reason: z.string(), classes: classUnits }),
-  event('session_start', { ...session, tls: z.boolean(), tls_version: z.string().optional(), auth_method: z.string() }),
-  event('session_end', { ...session, ...amounts, reason: z.string() }),
+  event('session_start', { ...session, ...how, replication }),
+  event('session_end', { ...session, ...amounts, reason: z.string(), replication }),
+  event('login_succeeded', {
+    session_id: z.string(),
+    principal: z.string().meta({ description: 'Whom the client has proven to be.' }),
+    client_address: z.string(),
+    application_name: z.string().optional(),
+    database: z.string(),
+    ...how,
+  }),
   event('login_failed', {
     session_id: z.string(),
     principal: z.string().meta({ description: 'What the client claimed.' }),

@@ -21,11 +21,15 @@ const events: Readonly<Record<AlertKind, true>> = {
   blocked: true, terminated: true, flagged: true, lookups: true, near_limit: true, opaque: true, login_failed: true, grant: true, store: true, audit: true, config: true,
 };
 
+/** What logins fail with: PostgreSQL's for credentials, databases, places, being away; ours for the policy. */
+const loginStates = ['28000', '28P01', '3D000', '42501', '53300', '57014', '57P01', '57P03', '08006', '08P01', 'XX000'];
+
 export class BoundedLabels {
   readonly #allowed: ReadonlyMap<LabelName, Set<string>> = new Map([
     ['decision', new Set(Object.keys(decisions))],
     ['kind', new Set<string>(RECORDED_KINDS)],
     ['event', new Set(Object.keys(events))],
+    ['sqlstate', new Set(loginStates)],
     ['role', new Set(['unlisted'])],
     ['class', new Set<string>()],
     ['rule', new Set<string>()],

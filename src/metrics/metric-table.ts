@@ -3,13 +3,15 @@
  * the configuration names (roles, classes, rules) or a fixed list; anything else is counted under `other`, so no client can make new series.
  */
 
-export type LabelName = 'kind' | 'decision' | 'role' | 'class' | 'rule' | 'reason' | 'share' | 'version' | 'principal' | 'event' | 'sink';
+export type LabelName = 'kind' | 'decision' | 'role' | 'class' | 'rule' | 'reason' | 'share' | 'version' | 'principal' | 'event' | 'sink' | 'sqlstate';
 
 export interface MetricDefinition {
   readonly name: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly labels: readonly LabelName[];
+  /** Labels of series that are there before their first event, as those without labels are. */
+  readonly fromStart?: readonly Readonly<Partial<Record<LabelName, string>>>[];
   /** Upper bounds of a histogram's buckets. */
   readonly buckets?: readonly number[];
 }
@@ -17,7 +19,7 @@ export interface MetricDefinition {
 export const metricTable = {
   sessions: { name: 'rowgate_sessions', type: 'gauge', help: 'Client sessions that are open now.', labels: [] },
   sessionsTotal: { name: 'rowgate_sessions_total', type: 'counter', help: 'Client sessions that were accepted and logged in.', labels: [] },
-  authFailures: { name: 'rowgate_auth_failures_total', type: 'counter', help: 'Logins that failed.', labels: [] },
+  authFailures: { name: 'rowgate_auth_failures_total', type: 'counter', help: 'Logins that failed, by SQLSTATE.', labels: ['sqlstate'], fromStart: [{ sqlstate: '28P01' }] },
   tlsFailures: { name: 'rowgate_tls_failures_total', type: 'counter', help: 'TLS handshakes with clients that failed.', labels: [] },
   cancelRequests: { name: 'rowgate_cancel_requests_total', type: 'counter', help: 'Cancel requests from clients.', labels: [] },
   cancelRequestsRefused: { name: 'rowgate_cancel_requests_refused_total', type: 'counter', help: 'Cancel requests with a key that no server behind Rowgate gave, or too many of them.', labels: [] },

@@ -165,6 +165,7 @@ export class Metrics {
       if (definition.type !== 'counter') continue;
       // A series without labels exists from the start, so that the first event is an increase and not a new series.
       if (definition.labels.length === 0) this.#family(key).cell({});
+      for (const labels of definition.fromStart ?? []) this.#family(key).cell(labels);
       const read = (): Iterable<Sample> => this.#read(key);
       new Counter({
         name: definition.name,

@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { LoginDescription, SessionIdentity } from '../audit/events.ts';
 import type { ClientTls } from '../auth/client-tls.ts';
 import { writeErrorResponse, type ErrorFields } from '../protocol/backend-messages.ts';
 import { ProtocolViolation } from '../protocol/message-stream.ts';
@@ -9,7 +10,7 @@ import type { BackendType, FrontendType } from '../protocol/message-types.ts';
 import { readStartupPacket, type StartupMessage } from '../protocol/startup.ts';
 import { decideLogin, loginNameRefusal } from '../policy/login-verdict.ts';
 import { isLoginName } from '../policy/principal.ts';
-import type { Refusal } from '../policy/types.ts';
+import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
 import { TOO_MANY_CLIENTS, type Newcomer } from './admission.ts';
 import { Direction } from './duplex.ts';
 import { isTlsHandshake, mustBeEncrypted, negotiateTls, NOT_ENCRYPTED, StuffedBytesError } from './encryption.ts';
@@ -17,6 +18,7 @@ import { STARTING_DRAINED, type Draining } from './drain.ts';
 import { databaseOf, HandshakeBackend, HandshakeFrontend, startupForServer } from './handshake.ts';
 import type { WatchedSession } from './idle-watch.ts';
 import { lexerFault, lexerRefusal } from './lexer-settings.ts';
+import { LoginRecord } from './login-record.ts';
 import type { Peer } from './peer.ts';
 import type { ServiceGate } from './service-gate.ts';
 import { proveClient, type ProvenClient } from './prove-client.ts';
@@ -49,12 +51,13 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   #delayed: { resolve(): void; timer: NodeJS.Timeout } | undefined;
   readonly #gate: ServiceGate;
   readonly #hooks: ConnectionHooks;
+  readonly #record: LoginRecord;
   readonly #startedMs = Date.now();
   readonly clientAddress: string;
   /** Without the port. */
   readonly address: string;
-  /** Bytes pass unread: a replication connection. */
-  #piped = false;
+  /** Bytes pass unread: a replication connection, and whose it is. */
+  #piped: SessionIdentity | undefined;
   #server: Socket | undefined;
   #upstream: UpstreamAddress | undefined;
   #forgetKey: () => void = () => undefined;
@@ -73,6 +76,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     this.#hooks = hooks;
     this.address = peer.address;
     this.clientAddress = peer.text;
+    this.#record = new LoginRecord(gate, this.id, peer.text);
     this.#watch(client);
     client.on('data', this.#onStartupData);
     this.#timer = setTimeout(() => this.#refuse({ severity: 'FATAL', sqlstate: '57014', message: 'canceling authentication due to timeout' }, 'authentication timed out'), gate.config.limits.authTimeoutMs);
@@ -117,8 +121,8 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   /** Ends the connection at once, with a last message for a client that still listens. */
   shutdown(error: ErrorFields): void {
     if (this.session !== undefined) this.session.end(error, error.message);
-    else if (this.#piped) this.close(error.message);
-    else this.#refuse(error, error.message);
+    else if (this.#piped !== undefined) this.close(error.message);
+    else this.#hangUp(error, error.message);
   }
 
   close(reason: string): void {
@@ -132,6 +136,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     if (this.#attempt === 'open') this.#gate.logins.delay.abandoned(this.#user, this.address);
     this.#attempt = 'over';
     this.session?.end(undefined, reason);
+    if (this.#piped !== undefined) this.#gate.replicationEnded(this.#piped, reason, this.#client.bytesWritten, Date.now() - this.#startedMs);
     this.#client.destroySoon();
     this.#server?.destroySoon();
     this.#hooks.onClosed(this);
@@ -173,6 +178,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
           else this.#refuse({ severity: 'FATAL', sqlstate: packet.sqlstate, message: packet.reason }, packet.reason);
           return;
         case 'startup':
+          this.#record.claimed(packet, databaseOf(packet));
           if (this.#tlsVersion === undefined && mustBeEncrypted(this.#tls)) {
             this.#refuse(NOT_ENCRYPTED, 'not encrypted');
             return;
@@ -244,14 +250,16 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     const login = await this.#prove(route);
     if (login === undefined || this.#closed) return;
     this.#authMethod = login.method;
-    if (replication && !(await this.#replicationAllowed(route))) return;
+    const replicator = replication ? await this.#replicator(route) : undefined;
+    if (replication && replicator === undefined) return;
     const forServer = startupForServer(startup, route.database);
     let server: Socket;
     try {
       server = await connectUpstream(route.address, UPSTREAM_TIMEOUT_MS);
     } catch (error) {
       gate.upstreamFailed(error);
-      this.#refuse({ severity: 'FATAL', sqlstate: '08006', message: 'the database server cannot be reached through Rowgate', hint: 'The people who run the database know more.' }, 'upstream unreachable');
+      // libpq goes on to its next host, and pg_isready says that nobody is let in, at this SQLSTATE alone (internal_ping, fe-connect.c).
+      this.#refuse({ severity: 'FATAL', sqlstate: '57P03', message: 'the database server cannot be reached through Rowgate', hint: 'The people who run the database know more.' }, 'upstream unreachable');
       return;
     }
     if (this.#closed) {
@@ -263,7 +271,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     server.setKeepAlive(true, gate.config.limits.tcpKeepaliveMs);
     server.on('error', () => this.close('server connection failed'));
     server.on('close', () => this.#serverClosed());
-    this.#logIn(server, startup, forServer, login.towards(server), replication);
+    this.#logIn(server, startup, forServer, login.towards(server), replicator);
   }
 
   /** Waits out a delay, and has the client prove who it is as far as Rowgate is to check that. Undefined: the connection is over. */
@@ -271,12 +279,12 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     const { logins } = this.#gate;
     const user = this.#user;
     if (logins.method !== 'passthrough' && !isLoginName(user)) {
-      this.#refusedLogin(loginNameRefusal());
+      this.#refuseBy(loginNameRefusal());
       return undefined;
     }
     const admission = logins.delay.admit(user, this.address);
     if (admission.kind === 'refused') {
-      this.#failedLogin({ severity: 'FATAL', sqlstate: '28000', message: `too many failed logins of "${user}"`, hint: 'Wait a minute, and try again with the right password.' }, 'too many failed logins at a time');
+      this.#refuse({ severity: 'FATAL', sqlstate: '28000', message: `too many failed logins of "${user}"`, hint: 'Wait a minute, and try again with the right password.' }, 'too many failed logins at a time');
       return undefined;
     }
     this.#attempt = 'open';
@@ -289,7 +297,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
         return proof;
       case 'refused':
         if (proof.wrongPassword) this.#countFailure();
-        this.#failedLogin(proof.error, proof.reason);
+        this.#refuse(proof.error, proof.reason);
         return undefined;
       case 'gone':
         this.close('client terminated');
@@ -309,7 +317,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     this.#attempt = 'over';
   }
 
-  #logIn(server: Socket, startup: StartupMessage, forServer: ReturnType<typeof startupForServer>, authentication: ServerAuthentication, replication: boolean): void {
+  #logIn(server: Socket, startup: StartupMessage, forServer: ReturnType<typeof startupForServer>, authentication: ServerAuthentication, replicator: PrincipalPolicy | undefined): void {
     // Asked for once the server knows the client: nobody unknown makes Rowgate open connections to databases.
     let catalog: Promise<void> | undefined;
     const client = this.#client;
@@ -319,7 +327,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     const toServer = (bytes: Buffer): void => {
       if (server.writable) server.write(bytes);
     };
-    const refuse = (error: ErrorFields, reason: string): void => this.#failedLogin(error, reason);
+    const refuse = (error: ErrorFields, reason: string): void => this.#refuse(error, reason);
     const frontHandler = new HandshakeFrontend({ toServer, refuse, terminated: () => this.close('client terminated') }, authentication, this.#authMethod !== 'passthrough');
     const frontend = new Direction<FrontendType>(client, server, frontHandler, { onFault });
     const backHandler = new HandshakeBackend(
@@ -341,14 +349,15 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
           frontHandler.authenticated = true;
           this.#gate.logins.delay.succeeded(this.#user, this.address);
           this.#attempt = 'over';
+          this.#record.succeeded(this.#description);
           // Physical replication names no database.
-          if (!replication) catalog = this.#gate.openCatalog(this.#database);
+          if (replicator === undefined) catalog = this.#gate.openCatalog(this.#database);
         },
-        loginFailed: (sqlstate) => this.#loginFailed(sqlstate, parameters),
+        loginFailed: (sqlstate) => this.#refusedByServer(sqlstate),
         ready: () => {
           // After the message loop that says so has come to rest.
           setImmediate(() => {
-            if (replication) this.#pipe(server, frontend, backend);
+            if (replicator !== undefined) this.#pipe(server, frontend, backend, replicator, parameters.get('application_name'));
             else this.#beginSession(server, { frontend, backend, parameters, keyData, catalog }).catch(onFault);
           });
         },
@@ -384,12 +393,12 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     const principal = gate.principalPolicy(this.#user, this.#database);
     const verdict = decideLogin({ database: this.#database, replication: false }, principal, gate.databaseRules);
     if (verdict.kind === 'block') {
-      this.#refusedLogin(verdict.refusal);
+      this.#refuseBy(verdict.refusal);
       return;
     }
     const fault = lexerFault(parameters.get('standard_conforming_strings') !== 'off', textDecoderFor(parameters.get('client_encoding') ?? 'UTF8') !== undefined);
     if (fault !== undefined && principal.metered) {
-      this.#refusedLogin(lexerRefusal(fault, principal));
+      this.#refuseBy(lexerRefusal(fault, principal));
       return;
     }
     if (!this.#admitted()) return;
@@ -404,7 +413,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     for (const [name, value] of parameters) state.noteParameter(name, value);
     // The first ReadyForQuery answers the startup itself.
     state.ledger.push('sync', { kind: 'sync' });
-    gate.sessionStarted(state, { tls: this.#tlsVersion !== undefined, tls_version: this.#tlsVersion, auth_method: this.#authMethod });
+    gate.sessionStarted(state, this.#description);
     this.session.begin(frontend.stream.takeUnread(), backend.stream.takeUnread());
   }
 
@@ -415,11 +424,13 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   }
 
   #serverClosed(): void {
+    if (!this.#closed && this.session === undefined && this.#piped === undefined) this.#record.failed('the server closed the connection', undefined);
     if (this.session !== undefined) this.session.end(undefined, 'server closed the connection');
     this.close('server closed the connection');
   }
 
-  async #replicationAllowed(route: Target): Promise<boolean> {
+  /** The login, if it may replicate; else the connection is over. */
+  async #replicator(route: Target): Promise<PrincipalPolicy | undefined> {
     const gate = this.#gate;
     // Physical replication names no database; whether a login may replicate is the same in all of them.
     const database = gate.hasCatalog(this.#database) ? this.#database : 'postgres';
@@ -431,19 +442,19 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
       } catch (error) {
         gate.catalogFailed(error);
         this.#refuse(fatal(gate.outage('catalog', undefined)), 'catalog unavailable');
-        return false;
+        return undefined;
       }
       const principal = gate.principalPolicy(this.#user, database);
       // In monitor mode too: what replication carries cannot be counted, so it is not let through on a flag.
-      if (principal.replication) return true;
+      if (principal.replication) return principal;
       const verdict = decideLogin({ database: this.#database, replication: true }, principal, gate.databaseRules);
       if (verdict.kind === 'block') {
-        this.#refusedLogin(verdict.refusal);
-        return false;
+        this.#refuseBy(verdict.refusal);
+        return undefined;
       }
     }
     this.#refuse({ severity: 'FATAL', sqlstate: '42501', message: 'replication connections are not allowed for this login (rule login/replication)' }, 'replication refused');
-    return false;
+    return undefined;
   }
 
   /** A place among the sessions, for a client that the server knows now. */
@@ -451,50 +462,43 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     const refused = this.#gate.draining ? STARTING_DRAINED : this.#gate.admission.enter(this, this.#user);
     clearTimeout(this.#timer);
     if (refused === undefined) return true;
-    this.#gate.loginFailed({
-      session_id: this.id, principal: this.#user, client_address: this.clientAddress, database: this.#database, reason: refused.message, sqlstate: refused.sqlstate,
-    });
     this.#refuse(refused, refused.message);
     return false;
   }
 
   /** A replication connection of a role that is allowed it: bytes both ways, unmetered by decision of the policy. */
-  #pipe(server: Socket, frontend: Direction<FrontendType>, backend: Direction<BackendType>): void {
+  #pipe(server: Socket, frontend: Direction<FrontendType>, backend: Direction<BackendType>, { roles }: PrincipalPolicy, applicationName: string | undefined): void {
     if (this.#closed || !this.#admitted()) return;
     frontend.detach();
     backend.detach();
-    this.#piped = true;
-    this.#gate.replicationStarted(this.#user, this.clientAddress);
+    this.#piped = { session_id: this.id, principal: this.#user, roles, client_address: this.clientAddress, application_name: applicationName, database: this.#database };
+    this.#gate.replicationStarted(this.#piped, this.#description);
     server.write(frontend.stream.takeUnread());
     this.#client.write(backend.stream.takeUnread());
     this.#client.pipe(server);
     server.pipe(this.#client);
   }
 
-  #loginFailed(sqlstate: string, parameters: ReadonlyMap<string, string>): void {
+  get #description(): LoginDescription {
+    return { tls: this.#tlsVersion !== undefined, tls_version: this.#tlsVersion, auth_method: this.#authMethod };
+  }
+
+  #refusedByServer(sqlstate: string): void {
     if (WRONG_PASSWORD.has(sqlstate)) this.#countFailure();
-    this.#gate.loginFailed({
-      session_id: this.id,
-      principal: this.#user,
-      client_address: this.clientAddress,
-      application_name: parameters.get('application_name'),
-      database: this.#database,
-      reason: 'refused by the server',
-      sqlstate,
-    });
+    this.#record.failed('refused by the server', sqlstate);
   }
 
-  #refusedLogin(refusal: Refusal): void {
-    this.#failedLogin(fatal(refusal), refusal.message, refusal.ruleId);
+  #refuseBy(refusal: Refusal): void {
+    this.#refuse(fatal(refusal), refusal.message, refusal.ruleId);
   }
 
-  /** Put on record, then refused. `reason` may tell more than the client learns. */
-  #failedLogin(error: ErrorFields, reason: string, closeReason = reason): void {
-    this.#gate.loginFailed({ session_id: this.id, principal: this.#user, client_address: this.clientAddress, database: this.#database, reason, sqlstate: error.sqlstate });
-    this.#refuse(error, closeReason);
+  /** Put on record, told to the client, and closed. `reason` may tell more than the client learns. */
+  #refuse(error: ErrorFields, reason: string, closeReason = reason): void {
+    this.#record.failed(reason, error.sqlstate);
+    this.#hangUp(error, closeReason);
   }
 
-  #refuse(error: ErrorFields, reason: string): void {
+  #hangUp(error: ErrorFields, reason: string): void {
     if (this.#client.writable) this.#client.end(writeErrorResponse(error));
     this.close(reason);
   }

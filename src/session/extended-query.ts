@@ -11,7 +11,8 @@ import { askSearchPath } from './internal-requests.ts';
 import { judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement } from './judge.ts';
 import type { Portal } from './names.ts';
 import { ownQuestion } from './own-question.ts';
-import { answeredRun, beginRun, looksMistyped, markForwarded, overtaken, REFUSED_PARSE, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
+import { looksMistyped, namesOnly } from './mistyped.ts';
+import { answeredRun, beginRun, markForwarded, overtaken, REFUSED_NAME, REFUSED_PARSE, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import { copiesIn, type Statement } from './statement.ts';
@@ -51,7 +52,7 @@ export class ExtendedQuery {
     const statement = parsedStatement(analysis, text);
     const judgement = judge(session, statement);
     if (judgement instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text, judgement));
-    if (this.#deniedAtParse(statement, judgement)) return this.#refuseExtended(blockOf(judgement), refusedRun(this.#session, { statement, judgement }, blockOf(judgement)));
+    if (this.#deniedAtParse(statement, judgement)) return this.#refuseParse({ statement, judgement });
     this.#pushParse(name, statement);
     return AtMessage.Forward;
   }
@@ -62,7 +63,7 @@ export class ExtendedQuery {
     const judgement = await (judging ?? judge(session, statement));
     if (overtaken(session)) return;
     if (this.#deniedAtParse(statement, judgement)) {
-      this.#refuseExtended(blockOf(judgement), refusedRun(this.#session, { statement, judgement }, blockOf(judgement)));
+      this.#refuseParse({ statement, judgement });
       return;
     }
     this.#pushParse(name, statement);
@@ -159,12 +160,17 @@ export class ExtendedQuery {
     if (copiesIn(statement)) session.copyInRun = run;
   }
 
-  #refuseExtended(refusal: Refusal, run: Run | undefined): AtMessage {
+  #refuseParse(judged: Judged): AtMessage {
+    const refusal = blockOf(judged.judgement);
+    return this.#refuseExtended(refusal, refusedRun(this.#session, judged, refusal), namesOnly(judged));
+  }
+
+  #refuseExtended(refusal: Refusal, run: Run | undefined, names?: string): AtMessage {
     const session = this.#session;
     if (!overtaken(session)) {
       session.groupOpen = true;
-      session.ledger.push('parse', { kind: 'refused', refusal, run });
-      session.ports.toServer(REFUSED_PARSE);
+      session.ledger.push('parse', { kind: 'refused', refusal, run, looksUpNames: names !== undefined });
+      session.ports.toServer(names === undefined ? REFUSED_PARSE : messages.writeParse(REFUSED_NAME, names));
     } else run?.finish(refusal.sqlstate);
     return AtMessage.Drop;
   }

@@ -42,6 +42,13 @@ const CLASSES: Readonly<Record<string, string>> = {
   XX: 'internal error',
 };
 
+/** Messages that PostgreSQL writes without any value in them; whoever else writes the same says no more. */
+const FIXED_MESSAGES: ReadonlySet<string> = new Set([
+  'current transaction is aborted, commands ignored until end of transaction block',
+  'canceling statement due to user request', 'canceling statement due to statement timeout', 'canceling statement due to lock timeout',
+  'deadlock detected', 'division by zero',
+]);
+
 /** True if the message of this error can depend on nothing but the statement's own text and the session's state. */
 export function showsNoValues(fields: ReadonlyMap<string, string>, reach: Reach): boolean {
   if (!reach.pure) return false;
@@ -61,16 +68,22 @@ export function mustChargeText(principal: PrincipalPolicy, reach: Reach): boolea
   return !principal.redactErrors && principal.metered && reach.classes.length > 0;
 }
 
-export function redactedError(buffer: Buffer, start: number, end: number): Buffer {
-  return writeErrorResponse(redactedFields(readErrorFields(buffer, start, end)));
+/** `named`: the prepared statement or cursor that the client's statement names. */
+export function redactedError(buffer: Buffer, start: number, end: number, named?: string): Buffer {
+  return writeErrorResponse(redactedFields(readErrorFields(buffer, start, end), named));
 }
 
 export function redactedNotice(buffer: Buffer, start: number, end: number): Buffer {
   return writeNoticeResponse(redactedFields(readErrorFields(buffer, start, end)));
 }
 
-function redactedFields(fields: ReadonlyMap<string, string>): Parameters<typeof writeErrorResponse>[0] {
+function redactedFields(fields: ReadonlyMap<string, string>, named?: string): Parameters<typeof writeErrorResponse>[0] {
   const sqlstate = fields.get('C') ?? 'XX000';
+  const severity = fields.get('V') ?? fields.get('S') ?? 'ERROR';
+  const message = fields.get('M') ?? '';
+  // The client said the name itself.
+  const ownName = named !== undefined && (message === `cursor "${named}" does not exist` || message === `prepared statement "${named}" does not exist`);
+  if (ownName || FIXED_MESSAGES.has(message)) return { severity, sqlstate, message };
   const words = CONDITIONS[sqlstate] ?? CLASSES[sqlstate.slice(0, 2)] ?? 'database message';
-  return { severity: fields.get('V') ?? fields.get('S') ?? 'ERROR', sqlstate, message: `${words} (details withheld: the statement reaches protected data)` };
+  return { severity, sqlstate, message: `${words} (details withheld: the statement reaches protected data)` };
 }

@@ -12,7 +12,8 @@ import { judgeNow } from './judge.ts';
 import { NO_REACH } from './reach-union.ts';
 import { mustChargeText, mustRedact, redactedError, showsNoValues } from './redaction.ts';
 import { namesSkipped } from './request-names.ts';
-import { REFUSED_TEXT } from './request-runs.ts';
+import { tellsWhatIsNotThere } from './mistyped.ts';
+import { REFUSED_PARSE, REFUSED_TEXT } from './request-runs.ts';
 import { errorOf } from './refusal-message.ts';
 import { runOf, runsOf, type Request } from './request.ts';
 import { passOn, type ReplyTurn, type RowMeter } from './row-meter.ts';
@@ -71,7 +72,7 @@ export class ReplyEnds {
   /** The client believes its group failed, and Sync has not come: the server is made to fail it. */
   #abortGroup(): void {
     this.#session.ledger.push('parse', { kind: 'internal', reply: {} });
-    this.#session.ports.toServer(requests.writeParse('rowgate_refused', REFUSED_TEXT));
+    this.#session.ports.toServer(REFUSED_PARSE);
   }
 
   ready(status: 'I' | 'T' | 'E'): AtMessage {
@@ -171,6 +172,11 @@ export class ReplyEnds {
     if (payload.kind === 'internal') return payload.reply.onError?.() === true ? AtMessage.Forward : AtMessage.Drop;
     if (session.muted) return AtMessage.Drop;
     if (payload.kind === 'refused') {
+      if (payload.looksUpNames && tellsWhatIsNotThere(fields.get('C') ?? '')) {
+        payload.run = undefined;
+        this.#turn.inject(withoutPlace(fields));
+        return AtMessage.Drop;
+      }
       this.#finishRefused(payload.run, payload.refusal);
       this.#turn.inject(errorOf(payload.refusal, false));
       return AtMessage.Drop;
@@ -185,7 +191,7 @@ export class ReplyEnds {
     // Text that no run has paid for (of Bind, of Sync) goes without its values.
     const unpaid = mustChargeText(session.principal, reach) && run?.metered !== true;
     if (!(mustRedact(session.principal, reach) || unpaid) || showsNoValues(fields, reach)) return AtMessage.Forward;
-    this.#turn.inject(redactedError(buffer, start, end));
+    this.#turn.inject(redactedError(buffer, start, end, named(run)));
     return AtMessage.Drop;
   }
 
@@ -233,4 +239,14 @@ export class ReplyEnds {
         return payload.kind === 'sync' && this.#session.groupReach !== undefined ? this.#session.groupReach : NO_REACH;
     }
   }
+}
+
+/** The place is one in a text that the client has not sent. */
+function withoutPlace(fields: ReadonlyMap<string, string>): Buffer {
+  return messages.writeErrorResponse({ severity: fields.get('V') ?? 'ERROR', sqlstate: fields.get('C') ?? '', message: fields.get('M') ?? '', detail: fields.get('D'), hint: fields.get('H') });
+}
+
+function named(run: Run | undefined): string | undefined {
+  const action = run?.statement.kind === 'known' ? run.statement.facts.named : undefined;
+  return action !== undefined && 'name' in action ? action.name : undefined;
 }

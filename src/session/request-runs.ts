@@ -17,7 +17,8 @@ import type { SessionState } from './session-state.ts';
 export const REFUSED_TEXT = 'ROWGATE REFUSED THIS STATEMENT';
 export const REFUSED_QUERY = messages.writeQuery(REFUSED_TEXT);
 /** A named statement, so that the client's unnamed one stays. */
-export const REFUSED_PARSE = messages.writeParse('rowgate_refused', REFUSED_TEXT);
+export const REFUSED_NAME = 'rowgate_refused';
+export const REFUSED_PARSE = messages.writeParse(REFUSED_NAME, REFUSED_TEXT);
 
 /** How a request makes the client's messages wait. */
 export interface Turn {
@@ -94,12 +95,4 @@ export function tooLarge(buffer: Buffer, start: number, end: number): boolean {
 
 export function unreadable(session: SessionState, oversized: boolean): Refusal {
   return session.gate.unreadableRefusal(session.principal, oversized);
-}
-
-/** Statements that `parse_analyze` looks into, inner queries of utility statements included (src/backend/parser/analyze.c). */
-const NAMES_FOUND_AT_PARSE: ReadonlySet<string> = new Set(['select', 'values', 'insert', 'update', 'delete', 'merge', 'explain', 'declare_cursor', 'create_table_as', 'select_into']);
-
-/** Parse finds out about names in these kinds of statement, and runs nothing. */
-export function looksMistyped({ statement, judgement }: Judged): boolean {
-  return judgement.onlyMisses && statement.kind === 'known' && NAMES_FOUND_AT_PARSE.has(statement.facts.kind);
 }

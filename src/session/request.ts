@@ -12,7 +12,13 @@ export type Request =
    * A request that stands in the place of a refused one and that the server answers with an error, so that its
    * transaction state becomes what the client will believe. The client gets `refusal` for it.
    */
-  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly run: Run | undefined }
+  | {
+      readonly kind: 'refused';
+      readonly refusal: Refusal;
+      run: Run | undefined;
+      /** What stands in its place looks the statement's names up: if one is not there, the server's word for that is the answer, and nothing was refused. */
+      readonly looksUpNames: boolean;
+    }
   | { readonly kind: 'parse'; readonly name: WireName; readonly statement: Statement }
   | { readonly kind: 'bind'; readonly name: WireName; readonly statementName: WireName; readonly portal: Portal }
   | { readonly kind: 'describe'; readonly target: 'statement' | 'portal'; readonly name: WireName }

@@ -7,7 +7,7 @@ import type { Logins } from '../auth/logins.ts';
 import type { Alerts } from '../audit/alerts/alerts.ts';
 import { alertOf } from '../audit/alerts/from-record.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
-import type { AuditEvent, ClassUnits, Flag, LoginDescription, LoginFailed } from '../audit/events.ts';
+import type { AuditEvent, ClassUnits, Flag, LoginDescription, LoginFailed, LoginSucceeded, SessionIdentity } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
 import { FIRST_USER_OID } from '../catalog/catalog-rows.ts';
 import { isMemberOf } from '../catalog/members.ts';
@@ -449,14 +449,24 @@ export class ServiceGate implements Gate {
     this.#parts.log.error({ err: error }, 'a session ended by a fault of Rowgate');
   }
 
+  loginSucceeded(event: Omit<LoginSucceeded, 'event'>): void {
+    this.audit({ event: 'login_succeeded', ...event }).catch(() => undefined);
+  }
+
   loginFailed(event: Omit<LoginFailed, 'event'>): void {
-    this.#parts.metrics.count('authFailures');
+    this.#parts.metrics.count('authFailures', { sqlstate: event.sqlstate ?? '' });
     this.#parts.log.warn({ session: event.session_id, principal: event.principal, client: event.client_address, sqlstate: event.sqlstate, reason: event.reason }, 'login failed');
     this.audit({ event: 'login_failed', ...event }).catch(() => undefined);
   }
 
-  replicationStarted(principal: string, clientAddress: string): void {
-    this.#parts.log.warn({ principal, client: clientAddress }, 'replication connection, unmetered by the policy');
+  replicationStarted(identity: SessionIdentity, login: LoginDescription): void {
+    this.#parts.metrics.count('sessionsTotal');
+    this.#parts.log.warn({ session: identity.session_id, principal: identity.principal, client: identity.client_address }, 'replication connection, unmetered by the policy');
+    this.audit({ event: 'session_start', ...identity, ...login, replication: true }).catch(() => undefined);
+  }
+
+  replicationEnded(identity: SessionIdentity, reason: string, bytes: number, durationMs: number): void {
+    this.audit({ event: 'session_end', ...identity, replication: true, reason, rows: 0, units: 0, bytes, duration_ms: durationMs }).catch(() => undefined);
   }
 
   verifiersFailed(error: unknown): void {

@@ -7,9 +7,10 @@ import type { Analysis } from '../sql/facts.ts';
 import { judgeBatch, mixedBatch, opaqueReason, statementsOf, type Judged } from './batch.ts';
 import { sent } from './effects.ts';
 import { askSearchPath, probeText } from './internal-requests.ts';
+import { looksMistyped, namesOnly } from './mistyped.ts';
 import { judgeNow } from './judge.ts';
 import { OWN_COLUMNS, ownQuestion, writeRowDescription, type OwnQuestion } from './own-question.ts';
-import { answeredRun, beginRun, groupEnds, looksMistyped, markForwarded, overtaken, REFUSED_QUERY, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
+import { answeredRun, beginRun, groupEnds, markForwarded, overtaken, REFUSED_QUERY, refusedRun, runOfJudged, tooLarge, unreadable, type Turn } from './request-runs.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import { copiesIn, type Statement } from './statement.ts';
@@ -118,7 +119,8 @@ export class SimpleQuery {
     }
     const refused = judged.find(({ judgement }) => judgement.verdict.kind === 'block');
     if (refused !== undefined && refused.judgement.verdict.kind === 'block') {
-      this.#sendRefusedQuery(refused.judgement.verdict.refusal, refusedRun(this.#session, refused, refused.judgement.verdict.refusal));
+      const names = judged.length === 1 ? namesOnly(refused) : undefined;
+      this.#sendRefusedQuery(refused.judgement.verdict.refusal, refusedRun(this.#session, refused, refused.judgement.verdict.refusal), names);
       return;
     }
     const runs: Run[] = [];
@@ -160,13 +162,13 @@ export class SimpleQuery {
     return AtMessage.Drop;
   }
 
-  #sendRefusedQuery(refusal: Refusal, run: Run | undefined): void {
+  #sendRefusedQuery(refusal: Refusal, run: Run | undefined, names?: string): void {
     if (overtaken(this.#session)) {
       run?.finish(refusal.sqlstate);
       return;
     }
-    this.#session.ledger.push('query', { kind: 'refused', refusal, run });
-    this.#session.ports.toServer(REFUSED_QUERY);
+    this.#session.ledger.push('query', { kind: 'refused', refusal, run, looksUpNames: names !== undefined });
+    this.#session.ports.toServer(names === undefined ? REFUSED_QUERY : messages.writeQuery(names));
   }
 
   functionCall(): AtMessage {

@@ -69,3 +69,40 @@ export function chunks(bytes: Buffer, random: Random): readonly Buffer[] {
   }
   return out;
 }
+
+const CODES = [196_608, 196_610, 0x0002_0000, 0x0003_270f, 0x0004_0000, 80_877_102, 80_877_103, 80_877_104, 0, -1];
+const PARAMETERS = ['_pq_.x\0y\0', 'replication\0true\0', 'replication\0database\0', 'options\0-c x=y\0', 'user\0postgres\0', 'user\0\0', '\0', 'database\0no\0', 'client_encoding\0SJIS\0', '\xff\xfe\0\xff\0', 'x\0', `${'x'.repeat(500)}\0y\0`];
+
+/** Changes what a connection begins with: a request for encryption, a startup packet or a header, which have a length in front and no type. */
+export function mutateOpening(packet: Buffer, random: Random): Buffer {
+  const out = Buffer.from(packet);
+  const withLength = (bytes: Buffer): Buffer => {
+    if (bytes.length >= 4) bytes.writeInt32BE(bytes.length, 0);
+    return bytes;
+  };
+  switch (random.below(10)) {
+    case 0:
+      out[random.below(out.length)] = random.below(256);
+      return out;
+    case 1:
+      out.writeInt32BE(random.pick(LENGTHS), 0);
+      return out;
+    case 2:
+      if (out.length >= 8) out.writeInt32BE(random.pick(CODES), 4);
+      return out;
+    case 3:
+      return out.subarray(0, random.below(out.length));
+    case 4:
+      return withLength(Buffer.from(out.subarray(0, 4 + random.below(out.length - 4))));
+    case 5:
+      return Buffer.concat([out, random.bytes(1 + random.below(60))]);
+    case 6:
+      return withLength(Buffer.concat([out, random.bytes(1 + random.below(60))]));
+    case 7:
+      return withLength(Buffer.concat([out.subarray(0, -1), Buffer.from(random.pick(PARAMETERS), 'latin1'), Buffer.from([0])]));
+    case 8:
+      return Buffer.concat([out, out]);
+    default:
+      return withLength(Buffer.concat([out, Buffer.alloc(random.pick([1, 9_000, 9_990, 10_001, 20_000]), 0x61)]));
+  }
+}

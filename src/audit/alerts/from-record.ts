@@ -39,6 +39,8 @@ export function alertOf(event: AuditEvent, context: RecordContext): KeyedAlert |
       });
     }
     case 'login_failed':
+      // The server is away or starts, or Rowgate stops: whoever tried has done nothing.
+      if (event.sqlstate?.startsWith('57') === true) return undefined;
       // Each attempt has a port of its own.
       return keyed(['login_failed', event.principal, event.client_address.replace(/:\d+$/, '')], {
         event: 'login_failed',

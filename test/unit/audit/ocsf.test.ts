@@ -88,6 +88,12 @@ describe('Datastore Activity', () => {
   });
 });
 
+test('a login that succeeds is Authentication', () => {
+  const record: AuditRecord = { ...frame, event: 'login_succeeded', session_id: 's1', principal: 'agent', client_address: '10.0.0.7:50123', database: 'crm', tls: true, tls_version: 'TLSv1.3', auth_method: 'scram-sha-256-plus' };
+  expect(authentication.safeParse(of(record)).error).toBeUndefined();
+  expect(of(record)).toMatchObject({ status_id: 1, severity_id: 1, user: { name: 'agent' }, auth_protocol_id: 99, auth_protocol: 'scram-sha-256-plus', unmapped: { tls: true } });
+});
+
 test('a login that fails is Authentication', () => {
   const record: AuditRecord = { ...frame, event: 'login_failed', session_id: 's1', principal: 'agent', client_address: '10.0.0.7:50123', database: 'crm', reason: 'refused by the server', sqlstate: '28P01' };
   expect(authentication.safeParse(of(record)).error).toBeUndefined();

@@ -60,7 +60,11 @@ describe('the names of the metrics', () => {
 
 describe('counters', () => {
   it('without labels are 0 before the first event', async () => {
-    expect(await series(create(), 'rowgate_auth_failures_total')).toEqual(['rowgate_auth_failures_total 0']);
+    expect(await series(create(), 'rowgate_tls_failures_total')).toEqual(['rowgate_tls_failures_total 0']);
+  });
+
+  it('of wrong passwords are too, so that the first one is an increase', async () => {
+    expect(await series(create(), 'rowgate_auth_failures_total')).toEqual(['rowgate_auth_failures_total{sqlstate="28P01"} 0']);
   });
 
   it('are added to as plain numbers and read at each scrape', async () => {
