@@ -31,7 +31,7 @@ const NEVER = [
   /^pg_(read_|ls_|stat_file|file_|logdir_|current_logfile|rotate_logfile)/, /^pg_(hba_file_rules|ident_file_mappings|show_all_file_settings|config)$/,
   /^pg_(logical_|create_.*slot|copy_.*slot|drop_replication_slot|replication_slot_|sync_replication_slots|replication_origin_(?!oid$))/,
   /^pg_(create_restore_point|switch_wal|promote|backup_|wal_replay_|log_standby_snapshot|available_wal_summaries|wal_summary_contents)/,
-  /^(pg_notify|set_config|setval|setseed)$/, /^pg_(try_)?advisory/,
+  /^(pg_notify|set_config|setval|setseed)$/, /^pg_(try_)?advisory/, /^pg_(cancel|terminate)_backend$/, /^pg_export_snapshot$/,
   /^binary_upgrade_/, /_validator$/, /^amvalidate$/, /^pg_event_trigger_/,
   /^pg_(restore|clear)_(relation|attribute|extended)_stats$/, /^pg_stat_reset/,
 ];
@@ -39,7 +39,7 @@ const NEVER = [
 const VOLATILE = [
   /^(clock_timestamp|timeofday|current_query|currval|lastval|nextval|gen_random_uuid|uuidv[47]|random|random_normal|array_sample|array_shuffle)$/,
   /^pg_sleep(_for|_until)?$/,
-  /^pg_(safe_snapshot_)?blocking_pids$/, /^pg_(cancel|terminate)_backend$/, /^pg_export_snapshot$/,
+  /^pg_(safe_snapshot_)?blocking_pids$/,
   /^pg_(database_)?collation_actual_version$/,
   /^pg_(current_wal|last_wal|last_xact_replay_timestamp|last_committed_xact|is_in_recovery|is_wal_replay_paused|get_wal_|control_)/,
   /^pg_(database|indexes|relation|table|total_relation|tablespace)_size$/,

@@ -11,6 +11,9 @@ const NO_NAMES: ReadonlySet<string> = new Set();
 /** What a body may hold and still be told exactly. The rest (definitions, PREPARE, transaction control in SQL ...) changes what the session's names mean. */
 const PLAIN_KINDS: ReadonlySet<StatementFacts['kind']> = new Set(['select', 'values', 'insert', 'update', 'delete', 'merge', 'call', 'notify', 'lock', 'set', 'reset', 'show', 'analyze']);
 
+/** Statements that store nothing and are noticed all the same: by listeners, in pg_locks, in the counters of tables, in settings. */
+const SIGNALS: ReadonlySet<StatementFacts['kind']> = new Set(['notify', 'lock', 'analyze', 'set', 'reset']);
+
 /** Questions about a class that a body without loops may ask before its writes count as a copy. A few are how checks are written, and tell a bit each. */
 const MOST_QUESTIONS = 4;
 
@@ -40,10 +43,14 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
   const given = spread(parts, [...body.arguments, ...body.filled], (_told, statement) => isGiven(statement));
   tally.feedsRow = dirty.has(TRIGGER_ROW);
   // What a body writes can tell of what it has read without naming it: once a turn of a loop, or once a branch.
-  const questions = parts.filter(([{ decides, mentions }, told]) => decides && (told.tally.classes.size > 0 || mentions.some((name) => dirty.has(name)))).length;
+  const questions = parts.filter(([{ decides, mentions }, told]) =>
+    (reads && mentions.includes('found')) || ((decides || body.catches) && (told.tally.classes.size > 0 || mentions.some((name) => dirty.has(name))))).length;
   const tells = reads && (body.loops || questions > MOST_QUESTIONS);
   for (const [statement, told] of parts) {
-    const written = writtenBy(told);
+    const written = writtenBy(told, statement.facts);
+    const signals = SIGNALS.has(statement.facts.kind) || (statement.facts.draws ?? 0) > 0 || (statement.facts.locks ?? []).length > 0;
+    // Whether it runs at all tells, where what was read decides.
+    if (signals && (tells || statement.mentions.some((name) => dirty.has(name)))) copies.add(SINK);
     if (written.size === 0) continue;
     const takesGiven = isGiven(statement) || statement.mentions.some((name) => given.has(name));
     storesPacked ||= takesGiven && gathers(statement.facts, told);
@@ -87,10 +94,10 @@ function gathers(facts: StatementFacts, { tally }: StatementTally): boolean {
 }
 
 /** Where the statement puts what it is given: its targets, what their triggers write to, and what the functions that it calls do. */
-function writtenBy({ tally, uses }: StatementTally): ReadonlySet<number> {
+function writtenBy({ tally, uses }: StatementTally, facts: StatementFacts): ReadonlySet<number> {
   const written = new Set<number>(tally.stores);
   for (const { use, relations } of uses) if (use.mode === 'write') for (const relation of relations) written.add(relation.oid);
-  if (tally.sink) written.add(SINK);
+  if (tally.sink || (facts.draws ?? 0) > 1) written.add(SINK);
   return written;
 }
 

@@ -34,9 +34,9 @@ const SAFE = parseSafeFunctions(SAFE_FUNCTIONS);
 
 /**
  * pg_notify reaches LISTENers; set_config a setting that SHOW and pg_settings give back for nothing; setval a sequence; setseed the next
- * random(); advisory locks are seen in pg_locks; large objects are read back by oid; logical messages go into the WAL.
+ * random(); advisory locks are seen in pg_locks; a session that is cancelled notices; exported snapshots are files with numbers; large objects are read back by oid; logical messages go into the WAL.
  */
-const SINKS = /^(pg_notify|set_config|setval|setseed|pg_logical_emit_message|pg_create_restore_point|lo_(put|from_bytea|creat|create|open|close|lseek|lseek64|tell|tell64|truncate|truncate64|unlink)|lowrite|pg_(try_)?advisory_.*)$/;
+const SINKS = /^(pg_notify|set_config|setval|setseed|pg_logical_emit_message|pg_create_restore_point|lo_(put|from_bytea|creat|create|open|close|lseek|lseek64|tell|tell64|truncate|truncate64|unlink)|lowrite|pg_(try_)?advisory_.*|pg_(cancel|terminate)_backend|pg_export_snapshot)$/;
 const SERVER_FILES = /^(pg_(read_|ls_|stat_file|file_|logdir_|current_logfile|rotate_logfile|hba_file_rules|ident_file_mappings|show_all_file_settings|config)|lo_(import|export)$)/;
 const REPLICATION = /^(pg_(logical_|create_.*slot|copy_.*slot|drop_replication_slot|replication_|sync_replication_slots|log_standby_snapshot|switch_wal|promote|backup_|wal_replay_|available_wal_summaries|wal_summary_contents)|binary_upgrade_.*(slot|origin|replorigin))/;
 

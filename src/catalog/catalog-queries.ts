@@ -74,13 +74,32 @@ export const DEPENDENCIES = `
       FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.deptype = 'n' AND d.refclassid = 'pg_proc'::regclass AND d.refobjid ${USER}
   ) AS found ORDER BY 1, 2, 3, 4`;
 
+/**
+ * Built-in functions in defaults, checks, policies and the like, which pg_depend does not record: their oids stand in the expression's own tree (nodes/outfuncs.c), so that
+ * nothing need be printed, and nothing locked. The fifth column: a plain default, which sees no row.
+ */
+export const EXPRESSION_FUNCTIONS = `
+  SELECT DISTINCT via, owner, found[1]::oid, plain FROM (
+    SELECT CASE WHEN a.attgenerated = 'v' THEN 'read' ELSE 'fill' END AS via, d.adrelid AS owner, d.adbin::text AS tree, a.attgenerated = '' AS plain
+      FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+    UNION ALL SELECT CASE WHEN contypid <> 0 THEN 'type' ELSE 'write' END, CASE WHEN contypid <> 0 THEN contypid ELSE conrelid END, conbin::text, false FROM pg_constraint WHERE conbin IS NOT NULL
+    UNION ALL SELECT 'write', indrelid, concat(indexprs::text, indpred::text), false FROM pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
+    UNION ALL SELECT 'write', partrelid, partexprs::text, false FROM pg_partitioned_table WHERE partexprs IS NOT NULL
+    UNION ALL SELECT 'write', tgrelid, tgqual::text, false FROM pg_trigger WHERE tgqual IS NOT NULL
+    UNION ALL SELECT 'read', polrelid, concat(polqual::text, polwithcheck::text), false FROM pg_policy
+    UNION ALL SELECT 'type', oid, typdefaultbin::text, true FROM pg_type WHERE typdefaultbin IS NOT NULL
+  ) AS expression, regexp_matches(tree, ':(?:funcid|aggfnoid|winfnoid) (\\d+)', 'g') AS found
+  WHERE found[1]::oid OPERATOR(pg_catalog.<) 16384 ORDER BY 1, 2, 3, 4`;
+
 /** With the names under which the function reads the rows of the statement (REFERENCING OLD TABLE AS ...). */
 export const TRIGGERS = `SELECT tgrelid, tgfoid, tgname::text, json_build_array(tgoldtable, tgnewtable) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2, 3`;
 
 /** confdeltype and confupdtype: c cascade, n set null, d set default; the server then writes to the referencing table, whose triggers fire. */
 export const CASCADES = `
-  SELECT DISTINCT confrelid, conrelid FROM pg_constraint
-   WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')) ORDER BY 1, 2`;
+  SELECT confrelid, conrelid, confdeltype IN ('c', 'n', 'd'),
+         CASE WHEN confupdtype IN ('c', 'n', 'd') THEN ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = confrelid AND attnum = ANY (confkey)) ELSE '{}' END
+    FROM pg_constraint
+   WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')) ORDER BY 1, 2, oid`;
 
 export const FUNCTIONS = `
   SELECT p.oid, n.nspname::text, p.proname::text, p.prokind::text, l.lanname::text, p.provolatile::text, p.prosecdef, e.extname::text,

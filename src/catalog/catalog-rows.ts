@@ -113,6 +113,15 @@ export interface TypeRow {
   readonly relation: number;
 }
 
+/** A foreign key whose ON DELETE or ON UPDATE changes rows of the referencing relation. */
+export interface CascadeRow {
+  readonly referenced: number;
+  readonly referencing: number;
+  readonly onDelete: boolean;
+  /** Columns whose change goes on to the referencing relation; empty for NO ACTION. */
+  readonly onUpdateOf: readonly string[];
+}
+
 export interface RoleRow {
   readonly oid: number;
   readonly name: string;
@@ -134,7 +143,7 @@ export interface CatalogRows {
   readonly triggers: readonly TriggerRow[];
   readonly eventTriggers: readonly EventTriggerRow[];
   /** Foreign keys whose ON DELETE or ON UPDATE writes to the referencing relation. */
-  readonly cascades: readonly { readonly referenced: number; readonly referencing: number }[];
+  readonly cascades: readonly CascadeRow[];
   readonly functions: readonly FunctionRow[];
   readonly operators: readonly OperatorRow[];
   /** Names of operators that initdb made. */

@@ -20,12 +20,25 @@ export function isOfOnePerson(className: string, facts: StatementFacts, tally: T
   const { width, groups } = linkedGroups(className, uses, facts.links, index);
   if (groups.length === 0 || width !== effect.width) return false;
   // Two references in two groups are two people, and cost two units: the width.
-  const keyed = (columns: StatementFacts['pins'], group: readonly number[]): boolean => group.some((position) => {
+  if (groups.length === 1 && isKeyed(className, facts.groupedBy, groups[0] ?? [], uses, index)) return true;
+  return groups.every((group) => isKeyed(className, facts.pins, group, uses, index));
+}
+
+/** Whether the columns hold the whole key of one of the linked references. */
+function isKeyed(className: string, columns: StatementFacts['pins'], group: readonly number[], uses: readonly ResolvedUse[], index: ReachIndex): boolean {
+  return group.some((position) => {
     const key = keyOf(className, uses[position], index);
     return key !== undefined && key.every((name) => columns?.some(({ use, column }) => use === position && column === name) === true);
   });
-  if (groups.length === 1 && keyed(facts.groupedBy, groups[0] ?? [])) return true;
-  return groups.every((group) => keyed(facts.pins, group));
+}
+
+/** The same of all that a statement can tell, whatever it gives back: the class is read once, of one person. */
+export function tellsOfOnePerson(className: string, facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): boolean {
+  const effect = tally.classes.get(className);
+  if (effect === undefined || uses.length > MOST_USES || equalityIsUnsure(index)) return false;
+  const { width, groups } = linkedGroups(className, uses, facts.links, index);
+  const [group, ...others] = groups;
+  return group !== undefined && others.length === 0 && width === effect.width && isKeyed(className, facts.pins, group, uses, index);
 }
 
 /** Whether `=` can mean something else than that two values of PostgreSQL's own types are equal: a user's operator may say so of anything. */

@@ -37,6 +37,7 @@ export class ReachIndex {
   readonly #viewKeys = new Map<number, readonly SubjectKey[]>();
   readonly #memo = new EffectsMemo();
   readonly #toastOwners: ReadonlyMap<number, number>;
+  #maintenance: Effects | undefined;
   #protected: ReadonlyMap<number, readonly string[]> | undefined;
   #transitions: ReadonlyMap<number, ReadonlySet<string>> | undefined;
 
@@ -227,7 +228,10 @@ export class ReachIndex {
     if (statements === undefined) {
       tally.refuse(`the definition of ${qualifiedName(relation)} is not understood`);
     } else {
-      for (const facts of statements) tally.add(tallyStatement(facts, this, { searchPath: EMPTY_PATH, local: undefined }).tally.toEffects(), 1);
+      for (const facts of statements) {
+        tally.add(tallyStatement(facts, this, { searchPath: EMPTY_PATH, local: undefined }).tally.toEffects(), 1);
+        tally.sink ||= (facts.draws ?? 0) > 1;
+      }
     }
     const read = tally.toEffects();
     for (const dependency of this.snapshot.dependencies.rule.get(rule.oid) ?? []) {
@@ -286,11 +290,33 @@ export class ReachIndex {
     return { ...tally.toEffects(), copies: feedsRow ? new Set([...copies, ...stores]) : copies, stores, feedsRow: false };
   }
 
+  /**
+   * What ANALYZE, VACUUM, REINDEX, CLUSTER and ALTER TABLE run on the rows that are there: index expressions, checks, generated columns, domains' checks.
+   * Undefined: of any relation.
+   */
+  maintenanceEffects(oid: number | undefined): Effects {
+    if (oid === undefined) {
+      this.#maintenance ??= this.#maintain([...this.snapshot.dependencies.write.keys(), ...this.snapshot.dependencies.fill.keys()]);
+      return this.#maintenance;
+    }
+    return this.#memo.of('m', oid, () => this.#maintain([...closure(oid, this.snapshot.children)]));
+  }
+
+  #maintain(oids: readonly number[]): Effects {
+    const { write, fill } = this.snapshot.dependencies;
+    const tally = new Tally();
+    for (const oid of oids) {
+      for (const dependency of [...(write.get(oid) ?? []), ...(fill.get(oid) ?? [])]) tally.touch(this.types.dependencyEffects(dependency), 1);
+      for (const type of this.snapshot.columns.get(oid)?.types ?? []) tally.touch(this.types.typeEffects(type), 1);
+    }
+    return { ...tally.toEffects(), copies: NO_EFFECTS.copies, stores: NO_EFFECTS.stores };
+  }
+
   #touchedByWrite(oid: number): ReadonlySet<number> {
     const touched = new Set([oid]);
     for (const current of touched) {
       for (const next of this.snapshot.children.get(current) ?? []) touched.add(next);
-      for (const next of this.snapshot.cascades.get(current) ?? []) touched.add(next);
+      for (const { referencing } of this.snapshot.cascades.get(current) ?? []) touched.add(referencing);
       for (const rule of this.snapshot.rules.get(current) ?? []) {
         for (const dependency of this.snapshot.dependencies.rule.get(rule.oid) ?? []) if (dependency.target === 'relation') touched.add(dependency.oid);
       }

@@ -1,7 +1,8 @@
 import type { StatementFacts } from '../sql/facts.ts';
 import { willBeMember } from './class-members.ts';
 import { saturate, SINK, type Tally } from './effects.ts';
-import { addsPlainColumns, isOfOnePerson } from './proofs.ts';
+import { marksOf, marksOutside, type Mark } from './marks.ts';
+import { addsPlainColumns, isOfOnePerson, tellsOfOnePerson } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { ClassReach, CopyTargets, DenyCategory, LocalRelation, ResolvedReach, SearchPath } from './reach-types.ts';
 import { readings, rekeys } from './rekeys.ts';
@@ -27,15 +28,17 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
   for (const category of facts.categories) {
     if (category === 'server_files' || category === 'remote' || category === 'replication') tally.refuse(`the statement is of the kind ${category}`, category);
   }
+  if ((facts.draws ?? 0) > 1 && [...tally.classes].some(([name, { width }]) => width > 0 && !tellsOfOnePerson(name, facts, tally, uses, index))) tally.sink = true;
   const opaque = [...tally.opaque];
+  const marks = marksOf(facts, uses, index);
   const classes = opaque.length > 0 ? everyClass(tally, index) : reachedClasses(tally).map((cls) => withProofs(cls, facts, tally, uses, index));
   const categories = new Set<DenyCategory>([...facts.categories, ...tally.categories]);
   let copies: CopyTargets | undefined;
   if (classes.length > 0) {
-    const kind = copyKind(facts, tally, uses, context);
+    const kind = copyKind(facts, tally, uses, marks, context);
     if (kind !== 'none') {
       categories.add('derived_copy');
-      copies = copyTargets(kind, classes, facts, tally, uses, index);
+      copies = copyTargets(kind, classes, facts, tally, uses, marks, index);
     }
     if (classes.some((cls) => cls.packs)) categories.add('packing');
   } else if (categories.has('derived_copy')) {
@@ -109,7 +112,7 @@ function reshapes(className: string, width: number, facts: StatementFacts, tally
  * Whether rows of a class can end up where the class does not reach, or in another shape than the class is metered in. Writing a value that the client sent into
  * a class is no copy; feeding a class from itself is one as soon as a row can take in more than one other row, since doing so again and again packs.
  */
-function copyKind(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], { index }: ReachContext): CopyKind {
+function copyKind(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], marks: readonly Mark[], { index }: ReachContext): CopyKind {
   if (tally.categories.has('derived_copy') || tally.sink) return 'outside';
   // Code that cannot be told may write anywhere. A name that is merely not there may not.
   if (tally.categories.has('opaque') && tally.opaque.size > tally.misses.size) return 'outside';
@@ -126,12 +129,16 @@ function copyKind(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUs
   if (facts.defines.length > 0) return 'outside';
 
   const targets = uses.filter(({ use }) => use.mode === 'write');
-  if (targets.length === 0 || (facts.kind === 'delete' && targets.length === 1)) return 'none';
+  if (POLICIES.has(facts.node)) return [...tally.classes.values()].some(({ width }) => width > 0) ? 'outside' : 'none';
+  if (targets.length === 0 && marks.length === 0) return 'none';
   if (tally.opaque.size > 0) return 'outside';
+  const onlyMarks = targets.length === 0 || (facts.kind === 'delete' && targets.length === 1);
   let kind: CopyKind = 'none';
   for (const [name, effect] of tally.classes) {
     // A target that is not read gives rows back all the same (RETURNING, ON CONFLICT), and they may feed another target.
-    if (effect.width === 0 && targets.length === 1) continue;
+    if (effect.width === 0 && targets.length <= 1) continue;
+    if (marksOutside(name, marks, facts, tally, uses, index)) return 'outside';
+    if (onlyMarks) continue;
     const outside = targets.some(({ relations }) => relations.length === 0 || relations.some((relation) => {
       const isMember = index.members.classesOf.get(relation.oid)?.has(name) === true;
       return !isMember && !(relation.kind === 'v' && index.readEffects(relation.oid).classes.has(name));
@@ -142,10 +149,13 @@ function copyKind(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUs
   return kind;
 }
 
+/** A policy over a class decides which rows of its table are seen, and which are changed: as good as a column that says so. */
+const POLICIES: ReadonlySet<string> = new Set(['CreatePolicyStmt', 'AlterPolicyStmt']);
+
 /** Statements that give a relation another name; a pattern of the policy may not match it any more. */
 const RENAMING: ReadonlySet<string> = new Set(['RenameStmt', 'AlterObjectSchemaStmt']);
 
-function copyTargets(kind: CopyKind, classes: readonly ClassReach[], facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): CopyTargets {
+function copyTargets(kind: CopyKind, classes: readonly ClassReach[], facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], marks: readonly Mark[], index: ReachIndex): CopyTargets {
   const { declared, classesOf } = index.members;
   const oids = new Set<number>();
   let reshaped = false;
@@ -160,11 +170,12 @@ function copyTargets(kind: CopyKind, classes: readonly ClassReach[], facts: Stat
   };
   const fresh: { readonly schema: string | undefined; readonly name: string }[] = [];
   for (const { use, relations, local } of uses) {
-    const named = use.mode === 'write' || facts.defines.some((defined) => defined.name === use.name);
+    const named = use.mode === 'write' || (use.mode === 'define' && POLICIES.has(facts.node)) || facts.defines.some((defined) => defined.name === use.name);
     if (named) for (const relation of relations) add(relation.oid);
     // Made in the open transaction: it has an oid that only the session sees yet.
     if (use.mode === 'write' && (local.length > 0 || relations.length === 0)) fresh.push({ schema: use.schema, name: use.name });
   }
+  for (const { relations } of marks) for (const { oid } of relations) if (!classes.every(({ className }) => classesOf.get(oid)?.has(className) === true)) oids.add(oid);
   for (const oid of tally.copies) if (oid !== SINK) add(oid);
   // What is altered and keeps its name is known by its oid.
   const names = facts.defines.filter(({ schema, name }) =>

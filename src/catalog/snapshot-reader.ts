@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
+import { builtinFunction } from './builtin-functions.ts';
 import * as queries from './catalog-queries.ts';
-import type { CatalogRows, FunctionRow, RelationRow, RuleRow } from './catalog-rows.ts';
+import type { CatalogRows, DependencyRow, FunctionRow, RelationRow, RuleRow } from './catalog-rows.ts';
 
 /** How long one question may take, and how long to wait for a lock that somebody holds on a view. */
 export interface ReadLimits {
@@ -91,12 +92,13 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   const columns = await ask<[number, number[], string[], number[]]>(client, queries.COLUMNS);
   const inherits = await ask<[number, number]>(client, queries.INHERITS);
   const dependencies = await ask<[CatalogRows['dependencies'][number]['via'], number, CatalogRows['dependencies'][number]['target'], number]>(client, queries.DEPENDENCIES);
+  const expressions = await ask<[CatalogRows['dependencies'][number]['via'], number, number, boolean]>(client, queries.EXPRESSION_FUNCTIONS);
   const triggers = await ask<[number, number, string, (string | null)[]]>(client, queries.TRIGGERS);
   const eventTriggers = await ask<[number, string]>(client, queries.EVENT_TRIGGERS);
   const routines = await ask<[number]>(client, queries.ROUTINES);
   const definitions = await readTexts(client, queries.ROUTINE_TEXTS, routines.map(([oid]) => oid));
   const aggregates = new Map(await ask<[number, string[]]>(client, queries.AGGREGATES));
-  const cascades = await ask<[number, number]>(client, queries.CASCADES);
+  const cascades = await ask<[number, number, boolean, string[]]>(client, queries.CASCADES);
   const functions = await ask<[number, string, string, FunctionRow['kind'], string, FunctionRow['volatility'], boolean, string | null, number | null]>(client, queries.FUNCTIONS);
   const operators = await ask<[number, string, string, number, number, number]>(client, queries.OPERATORS);
   const builtinOperators = await ask<[string]>(client, queries.BUILTIN_OPERATORS);
@@ -114,10 +116,10 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     columns: columns.map(([relation, attnums, names, columnTypes]) => ({ relation, attnums, names, types: columnTypes })),
     inherits: inherits.map(([child, parent]) => ({ child, parent })),
     rules: await readRules(client),
-    dependencies: dependencies.map(([via, owner, target, oid]) => ({ via, owner, target, oid })),
+    dependencies: [...dependencies.map(([via, owner, target, oid]) => ({ via, owner, target, oid })), ...notable(expressions, functions)],
     triggers: triggers.map(([relation, fn, name, tables]) => ({ relation, function: fn, name, tables: tables.filter((each) => each !== null) })),
     eventTriggers: eventTriggers.map(([fn, name]) => ({ function: fn, name })),
-    cascades: cascades.map(([referenced, referencing]) => ({ referenced, referencing })),
+    cascades: cascades.map(([referenced, referencing, onDelete, onUpdateOf]) => ({ referenced, referencing, onDelete, onUpdateOf })),
     functions: functions.map(([oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument]) => ({
       oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument,
       ...definitionOf(definitions.get(oid)), ...partsOf(aggregates.get(oid)),
@@ -130,6 +132,17 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     roles: roles.map(([oid, name]) => ({ oid, name })),
     memberships: memberships.map(([role, member]) => ({ role, member })),
   };
+}
+
+/** Of the built-in functions in expressions those that do more than compute. A default that looks a name up (nextval) has it from its own text, not from a row. */
+function notable(
+  expressions: readonly (readonly [DependencyRow['via'], number, number, boolean])[], functions: readonly (readonly [number, string, string, ...unknown[]])[],
+): readonly DependencyRow[] {
+  const names = new Map(functions.map(([oid, , name]) => [oid, name]));
+  return expressions.flatMap(([via, owner, oid, plain]) => {
+    const verdict = builtinFunction(names.get(oid) ?? '', oid);
+    return verdict.kind === 'safe' && (plain || !verdict.resolves) ? [] : [{ via, owner, target: 'function' as const, oid }];
+  });
 }
 
 function definitionOf(definition: string | null | undefined): Pick<FunctionRow, 'definition'> {

@@ -45,13 +45,38 @@ export function tallyStatement(facts: StatementFacts, index: ReachIndex, scope: 
 
   const uses = facts.relations.map((use) => resolveUse(use, index, scope));
   for (const resolved of uses) addUse(tally, resolved, facts, index, scope);
+  if (maintains(facts)) addMaintenance(tally, facts, uses, index);
   addReadWidths(tally, uses, facts.links, index);
+  addExpressions(tally, facts, uses, index, scope);
+  if (facts.evaluates === true) {
+    const kept = new Tally();
+    addExpressions(kept, facts, uses, index, scope);
+    // Everybody may read what stands in the catalog.
+    tally.sink ||= kept.classes.size > 0;
+  }
+  return { tally, uses };
+}
+
+/** What the statement's expressions call. */
+function addExpressions(tally: Tally, facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex, scope: Scope): void {
   for (const use of facts.functions) addCall(tally, use, index, scope);
   for (const name of facts.attributes) addAttribute(tally, name, facts, index, scope);
   addOperators(tally, facts, index, scope);
   addTypes(tally, facts, index, scope);
   if (index.types.hiddenOperators.length > 0 || index.types.hiddenCasts.length > 0) addHidden(tally, facts, uses, index, scope);
-  return { tally, uses };
+}
+
+const MAINTAINING: ReadonlySet<string> = new Set(['VacuumStmt', 'ReindexStmt', 'ClusterStmt', 'IndexStmt', 'AlterTableStmt', 'AlterDomainStmt']);
+
+function maintains(facts: StatementFacts): boolean {
+  return MAINTAINING.has(facts.node);
+}
+
+/** Of a relation that is named, or of all: an index is not in the catalog as we have it. */
+function addMaintenance(tally: Tally, facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex): void {
+  const relations = uses.flatMap((use) => use.relations);
+  for (const { oid } of relations) tally.touch(index.maintenanceEffects(oid), 1);
+  if (relations.length === 0 && facts.node !== 'AlterTableStmt') tally.touch(index.maintenanceEffects(undefined), 1);
 }
 
 function addBlock(tally: Tally, facts: StatementFacts, index: ReachIndex, scope: Scope): void {

@@ -8,6 +8,7 @@ import { operatorsOf } from './operators.ts';
 import { objectRelation, relationPlace } from './relation-places.ts';
 import { DYNAMIC_SETTING, setConfigCall, settingChanges } from './settings.ts';
 import { statementTraits } from './statement-kinds.ts';
+import { Traces, type FoundTraces } from './traces.ts';
 import { child, list, qualified, rangeVarName, text, unwrap } from './tree.ts';
 import type { QualifiedName } from './tree.ts';
 import { walk } from './walk.ts';
@@ -51,7 +52,7 @@ interface ColumnReference {
 /** Aggregates whose result is made of many rows' values: a number whose digits are several people's, if what is added up has been shaped for it. */
 const SUMMING = /^(sum|avg|bit_(and|or|xor)|stddev(_pop|_samp)?|variance|var_(pop|samp)|corr|covar_(pop|samp)|regr_.*)$/;
 
-export interface Collected {
+export interface Collected extends FoundTraces {
   readonly relations: readonly RelationUse[];
   readonly links: readonly KeyLink[];
   readonly pins: readonly ColumnOfUse[];
@@ -95,6 +96,7 @@ class FactCollector {
   readonly #defines: QualifiedName[] = [];
   #definesType: QualifiedName | undefined;
   readonly #settings: SettingChange[] = [];
+  readonly #traces = new Traces();
   readonly #opaque: string[] = [];
   readonly #categories = new Set<TextCategory>();
   #packs = false;
@@ -122,6 +124,7 @@ class FactCollector {
     return {
       relations,
       links: this.#finishedLinks(),
+      ...this.#traces.found(() => this.#uses.flatMap(({ mode }, index) => (mode === 'read' ? [index] : []))),
       ...this.#finishedColumns(functions.some(({ window }) => window)),
       functions,
       attributes: [...this.#attributes],
@@ -163,6 +166,7 @@ class FactCollector {
       for (const category of traits.categories) this.#categories.add(category);
       if (traits.changesCatalog) this.#changesCatalog = true;
     }
+    this.#traces.see(kind, node);
     for (const operator of operatorsOf(kind, node)) this.#operators.set(`${operator.schema ?? ''}\0${operator.name}`, operator);
 
     switch (kind) {
@@ -244,16 +248,15 @@ class FactCollector {
   #query(kind: string, node: RawNode, context: Context): Descent<Context> {
     const withClause = child(node, 'withClause');
     const scope = withClause === undefined ? context.scope : this.#with(withClause, context);
-    if (list(node, 'lockingClause').length > 0) this.#modifies = true;
+    const locking = list(node, 'lockingClause');
+    if (locking.length > 0) this.#modifies = true;
     // A UNION has no FROM of its own, and a long one nests as deep as it is long.
     if (node['larg'] !== undefined) return { rest: { ...context, scope } };
-    const level = newLevel(context.level);
+    const level = newLevel(context.level, kind !== 'SelectStmt');
     const inner: Context = { ...context, scope, level };
+    if (locking.length > 0) this.#traces.lock(level, locking);
 
-    if (kind !== 'SelectStmt') {
-      this.#modifies = true;
-      for (const name of ['old', 'new', 'excluded']) nameItem(level, name);
-    }
+    if (kind !== 'SelectStmt') this.#modifies = true;
     if (kind === 'MergeStmt') this.#links.addMerge(level, node);
     if (node['whereClause'] !== undefined) this.#links.addWhere(level, node['whereClause']);
     if (kind === 'SelectStmt') {
@@ -344,6 +347,7 @@ class FactCollector {
     if (['agg_filter', 'agg_distinct', 'agg_within_group', 'agg_star', 'agg_order'].some((field) => node[field] !== undefined)) this.#grouped = true;
     if (SUMMING.test(name.name)) for (const reference of list(node, 'args')) this.#summed.push({ reference, level: context.level });
     if (context.domain) this.#categories.add('code');
+    if (name.name === 'nextval') this.#traces.draw(node);
     const setting = setConfigCall(node);
     if (setting !== undefined) this.#settings.push(setting);
   }

@@ -126,6 +126,12 @@ export interface StatementFacts {
   readonly grouped: boolean;
   /** Contains INSERT/UPDATE/DELETE/MERGE at any depth (data-modifying CTEs too), COPY FROM, TRUNCATE, or row locks (FOR UPDATE ...). */
   readonly modifies: boolean;
+  /** Relation uses whose rows are locked (FOR UPDATE, FOR SHARE ...): indexes into `relations`. */
+  readonly locks?: readonly number[] | undefined;
+  /** How many sequences nextval() may move: 2 stands for any number, and for names that are not written out. */
+  readonly draws?: number | undefined;
+  /** A definition that keeps the value of an expression in the catalog: bounds of a partition, the value that old rows have of a new column. */
+  readonly evaluates?: boolean | undefined;
   /** INSERT ... ON CONFLICT DO UPDATE at any depth: a row that is there takes in values of one that comes. */
   readonly updatesOnConflict: boolean;
   /** Rows or a query over them are put under a new name: CTAS, SELECT INTO, CREATE [MATERIALIZED] VIEW, REFRESH, CREATE RULE, at any depth (under EXPLAIN, in CREATE SCHEMA). */
@@ -177,6 +183,8 @@ export interface RoutineBody {
   readonly arguments: readonly string[];
   /** Variables that are filled from cursors, errors or diagnostics: with whatever the body reads. */
   readonly filled: readonly string[];
+  /** It goes on after errors (EXCEPTION WHEN): which statements run next can hang on the value of any. */
+  readonly catches: boolean;
   /** It can gather any number of rows in a variable. */
   readonly loops: boolean;
   /** It opens cursors, under names that the session does not see. */

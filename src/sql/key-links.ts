@@ -22,6 +22,8 @@ export interface QueryLevel {
   readonly names: Map<string, NamedItem>;
   /** An item whose name is not known stands here: nothing resolves through this level. */
   unnamed: boolean;
+  /** OLD, NEW and EXCLUDED are names here; columns without a qualifier never mean theirs (RETURNING, ON CONFLICT). */
+  readonly changes: boolean;
 }
 
 interface NamedItem {
@@ -32,8 +34,12 @@ interface NamedItem {
   readonly count: number;
 }
 
-export function newLevel(outer: QueryLevel | undefined): QueryLevel {
-  return { outer, names: new Map(), unnamed: false };
+const ROW_NAMES: ReadonlySet<string> = new Set(['old', 'new', 'excluded']);
+
+export function newLevel(outer: QueryLevel | undefined, changes: boolean): QueryLevel {
+  const level: QueryLevel = { outer, names: new Map(), unnamed: false, changes };
+  if (changes) for (const name of ROW_NAMES) nameItem(level, name);
+  return level;
 }
 
 export function nameItem(level: QueryLevel | undefined, name: string, use?: number, schema?: string): void {
@@ -227,7 +233,7 @@ function isConstant(value: unknown): boolean {
 /** `column` alone, where FROM is one plain relation: it means that relation's column if there is one of the name. */
 function soleColumn(value: unknown, level: QueryLevel): { readonly use: number; readonly column: string; readonly own: boolean } | undefined {
   const [column, ...others] = strings(list(unwrap(value, 'ColumnRef'), 'fields')) ?? [];
-  const [item, ...more] = level.names.values();
+  const [item, ...more] = [...level.names].flatMap(([name, each]) => (level.changes && ROW_NAMES.has(name) && each.use === undefined && each.count === 1 ? [] : [each]));
   if (column === undefined || others.length > 0 || level.unnamed || more.length > 0 || item?.use === undefined || item.count > 1) return undefined;
   return { use: item.use, column, own: true };
 }

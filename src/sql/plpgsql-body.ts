@@ -44,8 +44,8 @@ const MODE_STATEMENT = 0;
 const MODE_EXPRESSION = 2;
 const MOST_EXPRESSIONS = 5_000;
 
-/** What the server itself puts into a body's variables; none of it is stored data. */
-const CLEAN = /^(?:tg_[a-z_]+|found)$/;
+/** What the server itself puts into a body's variables; none of it is stored data. FOUND tells whether there is any. */
+const CLEAN = /^tg_[a-z_]+$/;
 
 interface Expression {
   readonly sql: string;
@@ -54,7 +54,7 @@ interface Expression {
   readonly decides: boolean;
 }
 
-export const EMPTY_BODY: RoutineBody = { statements: [], arguments: [], filled: [], loops: false, opensCursors: false, types: [], searchPath: undefined, opaque: [] };
+export const EMPTY_BODY: RoutineBody = { statements: [], arguments: [], filled: [], catches: false, loops: false, opensCursors: false, types: [], searchPath: undefined, opaque: [] };
 
 export function plpgsqlBody(source: PlpgsqlSource, parser: SqlParser): RoutineBody {
   const words = wordsOf(source.source, parser);
@@ -104,6 +104,7 @@ class BodyReader {
   readonly #names = new Set<string>();
   readonly #filled = new Set<string>();
   readonly #isTrigger: boolean;
+  #catches = false;
   #loops = false;
   #opensCursors = false;
 
@@ -124,7 +125,7 @@ class BodyReader {
     if (this.#expressions.length > MOST_EXPRESSIONS) this.#opaque.add('is too long to be read');
     else for (const expression of this.#expressions) statements.push(...this.#statementsOf(expression));
     return {
-      statements, arguments: [...this.#arguments], filled: [...this.#filled], loops: this.#loops, opensCursors: this.#opensCursors, types: this.#types,
+      statements, arguments: [...this.#arguments], filled: [...this.#filled], catches: this.#catches, loops: this.#loops, opensCursors: this.#opensCursors, types: this.#types,
       searchPath: undefined, opaque: [...this.#opaque],
     };
   }
@@ -173,6 +174,7 @@ class BodyReader {
   #node(kind: string, node: RawNode): void {
     if (!KINDS.has(kind)) this.#opaque.add(`holds something unknown (${kind})`);
     if (LOOPS.has(kind)) this.#loops = true;
+    if (kind === 'PLpgSQL_exception_block') this.#catches = true;
     if (kind === 'PLpgSQL_stmt_open') this.#opensCursors = true;
     if (kind === 'PLpgSQL_type') this.#type(text(node, 'typname') ?? '');
     const dynamic = DYNAMIC[kind];

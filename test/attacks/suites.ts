@@ -14,5 +14,6 @@ import { readersAndLogins } from './techniques/readers-and-logins.ts';
 import { sideChannels } from './techniques/side-channels.ts';
 import { sideDoors } from './techniques/side-doors.ts';
 import { smallPackages } from './techniques/small-packages.ts';
+import { traces } from './techniques/traces.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, hostile];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, traces, hostile];

@@ -33,7 +33,7 @@ function makeCatalog(options: Partial<CatalogOptions> = {}): Catalog {
   const catalog = new Catalog({
     connection: { host: '127.0.0.1', port: server.port, user: 'catalog', password: 'secret', database: 'postgres' },
     analyse: () => nothing,
-    readRoutine: () => ({ statements: [], arguments: [], filled: [], loops: false, opensCursors: false, types: [], searchPath: undefined, opaque: ['is not asked'] }),
+    readRoutine: () => ({ statements: [], arguments: [], filled: [], catches: false, loops: false, opensCursors: false, types: [], searchPath: undefined, opaque: ['is not asked'] }),
     refreshMs: 60_000,
     ...options,
   });

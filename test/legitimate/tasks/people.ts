@@ -19,6 +19,8 @@ export const SUPPORT: Workload = {
     metered(1, 'changes a tariff and reads the row back', `UPDATE crm.customers SET tariff = 'tariff 2' WHERE id = 42 RETURNING id, tariff`),
     metered(3, 'takes a new customer in and out again', `INSERT INTO crm.customers VALUES (90001, 'New', '+420', 'n@example.cz', 'tariff 1') RETURNING id`, 'UPDATE crm.customers SET city = NULL WHERE id = 90001', 'DELETE FROM crm.customers WHERE id = 90001'),
     metered(1, 'locks a row to change it', 'BEGIN', 'SELECT id FROM crm.customers WHERE id = 42 FOR UPDATE', 'COMMIT'),
+    metered(2, 'locks a customer and the tickets about him', 'BEGIN', 'SELECT k.id FROM crm.customers c JOIN shop.tickets k ON k.customer_id = c.id WHERE c.id = 42 FOR UPDATE', 'SELECT c.name FROM crm.customers c, shop.tariffs t WHERE t.name = c.tariff AND c.id = 42 FOR UPDATE OF c', 'COMMIT'),
+    metered(2, 'takes out the tickets about one customer', 'BEGIN', `DELETE FROM shop.tickets WHERE customer_id IN (SELECT id FROM crm.customers WHERE id = 42)`, 'DELETE FROM shop.tickets k USING crm.customers c WHERE k.customer_id = c.id AND c.id = 43', 'ROLLBACK'),
     metered(1, 'asks whether somebody is there', 'SELECT EXISTS (SELECT 1 FROM crm.customers WHERE id = 42)'),
     metered(1, 'counts', 'SELECT count(*) FROM crm.invoices WHERE customer_id = 42'),
     work('lists tariffs', 'SELECT * FROM shop.tariffs ORDER BY price', 'TABLE shop.tariffs'),

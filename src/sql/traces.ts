@@ -1,0 +1,57 @@
+/** What a statement leaves in the server besides the rows that it writes: locked rows, sequences that were moved, values of expressions in the catalog. */
+
+import type { RawNode } from './dialect.ts';
+import type { QueryLevel } from './key-links.ts';
+import { list, open, stringConstant, text, unwrap } from './tree.ts';
+
+export interface FoundTraces {
+  readonly locks: readonly number[];
+  readonly draws: number;
+  readonly evaluates: boolean;
+}
+
+/** Stands for every sequence. */
+const ANY = '*';
+
+export class Traces {
+  readonly #locked: { readonly level: QueryLevel; readonly clause: RawNode }[] = [];
+  readonly #sequences = new Set<string>();
+  #evaluates = false;
+
+  /** FOR UPDATE, FOR SHARE: a row that is locked says so in its xmax, for ever, and passes others by who SKIP LOCKED. */
+  lock(level: QueryLevel, clauses: readonly unknown[]): void {
+    for (const clause of clauses) this.#locked.push({ level, clause: unwrap(clause, 'LockingClause') ?? {} });
+  }
+
+  /** nextval(): how often it was called is for everybody to read. Under one name that is a number like a count; which of several was called can spell anything. */
+  draw(call: RawNode): void {
+    let name: unknown = list(call, 'args')[0];
+    for (let cast = unwrap(name, 'TypeCast'); cast !== undefined; cast = unwrap(name, 'TypeCast')) name = cast['arg'];
+    this.#sequences.add(stringConstant(name) ?? ANY);
+  }
+
+  /** A partition's bounds are worked out when it is made, and so is the value that rows of old have of a column that is added. Everybody may read them in pg_class and pg_attribute. */
+  see(kind: string, node: RawNode): void {
+    if (kind === 'PartitionBoundSpec' || (kind === 'AlterTableCmd' && text(node, 'subtype') === 'AT_AddColumn')) this.#evaluates = true;
+  }
+
+  /** `reads`: indexes of all relation uses that are read. */
+  found(reads: () => readonly number[]): FoundTraces {
+    const locks = new Set<number>();
+    for (const { level, clause } of this.#locked) for (const use of lockedBy(level, clause) ?? reads()) locks.add(use);
+    return { locks: [...locks], draws: this.#sequences.has(ANY) ? Math.max(2, this.#sequences.size) : this.#sequences.size, evaluates: this.#evaluates };
+  }
+}
+
+/** Undefined: any that the statement reads. The clause reaches into sub-selects and views of FROM (transformLockingClause, parser/analyze.c). */
+function lockedBy(level: QueryLevel, clause: RawNode): readonly number[] | undefined {
+  const named = list(clause, 'lockedRels').map((item) => text(open(item)?.body, 'relname') ?? '');
+  const items = named.length > 0 ? named.map((name) => level.names.get(name)) : [...level.names.values()];
+  if (level.unnamed && named.length === 0) return undefined;
+  const uses: number[] = [];
+  for (const item of items) {
+    if (item?.use === undefined) return undefined;
+    uses.push(item.use);
+  }
+  return uses;
+}

