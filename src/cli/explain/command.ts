@@ -47,7 +47,7 @@ async function explain(sql: string, options: Options): Promise<void> {
   const catalogs = openCatalogs(config, policy, { routes: routesOf(config).routes, analyse: (text) => analyser.analyse(text), readRoutine: (text) => analyser.readRoutine(text), copies: new MemoryDerivedStore(), onRefreshed: quiet, onError: quiet });
   try {
     await catalogs.open(database).catch((error: unknown) => {
-      throw new AdminError(`the catalog of database "${database}" cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      throw new AdminError(error instanceof Error ? error.message : String(error));
     });
     const index = catalogs.index(database);
     const principal = policyFor(options.user, policy, (role) => isMemberOf(index.snapshot, options.user, role));
