@@ -50,7 +50,29 @@ describe('explain', () => {
     expect(text).toContain('tariffs (read): public.tariffs (table)');
     expect(text).toContain('customers: a row costs at least 1 unit');
     expect(text).toMatch(/support\/customers\/rows\/1h: 200 rows \(block\), 7 used, 193 left, next free in/);
-    expect(text).toContain('decision    allow, within the quotas');
+    expect(text).toContain('decision    allow, within the quotas: 50 rows at most');
+  });
+
+  test('a limit that is used up decides, and one that was raised for a while is shown as it is', async () => {
+    const client = await rowgate.connect('agent_3');
+    for (let n = 0; n < 4; n++) await client.query('SELECT * FROM crm.customers LIMIT 50');
+    const explainOther = (): Promise<string> => command('explain', '-c', rowgate.configPath, '--user', 'agent_3', '--database', 'postgres', 'SELECT * FROM crm.customers');
+    expect(await explainOther()).toMatch(/decision    block by rule support\/customers\/rows\/1h \(SQLSTATE 53400\): its limit is used up; the next units come free in /);
+    await command('grant', 'agent_3', '--rows', '30', '--for', '1h', '--reason', 'x', '-c', rowgate.configPath);
+    const text = await explainOther();
+    expect(text).toMatch(/rows\/1h: 230 rows \(block\), 200 used, 30 left/);
+    expect(text).toContain('decision    allow, within the quotas: 30 rows at most');
+    await client.end();
+  }, 30_000);
+
+  test('what Rowgate answers itself is told as that, and nothing is nothing', async () => {
+    expect(await explain('SELECT * FROM rowgate.usage')).toContain('answered by Rowgate itself');
+    expect(await refused('explain', '-c', rowgate.configPath, '--user', 'agent', '--database', 'postgres', ' -- only a comment')).toMatch(/^there is no statement in it/);
+  });
+
+  test('who does not read the output to its end gets no error', async () => {
+    const { stderr } = await run('sh', ['-c', `"${process.execPath}" "${MAIN}" audit schema | true`]);
+    expect(stderr).toBe('');
   });
 
   test('what touches nothing protected costs nothing', async () => {
@@ -105,6 +127,15 @@ describe('check --connect', () => {
   });
 });
 
+describe('audit verify', () => {
+  test('fills in a pattern that the shell did not, and says which file cannot be read', async () => {
+    expect(await command('audit', 'verify', '-c', rowgate.configPath, join(rowgate.directory, '*.ndjson'))).toContain('all records fit together');
+    const failing = (...args: readonly string[]): Promise<{ code: number; stderr: string }> => run(process.execPath, [MAIN, 'audit', 'verify', ...args]).then(() => ({ code: 0, stderr: '' }), (error: { code: number; stderr: string }) => error);
+    expect(await failing(join(rowgate.directory, 'none-*.ndjson'))).toMatchObject({ code: 2, stderr: expect.stringMatching(/^no file matches ".*none-\*\.ndjson"\n$/) as string });
+    expect(await failing(rowgate.directory)).toMatchObject({ code: 2, stderr: expect.stringMatching(/: is a directory; name its files: .*\*\.ndjson\n$/) as string });
+  });
+});
+
 describe('usage and sessions', () => {
   test('usage shows a login that has gone, with its share', async () => {
     const client = await rowgate.connect('agent_2');
@@ -132,5 +163,7 @@ describe('usage and sessions', () => {
     expect(await refused('usage', '--url', `http://127.0.0.1:${rowgate.adminPort}`, '--token', 'wrong')).toContain('does not take the admin token');
     expect(await refused('usage', '--url', `http://127.0.0.1:${await freePort()}`)).toMatch(/no Rowgate answers at http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\)/);
     expect(await refused('usage')).toContain('say where Rowgate is');
+    expect(await refused('usage', '-c', rowgate.configPath, '--token', 'wrong')).toContain('does not take the admin token');
+    expect(await command('usage', '-c', rowgate.configPath, '--principal', 'temp')).toBe('Login "temp" has no quota, as far as this Rowgate knows.\n');
   });
 });
