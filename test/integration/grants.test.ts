@@ -207,6 +207,24 @@ describe('rowgate.request', () => {
     await client.end();
   }, 30_000);
 
+  test('takes its reason as a parameter, whichever way the client binds it', async () => {
+    const rowgate = await start('bind');
+    const client = await rowgate.connect('agent');
+    expect((await client.query<{ request: string }>('SELECT rowgate.request($1)', ["it's"])).rows[0]?.request).toMatch(/^g-/);
+    const named = { name: 'ask', text: 'SELECT rowgate.request($1)' };
+    expect((await client.query<{ request: string }>({ ...named, values: ['again'] })).rows[0]?.request).toMatch(/^g-/);
+    expect((await client.query<{ request: string }>({ ...named, values: [null] })).rows[0]?.request).toBe('refused: a grant needs a reason');
+    expect((await client.query('SELECT $1::int AS one', [1])).rows).toEqual([{ one: 1 }]);
+    await client.end();
+    const sql = postgresJs({ host: '127.0.0.1', port: rowgate.port, user: 'agent', password: 'secret', database: 'postgres', max: 1 });
+    const [asked, one] = await Promise.all([sql<{ request: string }[]>`SELECT rowgate.request(${'for the fair'})`, sql`SELECT ${1}::int AS one`]);
+    expect([asked[0]?.request.slice(0, 2), one[0]?.['one']]).toEqual(['g-', 1]);
+    await sql.end();
+    const reasons = (await as(rowgate, 'bob', 'grants')).text;
+    expect(reasons).toContain("it's");
+    expect(reasons).toContain('for the fair');
+  });
+
   test('cannot flood: three of one login may wait', async () => {
     const rowgate = await start('flood');
     const client = await rowgate.connect('agent');
