@@ -1,9 +1,10 @@
-// What CI does before the tests: installs the clients that are quick to get, so that test/clients runs them. Never fails: one that is not there is skipped by its test, which says so.
+// What CI does before the tests: installs the clients that are quick to get, so that test/clients runs them, and the programs that say whether what is in config/ and deploy/ is right (promtool,
+// haproxy). Never fails: what is not there is skipped by its test, which says so.
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 
 const MINUTES = 4;
-const PACKAGES = ['postgresql-client', 'python3', 'python3-psycopg2', 'python3-psycopg', 'python3-asyncpg', 'python3-sqlalchemy', 'python3-pygresql', 'libdbd-pg-perl', 'ruby', 'ruby-pg', 'php-cli', 'php-pgsql'];
+const PACKAGES = ['postgresql-client', 'python3', 'python3-psycopg2', 'python3-psycopg', 'python3-asyncpg', 'python3-sqlalchemy', 'python3-pygresql', 'libdbd-pg-perl', 'ruby', 'ruby-pg', 'php-cli', 'php-pgsql', 'prometheus', 'haproxy'];
 
 const runs = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version') || !runs('apt-get', '--version')) {

@@ -75,6 +75,10 @@ export interface GrantView {
   readonly requested_at: string;
   readonly approved_by?: string | undefined;
   readonly until?: string | undefined;
+  /** How long a request asks for, in words. */
+  readonly asked_for?: string | undefined;
+  /** What is most likely not meant. */
+  readonly note?: string | undefined;
 }
 
 export type GrantAnswer = { readonly ok: true; readonly grant: GrantView } | { readonly ok: false; readonly reason: string };

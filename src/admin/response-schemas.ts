@@ -29,7 +29,7 @@ export const usageSchema = listOf('usage', {
 
 const grant = {
   id: text, principal: text, state: text, class: text, rows: count, subjects: count, bytes: count, reason: text,
-  requested_by: text, requested_at: text, approved_by: text, until: text,
+  requested_by: text, requested_at: text, approved_by: text, until: text, asked_for: text, note: text,
 } as const;
 
 export const grantsSchema = listOf('grants', grant);

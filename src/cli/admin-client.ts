@@ -37,7 +37,7 @@ export function adminTarget(options: AdminOptions): AdminTarget {
   if (!read.ok) throw new AdminError(read.problems.join('\n'));
   const { admin } = read.config;
   const host = admin.host === '0.0.0.0' ? '127.0.0.1' : admin.host === '::' ? '[::1]' : admin.host.includes(':') ? `[${admin.host}]` : admin.host;
-  return { url: options.url?.replace(/\/+$/, '') ?? `http://${host}:${admin.port}`, token: admin.token?.reveal() ?? options.token };
+  return { url: options.url?.replace(/\/+$/, '') ?? `http://${host}:${admin.port}`, token: options.token ?? admin.token?.reveal() };
 }
 
 const TIMEOUT_MS = 10_000;

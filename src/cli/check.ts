@@ -54,14 +54,17 @@ export function runCheck(options: CheckOptions, io: CheckIo = processIo()): numb
 
 /** The same, and then against the server. */
 async function runLiveCheck(options: CheckOptions, databases: readonly string[] | true): Promise<number> {
-  const code = runCheck(options);
+  const io = processIo();
+  const code = runCheck(options, io);
   const read = readConfigFile(options.config);
   if (!read.ok) return code;
+  const loaded = loadConfigFile(options.config, read.text, io);
   const named = databases === true ? (read.config.upstream.databases ?? []).filter((name) => !isGlob(name)) : databases;
-  const { errors, warnings } = await checkLive(read.config, named.length === 0 ? ['postgres'] : named);
-  for (const error of errors) process.stderr.write(`${error}\n`);
-  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
-  return errors.length > 0 || (options.strict === true && warnings.length > 0) ? 1 : code;
+  const { errors, findings, warnings } = await checkLive(read.config, named.length === 0 ? ['postgres'] : named);
+  for (const error of errors) io.err(error);
+  for (const problem of loaded.ok ? loaded.located(findings) : []) io.err(`warning: ${formatProblem(problem)}`);
+  for (const warning of warnings) io.err(`warning: ${warning}`);
+  return errors.length > 0 || (options.strict === true && findings.length + warnings.length > 0) ? 1 : code;
 }
 
 export function checkCommand(): Command {

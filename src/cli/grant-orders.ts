@@ -2,6 +2,7 @@
 
 import type { GrantAnswer, GrantOrder, GrantProviders, GrantView } from '../admin/providers.ts';
 import { MAX_GRANT_MS, type Grant, type GrantAmounts, type GrantResult } from '../quota/grants.ts';
+import { durationInWords } from '../policy/units.ts';
 import type { ServiceGate } from '../session/service-gate.ts';
 
 const MOST = 1e12;
@@ -15,11 +16,11 @@ export function grantProviders(gate: ServiceGate): GrantProviders {
       const amounts = amountsOf(order, classNames(), undefined);
       if (typeof amounts === 'string') return refused(amounts);
       const reason = typeof order.reason === 'string' ? order.reason : '';
-      if (order.request === true || gate.config.admin.fourEyes) return answer(await gate.grants.request({ principal: order.principal, ...amounts, reason, by }));
-      return answer(await gate.grants.grant(order.principal, amounts, reason, by));
+      if (order.request === true || gate.config.admin.fourEyes) return answer(gate, await gate.grants.request({ principal: order.principal, ...amounts, reason, by }));
+      return answer(gate, await gate.grants.grant(order.principal, amounts, reason, by));
     },
-    approve: async (id, order, by) => answer(await gate.grants.approve(id, (grant) => amountsOf(order, classNames(), grant), by)),
-    revoke: async (id, by) => answer(await gate.grants.revoke(id, by)),
+    approve: async (id, order, by) => answer(gate, await gate.grants.approve(id, (grant) => amountsOf(order, classNames(), grant), by)),
+    revoke: async (id, by) => answer(gate, await gate.grants.revoke(id, by)),
   };
 }
 
@@ -34,8 +35,8 @@ function amountsOf(order: GrantOrder, classNames: readonly string[], asked: Gran
   const bytes = amount(order.bytes, asked?.bytes ?? 0);
   if (rows === undefined || subjects === undefined || bytes === undefined) return 'rows, subjects and bytes are whole numbers';
   if (rows + subjects + bytes === 0) return 'say how much: rows, subjects or bytes';
-  const forMs = order.for_ms;
-  if (typeof forMs !== 'number' || !(forMs >= 1000 && forMs <= MAX_GRANT_MS)) return 'say for how long, from 1s to 30d';
+  const forMs = order.for_ms ?? asked?.forMs;
+  if (typeof forMs !== 'number' || !(forMs >= 1000 && forMs <= MAX_GRANT_MS)) return 'say for how long (--for), from 1s to 30d';
   return { className, rows, subjects, bytes, forMs };
 }
 
@@ -48,8 +49,15 @@ function refused(reason: string): GrantAnswer {
   return { ok: false, reason };
 }
 
-function answer(result: GrantResult): GrantAnswer {
-  return result.ok ? { ok: true, grant: grantView(result.grant) } : result;
+function answer(gate: ServiceGate, result: GrantResult): GrantAnswer {
+  return result.ok ? { ok: true, grant: { ...grantView(result.grant), note: noteOn(gate, result.grant) } } : result;
+}
+
+/** A mistyped login, most likely: nobody would notice until the person is stopped all the same. */
+function noteOn(gate: ServiceGate, grant: Grant): string | undefined {
+  const { principal, className } = grant;
+  const quotas = className === undefined ? undefined : gate.policyOf(principal).quotas.get(className) ?? [];
+  return quotas === undefined || quotas.some((quota) => grant[quota.dimension] > 0) ? undefined : `login "${principal}" has no limit on class "${className}" that this would raise`;
 }
 
 export function grantView(grant: Grant): GrantView {
@@ -61,6 +69,7 @@ export function grantView(grant: Grant): GrantView {
     rows: grant.rows,
     subjects: grant.subjects,
     bytes: grant.bytes,
+    asked_for: grant.forMs === undefined || grant.approval !== undefined ? undefined : durationInWords(grant.forMs),
     reason: grant.reason,
     requested_by: grant.requestedBy,
     requested_at: new Date(grant.requestedAtMs).toISOString(),

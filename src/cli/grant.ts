@@ -33,9 +33,8 @@ export function approveCommand(): Command {
   return withAmounts(addAdminOptions(new Command('approve').description('approve what somebody else asked for')))
     .argument('<request>', 'its id, as `rowgate grants` shows it')
     .addHelpText('after', `
-Amounts and class are those of the request where the options do not say otherwise. Neither who asked nor who would get it can approve.`)
+Amounts, class and duration are those of the request where the options do not say otherwise. Neither who asked nor who would get it can approve.`)
     .action((id: string, options: GrantOptions) => reporting(async () => {
-      if (options.for === undefined) throw new AdminError('say for how long: --for 2h');
       tell(await askAdmin(adminTarget(options), 'POST', `/v1/grants/${encodeURIComponent(id)}/approve`, bodyOf(options)));
     }));
 }
@@ -75,8 +74,9 @@ function bodyOf(options: GrantOptions): Record<string, unknown> {
 function tell(answer: unknown): void {
   const grant = isRecord(answer) && isRecord(answer['grant']) ? (answer['grant'] as unknown as GrantView) : undefined;
   if (grant === undefined) return;
+  if (grant.note !== undefined) process.stderr.write(`warning: ${grant.note}\n`);
   process.stdout.write(grant.state === 'waiting'
-    ? `${grant.id} waits for another person: rowgate approve ${grant.id} --for DURATION\n`
+    ? `${grant.id} waits for another person: rowgate approve ${grant.id}\n`
     : `${grant.id}: ${grant.principal} has ${amounts(grant)} more of "${grant.class ?? ''}" until ${grant.until ?? ''}\n`);
 }
 
@@ -90,7 +90,7 @@ export function grantTable(views: readonly GrantView[]): string {
     ['id', 'login', 'state', 'class', 'more', 'ends', 'asked by', 'approved by', 'reason'],
     views.map((view) => [
       view.id, view.principal, view.state, view.class ?? '', amounts(view),
-      view.until === undefined ? '' : `in ${durationInWords(Math.max(0, Date.parse(view.until) - Date.now()))}`,
+      view.until === undefined ? (view.asked_for === undefined ? '' : `after ${view.asked_for}`) : `in ${durationInWords(Math.max(0, Date.parse(view.until) - Date.now()))}`,
       view.requested_by, view.approved_by ?? '', view.reason,
     ]),
     new Set(),

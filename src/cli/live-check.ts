@@ -2,10 +2,12 @@
 
 import { Client } from 'pg';
 import { UpstreamTls } from '../auth/upstream-tls.ts';
+import { CatalogUnavailableError } from '../catalog/errors.ts';
 import { compilePattern } from '../catalog/patterns.ts';
 import type { ReachIndex } from '../catalog/reach-index.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import type { Config } from '../policy/config.ts';
+import type { ConfigPath, Finding } from '../policy/config-path.ts';
 import { connectForPg } from '../session/upstream.ts';
 import { MemoryDerivedStore } from '../quota/derived-store.ts';
 import { Analyser } from '../sql/analyser.ts';
@@ -15,6 +17,9 @@ import { routesOf } from './routes-of.ts';
 export interface LiveFindings {
   /** The server or a database could not be asked. */
   readonly errors: readonly string[];
+  /** What the file names and the server does not have. */
+  readonly findings: readonly Finding[];
+  /** What is wrong at the server itself. */
   readonly warnings: readonly string[];
 }
 
@@ -35,12 +40,13 @@ export async function checkLive(config: Config, databases: readonly string[]): P
         await catalogs.open(database);
         indexes.push(catalogs.index(database));
       } catch (error) {
-        errors.push(`the catalog of database "${database}" cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+        errors.push(error instanceof CatalogUnavailableError ? error.message : `the catalog of database "${database}" is not available: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
     const [first] = databases;
-    const server = errors.length > 0 || first === undefined ? [] : await serverWarnings(config, tls, first);
-    return { errors, warnings: errors.length > 0 ? [] : [...policyWarnings(config, indexes), ...server] };
+    if (errors.length > 0 || first === undefined) return { errors, findings: [], warnings: [] };
+    const server = await serverFindings(config, tls, first);
+    return { errors, findings: [...policyFindings(config, indexes), ...server.findings], warnings: server.warnings };
   } finally {
     await catalogs.close();
     await analyser.close();
@@ -48,29 +54,33 @@ export async function checkLive(config: Config, databases: readonly string[]): P
 }
 
 /** Pure: what the policy names and no catalog has. */
-export function policyWarnings(config: Config, indexes: readonly ReachIndex[]): readonly string[] {
-  const found: string[] = [];
+function policyFindings(config: Config, indexes: readonly ReachIndex[]): readonly Finding[] {
+  const found: Finding[] = [];
   for (const cls of config.classes) {
-    if (indexes.every((index) => !index.members.present.has(cls.name))) found.push(`classes.${cls.name}: matches no relation in ${inDatabases(indexes)}`);
-    else for (const { pattern, subject } of cls.relations) found.push(...relationWarnings(cls.name, pattern, subject, indexes));
+    if (indexes.every((index) => !index.members.present.has(cls.name))) found.push(finding(['classes', cls.name], `matches no relation in ${inDatabases(indexes)}`));
+    else for (const { pattern, subject } of cls.relations) found.push(...relationFindings(['classes', cls.name, 'relations', pattern], pattern, subject, cls.name, indexes));
   }
   for (const role of config.roles) {
-    for (const member of role.members) {
+    role.members.forEach((member, at) => {
       const exists = member.kind === 'glob' || indexes.some((index) => index.snapshot.roles.has(member.value));
-      if (!exists) found.push(`roles.${role.name}.members: the server has no ${member.kind === 'pg_role' ? 'role' : 'login'} "${member.value}"`);
-    }
+      if (!exists) found.push(finding(['roles', role.name, 'members', at], `the server has no ${member.kind === 'pg_role' ? 'role' : 'login'} "${member.value}"`));
+    });
   }
   return found;
 }
 
-function relationWarnings(className: string, pattern: string, subject: readonly string[], indexes: readonly ReachIndex[]): readonly string[] {
+function finding(path: ConfigPath, message: string): Finding {
+  return { path, at: 'key', message, hint: undefined };
+}
+
+function relationFindings(path: ConfigPath, pattern: string, subject: readonly string[], className: string, indexes: readonly ReachIndex[]): readonly Finding[] {
   const { matches } = compilePattern(pattern);
   const matched = indexes.flatMap((index) => [...index.snapshot.relations.values()].filter((relation) => index.members.classesOf.get(relation.oid)?.has(className) === true && matches(relation.schema, relation.name)).map((relation) => ({ index, relation })));
-  if (matched.length === 0) return [`classes.${className}.relations["${pattern}"]: matches no relation in ${inDatabases(indexes)}`];
+  if (matched.length === 0) return [finding(path, `matches no relation in ${inDatabases(indexes)}`)];
   return matched.flatMap(({ index, relation }) => {
     const columns = index.snapshot.columns.get(relation.oid)?.names ?? [];
     const missing = subject.filter((column) => !columns.includes(column));
-    return missing.length === 0 ? [] : [`classes.${className}.relations["${pattern}"].subject: ${relation.schema}.${relation.name} has no column ${missing.map((column) => `"${column}"`).join(', ')}, so each of its rows counts as another person`];
+    return missing.length === 0 ? [] : [finding([...path, 'subject'], `${relation.schema}.${relation.name} has no column ${missing.map((column) => `"${column}"`).join(', ')}, so each of its rows counts as another person`)];
   });
 }
 
@@ -82,17 +92,16 @@ function inDatabases(indexes: readonly ReachIndex[]): string {
 const HBA_RULES = `SELECT line_number, type, array_to_string(user_name, ',') AS users, address, netmask, auth_method
   FROM pg_catalog.pg_hba_file_rules WHERE error IS NULL AND type LIKE 'host%' AND auth_method <> 'reject'`;
 
-async function serverWarnings(config: Config, tls: UpstreamTls, database: string): Promise<readonly string[]> {
+async function serverFindings(config: Config, tls: UpstreamTls, database: string): Promise<{ readonly findings: readonly Finding[]; readonly warnings: readonly string[] }> {
   const stream = await connectForPg({ host: config.upstream.host, port: config.upstream.port, tls }, CONNECT_TIMEOUT_MS);
   const client = new Client({ stream: () => stream, user: config.catalog.user, password: config.catalog.password?.reveal(), database, application_name: 'rowgate check' });
   client.on('error', () => undefined);
   await client.connect();
   try {
-    const found: string[] = [];
     const own = await client.query<{ rolsuper: boolean }>('SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user');
-    if (own.rows[0]?.rolsuper === true) found.push(`catalog.user: "${config.catalog.user}" is a superuser; a login without any right on tables is enough`);
+    const findings = own.rows[0]?.rolsuper === true ? [finding(['catalog', 'user'], `"${config.catalog.user}" is a superuser; a login without any right on tables is enough`)] : [];
     const rules = await client.query<HbaRule>(HBA_RULES).catch(() => undefined);
-    return [...found, ...(rules?.rows ?? []).flatMap(openRule)];
+    return { findings, warnings: (rules?.rows ?? []).flatMap(openRule) };
   } finally {
     await client.end();
   }

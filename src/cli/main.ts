@@ -13,6 +13,12 @@ import { usageCommand } from './usage.ts';
 import { usersCommand } from './users.ts';
 import { VERSION } from './version.ts';
 
+// Whoever reads may have seen enough: `rowgate ... | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
 const program = new Command('rowgate')
   .description('Data-loss-prevention proxy for PostgreSQL: meters every protected row per person and stops mass extraction at the quota.')
   .version(VERSION)

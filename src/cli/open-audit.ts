@@ -42,9 +42,9 @@ export async function openAudit({ config, log, alerts, worker }: OpenAuditOption
       alerts.raise({ key: JSON.stringify(['audit', status.kind]), alert: { event: 'audit', summary, reason: failing ? status.reason : undefined } });
     },
     onNotice: (notice) => {
-      log[notice.kind === 'closed' ? 'info' : 'warn']({ notice }, 'something happened to the audit file');
-      const summary = inWords(notice);
-      if (summary !== undefined) alerts.raise({ key: JSON.stringify(['audit', notice.kind]), alert: { event: 'audit', summary } });
+      const { level, text } = inWords(notice);
+      log[level === 'info' ? 'info' : 'warn']({ notice }, text);
+      if (level === 'alert') alerts.raise({ key: JSON.stringify(['audit', notice.kind]), alert: { event: 'audit', summary: text } });
     },
   });
   return { audit: opened, sinks };
@@ -69,23 +69,24 @@ function openSink(sink: Config['audit']['sinks'][number], log: OpsLog): AuditSin
   });
 }
 
-/** Undefined for what is in order. */
-function inWords(notice: Parameters<NonNullable<AuditLogOptions['onNotice']>>[0]): string | undefined {
+function inWords(notice: Parameters<NonNullable<AuditLogOptions['onNotice']>>[0]): { readonly level: 'info' | 'warn' | 'alert'; readonly text: string } {
   switch (notice.kind) {
-    case 'rotated':
     case 'closed':
+      return { level: 'info', text: `an audit file is closed as ${notice.file}, and the next one begun` };
+    case 'rotated':
+      return { level: 'info', text: 'another program moved the audit file; a new one is begun' };
     case 'unlocked':
-      return undefined;
+      return { level: 'warn', text: `the file system of the audit file has no locks (${notice.reason}): a second process that writes it would not be noticed` };
     case 'rotation_failed':
-      return `the audit file could not be closed and renamed (${notice.reason})`;
+      return { level: 'alert', text: `the audit file could not be closed and renamed (${notice.reason})` };
     case 'deleted':
-      return 'the audit file was deleted';
+      return { level: 'alert', text: 'the audit file was deleted' };
     case 'truncated':
-      return `the audit file was cut by ${notice.missingBytes} bytes`;
+      return { level: 'alert', text: `the audit file was cut by ${notice.missingBytes} bytes` };
     case 'foreign_bytes':
-      return `somebody else wrote ${notice.bytes} bytes to the audit file`;
+      return { level: 'alert', text: `somebody else wrote ${notice.bytes} bytes to the audit file` };
     case 'loose_permissions':
-      return `others may read or write the audit file (mode ${notice.mode.toString(8)})`;
+      return { level: 'alert', text: `others may read or write the audit file (mode ${notice.mode.toString(8)})` };
   }
 }
 

@@ -21,7 +21,8 @@ export function usageCommand(): Command {
       await drawing(watchSeconds(options.watch), async () => {
         const answer = await askAdmin(target, 'GET', `/v1/usage${query}`);
         const views = isRecord(answer) && Array.isArray(answer['usage']) ? (answer['usage'] as UsageView[]) : [];
-        return options.json === true ? JSON.stringify(views, undefined, 2) : usageTable(views);
+        if (options.json === true) return JSON.stringify(views, undefined, 2);
+        return views.length === 0 && options.principal !== undefined ? `Login "${options.principal}" has no quota, as far as this Rowgate knows.` : usageTable(views);
       });
     }));
 }

@@ -1,6 +1,7 @@
 /** What the admin server shows of a running Rowgate. */
 
 import type { SessionView, UsageView } from '../admin/providers.ts';
+import type { CompiledQuota } from '../policy/types.ts';
 import { quotaUsage } from '../session/quota-usage.ts';
 import type { ServiceGate } from '../session/service-gate.ts';
 import type { SessionState } from '../session/session-state.ts';
@@ -40,6 +41,10 @@ export function endSession(gate: ServiceGate, id: string): boolean {
   return true;
 }
 
+function baseLimit(gate: ServiceGate, quota: CompiledQuota): number {
+  return gate.policy.roles.find((role) => role.name === quota.role)?.quotas.find((each) => each.ruleId === quota.ruleId)?.limit ?? quota.limit;
+}
+
 /** Quotas of the logins that were here since this process started, or of the one that is asked for, whether it was here or not. */
 export async function usageViews(gate: ServiceGate, principal: string | undefined): Promise<readonly UsageView[]> {
   const views: UsageView[] = [];
@@ -59,7 +64,8 @@ export async function usageViews(gate: ServiceGate, principal: string | undefine
         dimension: quota.dimension,
         window: quota.windowText,
         used: state.used,
-        limit: quota.limit,
+        // What one of them was granted is that one's alone.
+        limit: quota.scope === 'role' && principal === undefined ? baseLimit(gate, quota) : quota.limit,
         next_free_in_ms: state.nextFreeInMs,
       });
     }

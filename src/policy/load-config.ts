@@ -28,6 +28,8 @@ export type LoadedConfig = {
   readonly config: Config;
   /** What is legal and most likely not meant. */
   readonly warnings: readonly Problem[];
+  /** What somebody else found in it, with its place. */
+  readonly located: (findings: readonly Finding[]) => readonly Problem[];
 } | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** Reads a configuration. Tells every mistake at once, each with its place; never shows what `${...}` brought in, or a password. */
@@ -60,7 +62,7 @@ export function loadConfig(text: string, fileName: string, sources: Interpolatio
   };
   if (parsed.success && findings.length === 0 && syntax.length === 0) {
     const config = toConfig(parsed.data);
-    return { ok: true, config, warnings: inOrder(suspicions(config).map(located)) };
+    return { ok: true, config, warnings: inOrder(suspicions(config).map(located)), located: (more) => inOrder(more.map(located)) };
   }
   return { ok: false, problems: inOrder([...syntax, ...findings.map(located)]) };
 }

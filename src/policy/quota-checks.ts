@@ -1,9 +1,10 @@
 import type { CheckContext, ConfigPath } from './config-path.ts';
 import { formatPath, getIn, isRecord } from './config-path.ts';
-import { suggestion } from './nearest.ts';
+import { nearest, suggestion } from './nearest.ts';
 import { parseDuration } from './units.ts';
 
 const DIMENSIONS = ['rows', 'subjects', 'bytes'] as const;
+const KEYS = ['class', 'window', 'scope', 'action', ...DIMENSIONS] as const;
 
 /** Rules about the quotas of one role. */
 export function checkQuotas(context: CheckContext, path: ConfigPath): void {
@@ -14,7 +15,9 @@ export function checkQuotas(context: CheckContext, path: ConfigPath): void {
     if (!isRecord(quota)) return;
     const at = [...path, index];
     checkClassName(context, at, quota['class']);
-    if (DIMENSIONS.every((dimension) => quota[dimension] === undefined)) {
+    // A mistyped one is told as the unknown key that it is.
+    const meant = Object.keys(quota).some((key) => !(KEYS as readonly string[]).includes(key) && DIMENSIONS.includes(nearest(key, KEYS) as (typeof DIMENSIONS)[number]));
+    if (!meant && DIMENSIONS.every((dimension) => quota[dimension] === undefined)) {
       context.report(at, 'has no limit', { hint: 'give at least one of rows, subjects and bytes' });
     }
     if (quota['window'] === 'statement' && quota['scope'] === 'role') {

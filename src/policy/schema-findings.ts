@@ -53,6 +53,8 @@ function unknownKey(path: ConfigPath, context: SchemaContext): Finding {
   const parent = path.slice(0, -1);
   const key = String(path.at(-1));
   const known = knownKeys(context.schema, parent);
+  // Between braces and brackets, what stands behind a comma is a key of its own.
+  if (/^\d{3}$/.test(key)) return { path, at: 'key', message: 'unknown key', hint: 'numbers are written without commas: 20000, not 20,000' };
   const guess = nearest(key, known);
   const place = parent.length === 0 ? 'the file' : formatPath(parent);
   return {

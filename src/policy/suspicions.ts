@@ -2,13 +2,14 @@
 
 import type { Config, QuotaConfig, RoleConfig } from './config.ts';
 import type { ConfigPath, Finding } from './config-path.ts';
+import { formatDuration } from './units.ts';
 
 type Dimension = 'rows' | 'subjects' | 'bytes';
 const DIMENSIONS: readonly Dimension[] = ['rows', 'subjects', 'bytes'];
 
 export function suspicions(config: Config): readonly Finding[] {
   return [
-    ...config.roles.flatMap((role) => [...roleFindings(role), ...coveredQuotas(role)]),
+    ...config.roles.flatMap((role) => [...roleFindings(role), ...coveredQuotas(role), ...forgottenWindows(role, config.audit.rotation.keepMs)]),
     ...shadowedLogins(config.roles),
     ...wholePolicy(config),
   ];
@@ -30,6 +31,13 @@ function roleFindings(role: RoleConfig): readonly Finding[] {
     if (member.kind === 'glob' && /^\*+$/.test(member.value)) found.push(finding([...path, 'members', index], `role "${role.name}" takes in every login`, undefined, 'value'));
   });
   return found;
+}
+
+/** A quota counts what the audit log has forgotten. */
+function forgottenWindows(role: RoleConfig, keepMs: number | undefined): readonly Finding[] {
+  return role.quotas.flatMap((quota, index) => (keepMs === undefined || quota.window === 'statement' || quota.window <= keepMs ? [] : [
+    finding(['roles', role.name, 'quotas', index, 'window'], `is longer than the audit log is kept (${formatDuration(keepMs)}): nobody can look up what a refusal counted`, `raise audit.rotate.keep to ${quota.windowText} at least`, 'value'),
+  ]));
 }
 
 /** A quota that a tighter one keeps from ever being reached. */

@@ -82,10 +82,13 @@ function syntaxProblems(document: Document.Parsed, lines: LineCounter, text: str
   for (const error of [...document.errors, ...document.warnings]) {
     // A line that continues an unclosed { or [ is told as badly indented: what is wrong is where the bracket stands.
     const opened = error.code === 'BAD_INDENT' ? openedBefore(text, error.pos[0]) : undefined;
-    const { line, col } = lines.linePos(opened ?? error.pos[0]);
+    const shifted = error.code === 'BLOCK_AS_IMPLICIT_KEY' ? shiftedAt(document, error.pos[0], text) : undefined;
+    const { line, col } = lines.linePos(opened ?? shifted ?? error.pos[0]);
     // One slip makes the parser stumble on; the first stumble says where. Only what cannot follow from it is told as well.
     if (problems.some((problem) => problem.fatal && (problem.line === line || !SELF_CONTAINED.has(error.code)))) continue;
-    const [message, hint] = opened !== undefined ? ([`this ${text[opened]} is not closed`, undefined] as const) : SYNTAX_TEXTS[error.code] ?? ['this is not YAML'];
+    const [message, hint] = opened !== undefined ? ([`this ${text[opened]} is not closed`, undefined] as const)
+      : shifted !== undefined && text[shifted] === '-' ? SHIFTED_ITEM
+      : SYNTAX_TEXTS[shifted === undefined ? error.code : 'BAD_INDENT'] ?? ['this is not YAML'];
     const sourceLine = text.split('\n', line)[line - 1] ?? '';
     const unquoted = error.code === 'UNEXPECTED_TOKEN' && sourceLine.includes('${');
     problems.push({
@@ -97,6 +100,20 @@ function syntaxProblems(document: Document.Parsed, lines: LineCounter, text: str
     });
   }
   return problems;
+}
+
+const SHIFTED_ITEM = ['wrong indentation', 'items of one list start at the same column'] as const;
+
+/**
+ * A line that is indented further than its neighbours is read as the end of the value before it, or a list's item as a key; either is told
+ * of where that reading began. This is where the line itself begins.
+ */
+function shiftedAt(document: Document.Parsed, offset: number, text: string): number | undefined {
+  const begin = offset + (/^ */.exec(text.slice(offset))?.[0].length ?? 0);
+  if (/^-\s/.test(text.slice(begin, begin + 2)) && text.slice(text.lastIndexOf('\n', begin - 1) + 1, begin).trim() === '') return begin;
+  const key = document.errors.find((error) => error.code === 'MULTILINE_IMPLICIT_KEY' && error.pos[0] === offset);
+  const line = key === undefined ? -1 : text.slice(offset, key.pos[1]).lastIndexOf('\n');
+  return line === -1 ? undefined : offset + line + 1;
 }
 
 /** Where the last line that is not empty before an offset opens a bracket that it does not close; quotes and comments are looked past. */

@@ -58,6 +58,25 @@ export function readBind(buffer: Buffer, start: number, end: number, nameOf: Nam
   return { portal: nameOf(buffer.subarray(portalStart, portalEnd)), statement: nameOf(buffer.subarray(portalEnd + 1, statementEnd)) };
 }
 
+/** The value of the first parameter; undefined for NULL, and if there is none. */
+export function readFirstParameter(buffer: Buffer, start: number, end: number): Buffer | undefined {
+  let at = namesEnd(buffer, start, end);
+  if (at + 2 > end) return undefined;
+  at += 2 + 2 * Math.max(0, buffer.readInt16BE(at));
+  if (at + 6 > end || buffer.readUInt16BE(at) === 0) return undefined;
+  const length = buffer.readInt32BE(at + 2);
+  return length < 0 || at + 6 + length > end ? undefined : buffer.subarray(at + 6, at + 6 + length);
+}
+
+/** The same Bind without parameters and formats. */
+export function withoutParameters(buffer: Buffer, start: number, end: number): Buffer {
+  return message(Frontend.Bind, Buffer.concat([buffer.subarray(start + HEADER_BYTES, namesEnd(buffer, start, end)), Buffer.alloc(6)]));
+}
+
+function namesEnd(buffer: Buffer, start: number, end: number): number {
+  return stringEnd(buffer, stringEnd(buffer, start + HEADER_BYTES, end) + 1, end) + 1;
+}
+
 /**
  * Bind's result formats: none (all text), one for all columns, or one each. They stand behind the parameters: Int16 count, Int16 formats; Int16 count, then
  * Int32 length and value each; Int16 count, Int16 formats. Undefined if the message is not all there.

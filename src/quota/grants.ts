@@ -12,6 +12,8 @@ export interface Grant {
   readonly rows: number;
   readonly subjects: number;
   readonly bytes: number;
+  /** How long it is asked for; undefined where that is left to the one who approves. */
+  readonly forMs?: number | undefined;
   readonly reason: string;
   readonly requestedBy: string;
   readonly requestedAtMs: number;
@@ -34,7 +36,7 @@ const MOST_REASON_LENGTH = 500;
 
 export type GrantResult = { readonly ok: true; readonly grant: Grant } | { readonly ok: false; readonly reason: string };
 
-export function requestGrant(of: { readonly id: string; readonly principal: string; readonly className?: string | undefined; readonly rows?: number; readonly subjects?: number; readonly bytes?: number; readonly reason: string; readonly by: string; readonly nowMs: number }): GrantResult {
+export function requestGrant(of: { readonly id: string; readonly principal: string; readonly className?: string | undefined; readonly rows?: number; readonly subjects?: number; readonly bytes?: number; readonly forMs?: number; readonly reason: string; readonly by: string; readonly nowMs: number }): GrantResult {
   const reason = of.reason.trim();
   if (reason === '') return { ok: false, reason: 'a grant needs a reason' };
   if (reason.length > MOST_REASON_LENGTH) return { ok: false, reason: `a reason may have up to ${MOST_REASON_LENGTH} characters` };
@@ -42,7 +44,7 @@ export function requestGrant(of: { readonly id: string; readonly principal: stri
   return {
     ok: true,
     grant: {
-      id: of.id, principal: of.principal, className: of.className, rows, subjects: of.subjects ?? rows, bytes: of.bytes ?? 0, reason,
+      id: of.id, principal: of.principal, className: of.className, rows, subjects: of.subjects ?? rows, bytes: of.bytes ?? 0, forMs: of.forMs, reason,
       requestedBy: of.by, requestedAtMs: of.nowMs, approval: undefined,
     },
   };
@@ -104,12 +106,13 @@ export function readGrant(text: string): Grant | undefined {
     return undefined;
   }
   if (typeof read !== 'object' || read === null) return undefined;
-  const { id, principal, className, rows, subjects, bytes, reason, requestedBy, requestedAtMs, approval } = read as Record<string, unknown>;
+  const { id, principal, className, rows, subjects, bytes, forMs, reason, requestedBy, requestedAtMs, approval } = read as Record<string, unknown>;
   if (typeof id !== 'string' || typeof principal !== 'string' || typeof reason !== 'string' || typeof requestedBy !== 'string' || typeof requestedAtMs !== 'number') return undefined;
   return {
     id, principal, reason, requestedBy, requestedAtMs,
     className: typeof className === 'string' ? className : undefined,
     rows: amount(rows), subjects: amount(subjects), bytes: amount(bytes),
+    forMs: amount(forMs) === 0 ? undefined : amount(forMs),
     approval: readApproval(approval),
   };
 }

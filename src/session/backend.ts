@@ -14,7 +14,7 @@ import { mustChargeText, mustRedact, redactedNotice } from './redaction.ts';
 import { namesConfirmed } from './request-names.ts';
 import { errorFields } from './refusal-message.ts';
 import { ReplyEnds } from './reply-ends.ts';
-import { OWN_COLUMNS, writeRowDescription } from './own-question.ts';
+import { ONE_TEXT_PARAMETER, OWN_COLUMNS, writeRowDescription } from './own-question.ts';
 import { runOf, type Request } from './request.ts';
 import { BINARY_TRAILER_BYTES, headOf, passOn, RowMeter, type ReplyTurn } from './row-meter.ts';
 import type { SessionState } from './session-state.ts';
@@ -103,8 +103,9 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
         return passOn(this.#session);
       case Backend.FunctionCallResponse:
       case Backend.CopyDone:
-      case Backend.ParameterDescription:
         return passOn(this.#session);
+      case Backend.ParameterDescription:
+        return this.#parameterDescription(entry);
       case Backend.ParseComplete:
       case Backend.BindComplete:
       case Backend.CloseComplete:
@@ -129,6 +130,14 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
     const passed = this.#ends.statementEnds(entry);
     if (answer === undefined || passed !== AtMessage.Forward) return passed;
     this.inject(answer);
+    return AtMessage.Drop;
+  }
+
+  #parameterDescription({ payload }: Entry<Request>): AtMessage {
+    const passed = passOn(this.#session);
+    const statement = payload.kind === 'describe' && passed === AtMessage.Forward ? this.#session.names.statement(payload.name) : undefined;
+    if (statement?.kind !== 'empty' || statement.asks?.kind !== 'request' || statement.asks.reason !== undefined) return passed;
+    this.inject(ONE_TEXT_PARAMETER);
     return AtMessage.Drop;
   }
 

@@ -85,12 +85,22 @@ export class ExtendedQuery {
   bind(buffer: Buffer, start: number, end: number): AtMessage {
     const session = this.#session;
     const { portal: name, statement: statementName } = messages.readBind(buffer, start, end, this.#nameOf);
-    const statement = lookUpStatement(session, statementName, 'likely');
+    const prepared = lookUpStatement(session, statementName, 'likely');
+    const reason = prepared?.kind === 'empty' && prepared.asks?.kind === 'request' && prepared.asks.reason === undefined ? this.#parameter(buffer, start, end) : undefined;
+    const statement: Statement | undefined = reason === undefined ? prepared : { kind: 'empty', asks: { kind: 'request', reason } };
     session.groupOpen = true;
     const portal = { statement, prepaid: [], holdable: false, resultFormats: countsPeople(session.principal) ? messages.readResultFormats(buffer, start, end) : undefined };
     session.names.portalAsked(name, portal);
     session.ledger.push('bind', { kind: 'bind', name, statementName, portal });
-    return AtMessage.Forward;
+    if (reason === undefined) return AtMessage.Forward;
+    // The server has the empty query in its place, which takes none.
+    session.ports.toServer(messages.withoutParameters(buffer, start, end));
+    return AtMessage.Drop;
+  }
+
+  #parameter(buffer: Buffer, start: number, end: number): string {
+    const value = messages.readFirstParameter(buffer, start, end);
+    return value === undefined ? '' : this.#session.decodeText(value) ?? '';
   }
 
   execute(buffer: Buffer, start: number, end: number): AtMessage {

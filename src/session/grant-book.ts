@@ -74,7 +74,7 @@ export class GrantBook {
   }
 
   /** Somebody asks; it holds once another person approves it. */
-  async request(of: { readonly principal: string; readonly className?: string | undefined; readonly rows?: number; readonly subjects?: number; readonly bytes?: number; readonly reason: string; readonly by: string }): Promise<GrantResult> {
+  async request(of: { readonly principal: string; readonly className?: string | undefined; readonly rows?: number; readonly subjects?: number; readonly bytes?: number; readonly forMs?: number; readonly reason: string; readonly by: string }): Promise<GrantResult> {
     const waiting = (await this.all()).filter((grant) => grant.principal === of.principal && grant.approval === undefined);
     if (waiting.length >= MOST_WAITING) return { ok: false, reason: `${waiting.length} requests for ${of.principal} wait already: ${waiting.map((grant) => grant.id).join(', ')}` };
     const asked = requestGrant({ ...of, id: newId(), nowMs: Date.now() });

@@ -7,8 +7,10 @@ import { HEADER_BYTES } from '../protocol/message-stream.ts';
 import { Backend } from '../protocol/message-types.ts';
 
 export type OwnQuestion =
-  | { readonly kind: 'usage' }
-  | { readonly kind: 'request'; readonly reason: string };
+  /** `most`: rows that a client's LIMIT leaves. */
+  | { readonly kind: 'usage'; readonly most?: number | undefined }
+  /** Without a reason: it is the parameter, which Bind brings. */
+  | { readonly kind: 'request'; readonly reason: string | undefined };
 
 /** All columns are text, whose binary form is the same bytes, so that no format code matters. */
 export interface OwnAnswer {
@@ -24,16 +26,20 @@ export const OWN_COLUMNS: Readonly<Record<OwnQuestion['kind'], readonly string[]
 /** White space and comments: many clients put one of theirs before or behind what was typed. */
 const GAP = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)`;
 const END = `${GAP}*(?:;${GAP}*)*$`;
-const USAGE = new RegExp(`^${GAP}*(?:select${GAP}*\\*${GAP}*from|table)${GAP}+rowgate\\.usage${END}`, 'i');
-/** Without backslashes, the literal means the same under every setting of the lexer. */
-const REQUEST = new RegExp(`^${GAP}*select${GAP}+rowgate\\.request\\s*\\(\\s*'((?:[^'\\\\]|'')*)'\\s*\\)${END}`, 'i');
+const USAGE = new RegExp(`^${GAP}*(?:select${GAP}*\\*${GAP}*from|table)${GAP}+(?:rowgate|"rowgate")\\.(?:usage|"usage")(?:${GAP}+limit${GAP}+(\\d{1,9}))?${END}`, 'i');
+/** A plain literal without backslashes, which means the same under every setting of the lexer; E'...', as psycopg2 writes one with them; or a parameter. */
+const REASON = String.raw`(?:'((?:[^'\\]|'')*)'|e'((?:[^'\\]|''|\\['\\])*)'|\$1(?:\s*::\s*(?:text|varchar))?)`;
+const REQUEST = new RegExp(`^${GAP}*select${GAP}+(?:rowgate|"rowgate")\\.(?:request|"request")\\s*\\(\\s*${REASON}\\s*\\)${END}`, 'i');
 
 /** Undefined for all but the two texts. Cheap for the rest, which is every other statement. */
 export function ownQuestion(text: string): OwnQuestion | undefined {
-  if (text.length > 1000 || !/rowgate\./i.test(text)) return undefined;
-  if (USAGE.test(text)) return { kind: 'usage' };
+  if (text.length > 1000 || !/rowgate"?\./i.test(text)) return undefined;
+  const usage = USAGE.exec(text);
+  if (usage !== null) return { kind: 'usage', most: usage[1] === undefined ? undefined : Number(usage[1]) };
   const request = REQUEST.exec(text);
-  return request === null ? undefined : { kind: 'request', reason: (request[1] ?? '').replaceAll("''", "'") };
+  if (request === null) return undefined;
+  const [, plain, escaped] = request;
+  return { kind: 'request', reason: plain?.replaceAll("''", "'") ?? escaped?.replaceAll(/''|\\(['\\])/g, (_, character: string | undefined) => character ?? "'") };
 }
 
 const TEXT_OID = 25;
@@ -50,6 +56,9 @@ export function writeRowDescription(columns: readonly string[]): Buffer {
   });
   return message(Backend.RowDescription, [int16(columns.length), ...fields]);
 }
+
+/** Of a request whose reason is a parameter. */
+export const ONE_TEXT_PARAMETER: Buffer = message(Backend.ParameterDescription, [int16(1), int32(TEXT_OID)]);
 
 /** DataRow for each row, and CommandComplete. */
 export function writeRows(answer: OwnAnswer, ascii: boolean): Buffer {

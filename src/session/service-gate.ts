@@ -357,9 +357,9 @@ export class ServiceGate implements Gate {
   async answer(question: OwnQuestion, principal: PrincipalPolicy): Promise<OwnAnswer> {
     switch (question.kind) {
       case 'usage':
-        return usageAnswer(await quotaUsage(this.store, principal), Date.now());
+        return usageAnswer((await quotaUsage(this.store, principal)).slice(0, question.most), Date.now());
       case 'request': {
-        const result = await this.grants.request({ principal: principal.principal, reason: question.reason, by: principal.principal });
+        const result = await this.grants.request({ principal: principal.principal, reason: question.reason ?? '', by: principal.principal });
         return { columns: OWN_COLUMNS.request, rows: [[result.ok ? `${result.grant.id} is recorded and waits for approval by another person` : `refused: ${result.reason}`]] };
       }
     }

@@ -50,7 +50,29 @@ describe('explain', () => {
     expect(text).toContain('tariffs (read): public.tariffs (table)');
     expect(text).toContain('customers: a row costs at least 1 unit');
     expect(text).toMatch(/support\/customers\/rows\/1h: 200 rows \(block\), 7 used, 193 left, next free in/);
-    expect(text).toContain('decision    allow, within the quotas');
+    expect(text).toContain('decision    allow, within the quotas: 50 rows at most');
+  });
+
+  test('a limit that is used up decides, and one that was raised for a while is shown as it is', async () => {
+    const client = await rowgate.connect('agent_3');
+    for (let n = 0; n < 4; n++) await client.query('SELECT * FROM crm.customers LIMIT 50');
+    const explainOther = (): Promise<string> => command('explain', '-c', rowgate.configPath, '--user', 'agent_3', '--database', 'postgres', 'SELECT * FROM crm.customers');
+    expect(await explainOther()).toMatch(/decision    block by rule support\/customers\/rows\/1h \(SQLSTATE 53400\): its limit is used up; the next units come free in /);
+    await command('grant', 'agent_3', '--rows', '30', '--for', '1h', '--reason', 'x', '-c', rowgate.configPath);
+    const text = await explainOther();
+    expect(text).toMatch(/rows\/1h: 230 rows \(block\), 200 used, 30 left/);
+    expect(text).toContain('decision    allow, within the quotas: 30 rows at most');
+    await client.end();
+  }, 30_000);
+
+  test('what Rowgate answers itself is told as that, and nothing is nothing', async () => {
+    expect(await explain('SELECT * FROM rowgate.usage')).toContain('answered by Rowgate itself');
+    expect(await refused('explain', '-c', rowgate.configPath, '--user', 'agent', '--database', 'postgres', ' -- only a comment')).toMatch(/^there is no statement in it/);
+  });
+
+  test('who does not read the output to its end gets no error', async () => {
+    const { stderr } = await run('sh', ['-c', `"${process.execPath}" "${MAIN}" audit schema | true`]);
+    expect(stderr).toBe('');
   });
 
   test('what touches nothing protected costs nothing', async () => {
@@ -91,17 +113,26 @@ describe('check --connect', () => {
     writeFileSync(path, readFileSync(rowgate.configPath, 'utf8').replace('crm.invoices: { subject: customer_id }', 'crm.invoices: { subject: no_such }\n      crm.nothing: {}').replace('user: rowgate', 'user: dba').replace('members: [dba, postgres]', 'members: [dba, { pg_role: ghosts }]'));
     const { stderr, stdout } = await run(process.execPath, [MAIN, 'check', '-c', path, '--connect', 'postgres']);
     expect(stdout).toContain('config is valid');
-    expect(stderr).toContain('warning: classes.customers.relations["crm.nothing"]: matches no relation in database "postgres"');
-    expect(stderr).toContain('warning: classes.customers.relations["crm.invoices"].subject: crm.invoices has no column "no_such"');
-    expect(stderr).toContain('warning: roles.dba.members: the server has no role "ghosts"');
-    expect(stderr).toContain('warning: catalog.user: "dba" is a superuser');
+    expect(stderr).toMatch(/^warning: \S+other\.yaml:\d+:7: classes\.customers\.relations\["crm\.nothing"\]: matches no relation in database "postgres"$/m);
+    expect(stderr).toMatch(/^warning: \S+other\.yaml:\d+:\d+: classes\.customers\.relations\["crm\.invoices"\]\.subject: crm\.invoices has no column "no_such"/m);
+    expect(stderr).toMatch(/^warning: \S+other\.yaml:\d+:\d+: roles\.dba\.members\[1\]: the server has no role "ghosts"$/m);
+    expect(stderr).toMatch(/^warning: \S+other\.yaml:\d+:\d+: catalog\.user: "dba" is a superuser/m);
     expect(stderr).not.toContain('crm.customers"]');
   });
 
   test('a server that does not answer is an error', async () => {
     const path = join(rowgate.directory, 'nowhere.yaml');
     writeFileSync(path, readFileSync(rowgate.configPath, 'utf8').replace(String(postgres.port), String(await freePort())));
-    expect(await refused('check', '-c', path, '--connect')).toMatch(/the catalog of database "postgres" cannot be read/);
+    expect(await refused('check', '-c', path, '--connect')).toMatch(/^the catalog of database "postgres" is not available: connect ECONNREFUSED[^:]*:\d+\n$/m);
+  });
+});
+
+describe('audit verify', () => {
+  test('fills in a pattern that the shell did not, and says which file cannot be read', async () => {
+    expect(await command('audit', 'verify', '-c', rowgate.configPath, join(rowgate.directory, '*.ndjson'))).toContain('all records fit together');
+    const failing = (...args: readonly string[]): Promise<{ code: number; stderr: string }> => run(process.execPath, [MAIN, 'audit', 'verify', ...args]).then(() => ({ code: 0, stderr: '' }), (error: { code: number; stderr: string }) => error);
+    expect(await failing(join(rowgate.directory, 'none-*.ndjson'))).toMatchObject({ code: 2, stderr: expect.stringMatching(/^no file matches ".*none-\*\.ndjson"\n$/) as string });
+    expect(await failing(rowgate.directory)).toMatchObject({ code: 2, stderr: expect.stringMatching(/: is a directory; name its files: .*\*\.ndjson\n$/) as string });
   });
 });
 
@@ -132,5 +163,7 @@ describe('usage and sessions', () => {
     expect(await refused('usage', '--url', `http://127.0.0.1:${rowgate.adminPort}`, '--token', 'wrong')).toContain('does not take the admin token');
     expect(await refused('usage', '--url', `http://127.0.0.1:${await freePort()}`)).toMatch(/no Rowgate answers at http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\)/);
     expect(await refused('usage')).toContain('say where Rowgate is');
+    expect(await refused('usage', '-c', rowgate.configPath, '--token', 'wrong')).toContain('does not take the admin token');
+    expect(await command('usage', '-c', rowgate.configPath, '--principal', 'temp')).toBe('Login "temp" has no quota, as far as this Rowgate knows.\n');
   });
 });

@@ -66,14 +66,14 @@ describe('a grant', () => {
     const first = await start('raise');
     const second = await start('raise');
     expect(await take(first, 100)).toBe(10);
-    const given = await as(first, 'alice', 'grant', 'agent', '--class', 'customers', '--rows', '5', '--for', '6s', '--reason', 'complaint 4711');
+    const given = await as(first, 'alice', 'grant', 'agent', '--class', 'customers', '--rows', '5', '--for', '12s', '--reason', 'complaint 4711');
     expect(given.text).toMatch(/^g-[0-9a-f]+: agent has 5 rows, 5 people more of "customers" until /);
     await sleep(1500);
     expect((await as(second, 'bob', 'usage', '--principal', 'agent', '--json')).text).toContain('"limit": 15');
     expect(await take(second, 100)).toBe(5);
     expect(await take(first, 100, 'agent_2')).toBe(10);
-    await sleep(6000);
-    expect((await as(first, 'alice', 'grants')).text).toContain('No limit is raised');
+    await expect.poll(async () => (await as(first, 'alice', 'grants')).text, { timeout: 20_000, interval: 1000 }).toContain('No limit is raised');
+    await sleep(1500);
     expect((await as(second, 'bob', 'usage', '--principal', 'agent', '--json')).text).toContain('"limit": 10');
     expect(first.audit().find((record) => record['event'] === 'grant')).toMatchObject({ action: 'approved', principal: 'agent', rows: 5, reason: 'complaint 4711', requested_by: 'alice', by: 'alice' });
   }, 60_000);
@@ -84,7 +84,8 @@ describe('a grant', () => {
     const id = /^g-[0-9a-f]+/.exec(asked.text)?.[0] ?? '';
     expect(await take(rowgate, 100)).toBe(10);
     expect(await as(rowgate, 'alice', 'approve', id, '--for', '1h')).toEqual({ code: 1, text: `alice asked for ${id}: another person must approve it\n` });
-    expect((await as(rowgate, 'bob', 'approve', id, '--for', '1h')).text).toContain('agent has 5 rows');
+    expect((await as(rowgate, 'bob', 'grants')).text).toMatch(new RegExp(`${id}\\s+agent\\s+waiting\\s+customers\\s+5 rows, 5 people\\s+after 60 minutes`));
+    expect((await as(rowgate, 'bob', 'approve', id)).text).toContain('agent has 5 rows');
     expect(await take(rowgate, 100)).toBe(5);
     expect((await as(rowgate, 'bob', 'approve', id, '--for', '1h')).text).toContain('is approved already, by bob');
     expect(rowgate.audit().filter((record) => record['event'] === 'grant').map((record) => [record['action'], record['by']])).toEqual([['requested', 'alice'], ['approved', 'bob']]);
@@ -104,6 +105,31 @@ describe('a grant', () => {
     }
   }, 60_000);
 
+  test('is given in the name of the token on the command line, whatever the configuration says', async () => {
+    const rowgate = await start('name');
+    const grant = await run(process.execPath, [MAIN, 'grant', 'agent', '--rows', '5', '--for', '1h', '--reason', 'x', '-c', rowgate.configPath, '--token', 'token-of-alice']);
+    expect(grant.stdout).toContain('agent has 5 rows');
+    expect(rowgate.audit().find((record) => record['event'] === 'grant')).toMatchObject({ by: 'alice' });
+    await run(process.execPath, [MAIN, 'grant', 'agent', '--rows', '5', '--for', '1h', '--reason', 'x', '-c', rowgate.configPath], { env: { ...process.env, ROWGATE_ADMIN_TOKEN: 'token-of-bob' } });
+    expect(rowgate.audit().findLast((record) => record['event'] === 'grant')).toMatchObject({ by: 'bob' });
+  }, 60_000);
+
+  test('that raises nothing for its login is given with a warning', async () => {
+    const rowgate = await start('typo');
+    const grant = await run(process.execPath, [MAIN, 'grant', 'agnet', '--rows', '5', '--for', '1h', '--reason', 'x', '-c', rowgate.configPath]);
+    expect(grant.stderr).toBe('warning: login "agnet" has no limit on class "customers" that this would raise\n');
+  }, 60_000);
+
+  test('of one login does not show as a higher limit of its role', async () => {
+    const rowgate = await startRowgate({ postgresPort: postgres.port, quotas: '[{ class: customers, window: 1h, rows: 10, scope: role, action: block }]' });
+    running.push(rowgate);
+    expect(await take(rowgate, 1)).toBe(1);
+    await run(process.execPath, [MAIN, 'grant', 'agent', '--rows', '5', '--for', '1h', '--reason', 'x', '-c', rowgate.configPath]);
+    const usage = async (...more: readonly string[]): Promise<unknown> => JSON.parse((await run(process.execPath, [MAIN, 'usage', '-c', rowgate.configPath, '--json', ...more])).stdout);
+    expect(await usage()).toMatchObject([{ scope: 'role', limit: 10 }]);
+    expect(await usage('--principal', 'agent')).toMatchObject([{ scope: 'role', limit: 15 }]);
+  }, 60_000);
+
   test('taken back no longer holds', async () => {
     const rowgate = await start('revoke');
     const given = await as(rowgate, 'alice', 'grant', 'agent', '--rows', '500', '--for', '1h', '--reason', 'x');
@@ -118,7 +144,7 @@ describe('a grant', () => {
     expect((await as(rowgate, 'alice', 'grant', 'alice', '--rows', '5', '--for', '1h', '--reason', 'x')).text).toBe('nobody may raise their own limits\n');
     expect((await as(rowgate, 'alice', 'grant', 'agent', '--rows', '5', '--for', '1h', '--reason', ' ')).text).toBe('a grant needs a reason\n');
     expect((await as(rowgate, 'alice', 'grant', 'agent', '--class', 'people', '--rows', '5', '--for', '1h', '--reason', 'x')).text).toBe('there is no class "people" (there are: customers)\n');
-    expect((await as(rowgate, 'alice', 'grant', 'agent', '--rows', '5', '--for', '90d', '--reason', 'x')).text).toBe('say for how long, from 1s to 30d\n');
+    expect((await as(rowgate, 'alice', 'grant', 'agent', '--rows', '5', '--for', '90d', '--reason', 'x')).text).toBe('say for how long (--for), from 1s to 30d\n');
     expect((await as(rowgate, 'alice', 'grant', 'agent', '--for', '1h', '--reason', 'x')).text).toBe('say how much: rows, subjects or bytes\n');
     expect((await as(rowgate, 'mallory', 'grant', 'agent', '--rows', '5', '--for', '1h', '--reason', 'x')).text).toContain('does not take the admin token');
   }, 60_000);
@@ -180,6 +206,24 @@ describe('rowgate.request', () => {
     expect((await client.query<Record<string, string>>('SELECT * FROM rowgate.usage')).rows.find((row) => row['window'] === '1h')).toMatchObject({ limit: '14' });
     await client.end();
   }, 30_000);
+
+  test('takes its reason as a parameter, whichever way the client binds it', async () => {
+    const rowgate = await start('bind');
+    const client = await rowgate.connect('agent');
+    expect((await client.query<{ request: string }>('SELECT rowgate.request($1)', ["it's"])).rows[0]?.request).toMatch(/^g-/);
+    const named = { name: 'ask', text: 'SELECT rowgate.request($1)' };
+    expect((await client.query<{ request: string }>({ ...named, values: ['again'] })).rows[0]?.request).toMatch(/^g-/);
+    expect((await client.query<{ request: string }>({ ...named, values: [null] })).rows[0]?.request).toBe('refused: a grant needs a reason');
+    expect((await client.query('SELECT $1::int AS one', [1])).rows).toEqual([{ one: 1 }]);
+    await client.end();
+    const sql = postgresJs({ host: '127.0.0.1', port: rowgate.port, user: 'agent', password: 'secret', database: 'postgres', max: 1 });
+    const [asked, one] = await Promise.all([sql<{ request: string }[]>`SELECT rowgate.request(${'for the fair'})`, sql`SELECT ${1}::int AS one`]);
+    expect([asked[0]?.request.slice(0, 2), one[0]?.['one']]).toEqual(['g-', 1]);
+    await sql.end();
+    const reasons = (await as(rowgate, 'bob', 'grants')).text;
+    expect(reasons).toContain("it's");
+    expect(reasons).toContain('for the fair');
+  });
 
   test('cannot flood: three of one login may wait', async () => {
     const rowgate = await start('flood');

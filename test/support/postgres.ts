@@ -47,6 +47,7 @@ export async function makeCustomerBase(postgres: TestPostgres, count: number): P
     CREATE ROLE staff;
     CREATE ROLE agent LOGIN PASSWORD 'secret' IN ROLE staff;
     CREATE ROLE agent_2 LOGIN PASSWORD 'secret' IN ROLE staff;
+    CREATE ROLE agent_3 LOGIN PASSWORD 'secret' IN ROLE staff;
     CREATE ROLE temp LOGIN PASSWORD 'secret' IN ROLE staff;
     CREATE ROLE dba LOGIN SUPERUSER PASSWORD 'secret';
     CREATE SCHEMA crm;

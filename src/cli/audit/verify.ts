@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Command } from 'commander';
 import type { Finding } from '../../audit/chain-verifier.ts';
@@ -6,6 +7,7 @@ import { keyId, NO_KEY_ID, type ChainHead } from '../../audit/chain.ts';
 import { verifyFiles, type VerifyResult } from '../../audit/verify-files.ts';
 import { auditKey } from '../audit-key.ts';
 import { readConfigFile } from '../config-file.ts';
+import { findAuditFiles } from '../history/audit-files.ts';
 
 interface Options {
   readonly config?: string;
@@ -38,7 +40,7 @@ hands; whoever can write the files can compute it anew.`)
     });
 }
 
-export async function runVerify(files: readonly string[], options: Options): Promise<number> {
+export async function runVerify(patterns: readonly string[], options: Options): Promise<number> {
   const fail = (message: string): number => {
     process.stderr.write(`${message}\n`);
     return 2;
@@ -47,6 +49,12 @@ export async function runVerify(files: readonly string[], options: Options): Pro
   if (typeof keys === 'string') return fail(keys);
   const head = options.head === undefined ? undefined : parseHead(options.head);
   if (head === null) return fail(`--head: expected CHAIN:SEQ:MAC (12 hex digits, a number, 64 hex digits) or SEQ:MAC, not "${options.head}"`);
+  let files: readonly string[];
+  try {
+    files = patterns.flatMap(filesOf);
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
   const findings: Finding[] = [];
   let count = 0;
   let bytes = 0;
@@ -65,7 +73,7 @@ export async function runVerify(files: readonly string[], options: Options): Pro
       onBytes: (read) => { bytes += read; },
     });
   } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error));
+    return fail(error instanceof Error ? unreadable(error) : String(error));
   }
   if (result.records === 0) return fail('there is no record in these files');
   const seconds = (performance.now() - startMs) / 1000;
@@ -73,6 +81,18 @@ export async function runVerify(files: readonly string[], options: Options): Pro
   else print(result, findings, { count, seconds, bytes, head, signedOnly: keys.size > 0 });
   if (findings.some(({ kind }) => kind === 'unknown_key')) return 2;
   return count === 0 ? 0 : 1;
+}
+
+/** A pattern that the shell did not fill in is ours to fill in. */
+function filesOf(pattern: string): readonly string[] {
+  if (!existsSync(pattern)) return findAuditFiles([pattern]).paths;
+  if (statSync(pattern).isDirectory()) throw new Error(`${pattern}: is a directory; name its files: ${join(pattern, '*.ndjson')}`);
+  return [pattern];
+}
+
+function unreadable(error: Error): string {
+  const { code, path } = error as NodeJS.ErrnoException;
+  return code === undefined ? error.message : `${path ?? 'a file'}: cannot be read (${code})`;
 }
 
 function print(result: VerifyResult, findings: readonly Finding[], facts: { count: number; seconds: number; bytes: number; head: ChainHead | undefined; signedOnly: boolean }): void {

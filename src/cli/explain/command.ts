@@ -1,10 +1,12 @@
 import { Command } from 'commander';
-import type { UsageView } from '../../admin/providers.ts';
+import type { GrantView, UsageView } from '../../admin/providers.ts';
 import { isMemberOf } from '../../catalog/members.ts';
 import { compilePolicy } from '../../policy/compile.ts';
 import { policyFor } from '../../policy/principal.ts';
 import type { CompiledQuota, PrincipalPolicy } from '../../policy/types.ts';
+import { withGrants, type Grant } from '../../quota/grants.ts';
 import { MemoryDerivedStore } from '../../quota/derived-store.ts';
+import { ownQuestion } from '../../session/own-question.ts';
 import { Analyser } from '../../sql/analyser.ts';
 import { AdminError, adminTarget, askAdmin, isRecord, reporting } from '../admin-client.ts';
 import { openCatalogs } from '../catalogs-of.ts';
@@ -47,18 +49,24 @@ async function explain(sql: string, options: Options): Promise<void> {
   const catalogs = openCatalogs(config, policy, { routes: routesOf(config).routes, analyse: (text) => analyser.analyse(text), readRoutine: (text) => analyser.readRoutine(text), copies: new MemoryDerivedStore(), onRefreshed: quiet, onError: quiet });
   try {
     await catalogs.open(database).catch((error: unknown) => {
-      throw new AdminError(`the catalog of database "${database}" cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      throw new AdminError(error instanceof Error ? error.message : String(error));
     });
     const index = catalogs.index(database);
-    const principal = policyFor(options.user, policy, (role) => isMemberOf(index.snapshot, options.user, role));
+    const { used, grants } = await atWork(options);
+    const principal = withGrants(policyFor(options.user, policy, (role) => isMemberOf(index.snapshot, options.user, role)), grants);
     const searchPath = options.searchPath?.split(',').map((schema) => schema.trim()) ?? [options.user, 'public'].filter((schema) => index.snapshot.schemas.has(schema));
+    const asks = ownQuestion(sql);
+    if (asks !== undefined) {
+      process.stdout.write(options.json === true ? `${JSON.stringify([{ answeredByRowgate: asks.kind }], undefined, 2)}\n` : `answered by Rowgate itself (${asks.kind === 'usage' ? 'what is left of the own quotas' : 'a request for more'}); it never reaches the server, and costs nothing\n`);
+      return;
+    }
     const analysis = await analyser.analyse(sql);
     if (analysis.kind !== 'statements') {
       throw new AdminError(analysis.kind === 'syntax_error'
         ? `PostgreSQL's grammar rejects it${analysis.position === undefined ? '' : ` at character ${analysis.position}`}: ${analysis.message}. If another version of the server accepts it, it is charged to every class.`
         : `it cannot be analysed (${analysis.reason}), so it is charged to every class`);
     }
-    const used = await usageOf(options);
+    if (analysis.statements.length === 0) throw new AdminError('there is no statement in it: the empty query is always allowed');
     const explained = analysis.statements.map((facts) => explainStatement(facts, index, searchPath, principal));
     if (options.json === true) {
       process.stdout.write(`${JSON.stringify(explained.map((each) => ({ ...each, classes: each.classes, quotas: quotasOf(principal, each.classes, used) })), undefined, 2)}\n`);
@@ -80,13 +88,26 @@ function stateOf(quota: CompiledQuota, used: readonly UsageView[]): QuotaState['
   return view === undefined ? undefined : { used: view.used, nextFreeInMs: view.next_free_in_ms };
 }
 
-async function usageOf(options: Options): Promise<readonly UsageView[]> {
+/** What the running Rowgate knows of the login: how much is used, and raises in force. */
+async function atWork(options: Options): Promise<{ readonly used: readonly UsageView[]; readonly grants: readonly Grant[] }> {
+  const target = adminTarget({ config: options.config });
   try {
-    const answer = await askAdmin(adminTarget({ config: options.config }), 'GET', `/v1/usage?principal=${encodeURIComponent(options.user)}`);
-    return isRecord(answer) && Array.isArray(answer['usage']) ? (answer['usage'] as UsageView[]) : [];
+    const [used, grants] = await Promise.all([askAdmin(target, 'GET', `/v1/usage?principal=${encodeURIComponent(options.user)}`), askAdmin(target, 'GET', '/v1/grants')]);
+    return { used: listIn<UsageView>(used, 'usage'), grants: listIn<GrantView>(grants, 'grants').filter((view) => view.principal === options.user && view.state === 'in force').map(grantOf) };
   } catch (error) {
     if (!(error instanceof AdminError)) throw error;
     process.stderr.write(`use of the quotas is not known: ${error.message}\n`);
-    return [];
+    return { used: [], grants: [] };
   }
+}
+
+function listIn<T>(answer: unknown, key: string): readonly T[] {
+  return isRecord(answer) && Array.isArray(answer[key]) ? (answer[key] as T[]) : [];
+}
+
+function grantOf(view: GrantView): Grant {
+  return {
+    id: view.id, principal: view.principal, className: view.class, rows: view.rows, subjects: view.subjects, bytes: view.bytes, reason: view.reason,
+    requestedBy: view.requested_by, requestedAtMs: Date.parse(view.requested_at), approval: { by: view.approved_by ?? '', fromMs: 0, untilMs: Date.parse(view.until ?? '') },
+  };
 }

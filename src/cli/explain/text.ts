@@ -28,7 +28,7 @@ export function explanationText(explanation: Explanation, principal: PrincipalPo
   section('quotas', quotas.map(quotaLine));
   switch (verdict.kind) {
     case 'allow':
-      section('decision', [classes.length === 0 ? 'allow: touches nothing protected' : 'allow, within the quotas']);
+      section('decision', classes.length === 0 ? ['allow: touches nothing protected'] : withinQuotas(explanation, principal, quotas));
       break;
     case 'flag':
       section('decision', [`flag by rule ${verdict.ruleId}`, verdict.reason]);
@@ -38,6 +38,23 @@ export function explanationText(explanation: Explanation, principal: PrincipalPo
       break;
   }
   return lines.join('\n');
+}
+
+/** A statement that policy allows still needs units for its first row. Whether people are new, nobody can tell beforehand. */
+function withinQuotas({ classes }: Explanation, principal: PrincipalPolicy, quotas: readonly QuotaState[]): readonly string[] {
+  let rows = Infinity;
+  for (const { quota, state } of quotas) {
+    if (quota.action === 'flag' || quota.dimension === 'subjects') continue;
+    const left = quota.limit - (state?.used ?? 0);
+    const reach = classes.find((each) => each.className === quota.className);
+    const width = quota.dimension === 'rows' ? Math.max(1, reach?.width ?? 1) : 1;
+    if (left < width) {
+      const next = state?.nextFreeInMs === undefined ? '' : `; the next units come free in ${durationInWords(state.nextFreeInMs)}`;
+      return principal.mode === 'monitor' ? [`flag by rule ${quota.ruleId}: its limit is used up`] : [`block by rule ${quota.ruleId} (SQLSTATE 53400): its limit is used up${next}`];
+    }
+    if (quota.dimension === 'rows' && reach?.packs === false) rows = Math.min(rows, Math.floor(left / width));
+  }
+  return [`allow, within the quotas${Number.isFinite(rows) ? `: ${rows} ${rows === 1 ? 'row' : 'rows'} at most` : ''}`];
 }
 
 function quotaLine({ quota, state }: QuotaState): string {

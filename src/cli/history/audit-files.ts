@@ -31,9 +31,15 @@ export async function* readDeeds(files: AuditFiles, progress: ReadProgress): Asy
   // A file is opened when its turn comes: a month has more files than a process may hold open.
   const waiting: { readonly path: string; readonly firstMs: number }[] = [];
   for (const path of files.paths) {
-    const firstMs = await firstTimeMs(path);
+    const seen: ReadProgress = { bytes: 0, lines: 0, unreadable: 0 };
+    const firstMs = await firstTimeMs(path, seen);
     if (firstMs !== undefined) waiting.push({ path, firstMs });
-    else progress.bytes += statSync(path).size;
+    else {
+      // Nothing of interest in it; whether it is an audit log at all is worth telling.
+      progress.bytes += statSync(path).size;
+      progress.lines += seen.lines;
+      progress.unreadable += seen.unreadable;
+    }
   }
   waiting.sort((a, b) => a.firstMs - b.firstMs);
   while (waiting.length > 0 || heads.length > 0) {
@@ -92,8 +98,8 @@ class Head {
   }
 }
 
-async function firstTimeMs(path: string): Promise<number | undefined> {
-  for await (const block of deedsOf(path, { bytes: 0, lines: 0, unreadable: 0 })) {
+async function firstTimeMs(path: string, seen: ReadProgress): Promise<number | undefined> {
+  for await (const block of deedsOf(path, seen)) {
     const [first] = block;
     if (first !== undefined) return first.timeMs;
   }
@@ -101,7 +107,11 @@ async function firstTimeMs(path: string): Promise<number | undefined> {
 }
 
 const BLOCK_BYTES = 1024 * 1024;
+/** A longer line is no record, and nothing to hold in memory. */
+const MAX_LINE_BYTES = 16 * 1024 * 1024;
+const NO_RECORD = Buffer.from('(no record)');
 const NEWLINE = 10;
+const OPENING_BRACE = 123;
 
 async function* deedsOf(path: string, progress: ReadProgress): AsyncGenerator<readonly Deed[]> {
   const file = createReadStream(path, { highWaterMark: BLOCK_BYTES });
@@ -116,9 +126,19 @@ async function* deedsOf(path: string, progress: ReadProgress): AsyncGenerator<re
     const block = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     const end = block.lastIndexOf(NEWLINE) + 1;
     rest = block.subarray(end);
+    if (rest.length > MAX_LINE_BYTES) rest = NO_RECORD;
     if (end > 0) yield parse(block.toString('utf8', 0, end), progress);
   }
   if (rest.length > 0) yield parse(rest.toString('utf8'), progress);
+}
+
+/** null: no JSON. */
+function tryDeed(line: string): Deed | undefined | null {
+  try {
+    return readDeed(line);
+  } catch {
+    return null;
+  }
 }
 
 function parse(text: string, progress: ReadProgress): Deed[] {
@@ -128,12 +148,9 @@ function parse(text: string, progress: ReadProgress): Deed[] {
     const end = newline === -1 ? text.length : newline;
     if (end > start) {
       progress.lines++;
-      try {
-        const deed = readDeed(text.slice(start, end));
-        if (deed !== undefined) deeds.push(deed);
-      } catch {
-        progress.unreadable++;
-      }
+      const deed = text.charCodeAt(start) === OPENING_BRACE ? tryDeed(text.slice(start, end)) : null;
+      if (deed === null) progress.unreadable++;
+      else if (deed !== undefined) deeds.push(deed);
     }
     start = end + 1;
   }

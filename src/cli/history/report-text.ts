@@ -60,7 +60,7 @@ function personRow(person: PersonResult): (string | number)[] {
   ];
 }
 
-function blockedPeople(result: SimulationResult, which: 'inForce' | 'simulated'): number {
+export function blockedPeople(result: SimulationResult, which: 'inForce' | 'simulated'): number {
   return result.people.filter((person) => person[which].blocked > 0).length;
 }
 

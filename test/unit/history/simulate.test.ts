@@ -72,6 +72,12 @@ describe('a month of a call centre with one slow thief', () => {
     const report = readFileSync(html, 'utf8');
     expect(report).toContain('agent_137');
     expect(report).not.toMatch(/(src|href)=["']?http/);
+    // Whoever was stopped is seen first; the 199 others can be unfolded.
+    expect(report.indexOf('agent_137')).toBeLessThan(report.indexOf('<details>'));
+    expect(report).toContain('<summary>199 who would not have been</summary>');
+    // What stayed within the limit stands before its line: the limit is a bin's upper edge.
+    const plots = JSON.parse(/const plots = (.*);\n/.exec(report)?.[1] ?? '[]') as { limit: number; days: [number[], number[]] }[];
+    for (const { limit, days } of plots) expect(days[0].some((edge) => Math.abs(edge - limit) < 1e-6 * limit)).toBe(true);
   }, 120_000);
 
   test('suggest names the thief, and under its limits less than 0.1 % of honest statements are refused', async () => {
@@ -127,6 +133,14 @@ describe('simulate', () => {
     const { stderr, stdout } = await run(process.execPath, [MAIN, 'simulate', '-c', policy('{ class: customers, window: 1h, rows: 3, action: block }'), '--audit', join(directory, 'g.ndjson')], { env });
     expect(stderr).toContain('1 line is no JSON and was left out');
     expect(stdout).toContain('agent');
+  });
+
+  test('a file that is no audit log is told of, and so is one whose only line has no end', async () => {
+    writeFileSync(join(directory, 'h.txt'), 'version: 1\nmode: enforce\n');
+    const of = async (name: string): Promise<string> => (await run(process.execPath, [MAIN, 'simulate', '-c', policy('{ class: customers, window: 1h, rows: 3, action: block }'), '--audit', join(directory, name)], { env })).stderr;
+    expect(await of('h.txt')).toContain('2 lines are no JSON and were left out');
+    writeFileSync(join(directory, 'i.ndjson'), `${line('2026-01-01T10:00:00.000Z', 'agent', 5)}{${'x'.repeat(40 * 1024 * 1024)}`);
+    expect(await of('i.ndjson')).toMatch(/^2 records .*; 1 line is no JSON/);
   });
 
   test('no file is one clear line and an error', async () => {

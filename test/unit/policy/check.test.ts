@@ -44,6 +44,14 @@ describe('warnings of rowgate check', () => {
     expect(warningsOf(quotas)).toEqual(expected);
   });
 
+  it('tell of a window that is longer than the audit log is kept', () => {
+    const text = `${VALID}audit: { key: ${'0123456789abcdef'.repeat(2)}, rotate: { every: 24h, keep: 10d } }\n`.replace(/^audit: \{ file.*\n/m, '').replace('window: 1h', 'window: 30d');
+    expect(run({ '/etc/rowgate/c.yaml': text }).err.filter((line) => line.includes('kept'))).toEqual([
+      expect.stringMatching(/^warning: \S+: roles\.support\.quotas\[0\]\.window: is longer than the audit log is kept \(10d\): nobody can look up what a refusal counted \(raise audit\.rotate\.keep to 30d at least\)$/),
+    ]);
+    expect(run({ '/etc/rowgate/c.yaml': text.replace('10d', '30d') }).err.filter((line) => line.includes('kept'))).toEqual([]);
+  });
+
   it('tell of a member of two roles, of a role without quotas, of modes that stop nothing', () => {
     const more = '  sales: { members: [agent, "*"], quotas: [] }\nunlisted: allow\nmode: monitor\n';
     expect(warningsOf('      - { class: customers, window: 24h, rows: 10 }\n', more)).toEqual([
