@@ -8,77 +8,16 @@
  */
 
 import { AuditFile, type AppendResult, type FileNotice } from './audit-file.ts';
-import { nodeAuditFileIo, type AuditFileIo } from './audit-file-io.ts';
+import { nodeAuditFileIo } from './audit-file-io.ts';
+import { AuditUnavailableError, type AuditLogOptions, type AuditStats, type AuditStatus } from './audit-options.ts';
 import type { ChainHead } from './chain.ts';
 import type { AuditEvent } from './events.ts';
 import { AuditBusyError } from './file-lock.ts';
 import { pruneOld } from './prune.ts';
 import { RecordWriter } from './record-body.ts';
-import { defaultAuditLimits, type AuditLimits } from './redact.ts';
-import { pathOfWriter, type RotationRules } from './rotation.ts';
-
-/** The record was not written, or nobody knows whether it was. */
-export class AuditUnavailableError extends Error {
-  override readonly name = 'AuditUnavailableError';
-  /** `ENOSPC`, `EACCES`, ... or `STALLED`, `BUFFER_FULL`, `CLOSED`, `SHORT_WRITE`. Without names or paths: may be shown to an employee. */
-  readonly reason: string;
-
-  constructor(reason: string, options?: ErrorOptions) {
-    super(`the audit log cannot take records (${reason})`, options);
-    this.reason = reason;
-  }
-}
-
-export type AuditStatus =
-  | { readonly kind: 'healthy' }
-  | { readonly kind: 'failing'; readonly reason: string; readonly sinceMs: number }
-  | { readonly kind: 'closed' };
-
-export interface AuditLogOptions {
-  readonly path: string;
-  /** Name of this process among several that write to one directory: stands in the file's name and in each record. */
-  readonly writer?: string | undefined;
-  /** Of the HMAC chain; undefined: a plain SHA-256 chain, which finds accidents, not forgers. */
-  readonly key?: Buffer | undefined;
-  /** `record`: fdatasync(2) before a record counts as written. Otherwise every so many milliseconds. Default 1 s. */
-  readonly sync?: 'record' | { readonly everyMs: number } | undefined;
-  readonly rotation?: RotationRules;
-  /** How often a checkpoint is written if there is anything new. Default 1 min. */
-  readonly checkpointMs?: number;
-  /** Most time between a write and a look at whether the file is still there. Default 100 ms. */
-  readonly placeCheckMs?: number;
-  /** How long a record that nobody waits for may wait for others to share its write. Default 10 ms. */
-  readonly lingerMs?: number;
-  readonly limits?: Partial<AuditLimits>;
-  /** Most characters of records that wait while a write is under way. Default 8 Mi. */
-  readonly maxBufferedChars?: number;
-  /** Most characters in one write, if it holds more than one record. Default 1 Mi. */
-  readonly maxBatchChars?: number;
-  /** First and longest pause between attempts while failing. Default 100 ms and 5 s. */
-  readonly retryMinMs?: number;
-  readonly retryMaxMs?: number;
-  /** An operation of the file system that takes longer makes the log failing. Default 5 s. */
-  readonly stallTimeoutMs?: number;
-  readonly now?: () => number;
-  readonly io?: AuditFileIo;
-  /** Told of each change between healthy and failing, after it. */
-  readonly onStatus?: (status: AuditStatus) => void;
-  /** Told of every line that is in the file now, in order. */
-  readonly onLines?: ((lines: readonly string[]) => void) | undefined;
-  readonly onCheckpoint?: ((head: ChainHead) => void) | undefined;
-  /** Told what happened to the file behind our back; `loose_permissions` when the file was found readable or writable by everyone. */
-  readonly onNotice?: (notice: FileNotice | { readonly kind: 'loose_permissions'; readonly mode: number }) => void;
-}
-
-/** Plain numbers since the start of the process, for metrics. */
-export interface AuditStats {
-  records: number;
-  writes: number;
-  syncs: number;
-  chars: number;
-  errors: number;
-  refused: number;
-}
+import { defaultAuditLimits } from './redact.ts';
+import { pathOfWriter } from './rotation.ts';
+import { SerialOperations, withinMs } from './serial-operations.ts';
 
 /** Told once: undefined when the operating system has taken the record. */
 export type Written = (error: AuditUnavailableError | undefined) => void;
@@ -115,9 +54,7 @@ export class AuditLog {
   readonly #owed: AuditEvent[] = [];
   #retryPauseMs: number;
   #retryTimer: NodeJS.Timeout | undefined;
-  /** The end of the chain of file operations: they never overlap. */
-  #operations: Promise<void> = Promise.resolve();
-  #underWay = 0;
+  readonly #operations: SerialOperations;
   #closing: Promise<void> | undefined;
 
   private constructor(options: AuditLogOptions) {
@@ -135,6 +72,7 @@ export class AuditLog {
       nowMs: this.#now,
       body: (event) => this.#records.body(event),
     });
+    this.#operations = new SerialOperations(this.#stallTimeoutMs, () => this.#fail(Object.assign(new Error('the file system does not answer'), { code: 'STALLED' })));
     this.#retryPauseMs = this.#retryMinMs;
     if (options.sync !== 'record') this.#every(options.sync?.everyMs ?? 1000, () => this.#file.syncIfDirty());
     this.#every(options.checkpointMs ?? 60_000, () => this.#checkpoint());
@@ -204,9 +142,9 @@ export class AuditLog {
   /** For logrotate: let go of the file and open what is under the path now. */
   reopen(): Promise<void> {
     if (this.#status.kind === 'closed') return Promise.reject(this.#refusal);
-    const done = this.#exclusive(async () => {
+    const done = this.#operations.run(async () => {
       try {
-        await this.#watch(() => this.#file.reopen());
+        await this.#operations.watch(() => this.#file.reopen());
       } catch (error) {
         this.#fail(error);
         throw this.#refusal;
@@ -270,7 +208,7 @@ export class AuditLog {
     this.#flushScheduled = true;
     // After all sockets that are readable now have had their turn: their records share the write.
     setImmediate(() => {
-      if (!this.#flushNow()) void this.#exclusive(() => this.#flush());
+      if (!this.#flushNow()) void this.#operations.run(() => this.#flush());
     });
   }
 
@@ -279,7 +217,7 @@ export class AuditLog {
    * False if another way must be gone for what still waits.
    */
   #flushNow(): boolean {
-    if (this.#syncsEach || this.#underWay > 0 || this.#status.kind !== 'healthy') return false;
+    if (this.#syncsEach || !this.#operations.idle || this.#status.kind !== 'healthy') return false;
     while (this.#queue.length > 0) {
       const bodies = this.#batchBodies();
       const result = this.#file.appendNow(bodies);
@@ -295,7 +233,7 @@ export class AuditLog {
       const bodies = this.#batchBodies();
       const batch = this.#takeBatch(bodies.length);
       this.#inFlight = batch;
-      const result = await this.#watch(() => this.#file.append(bodies, this.#syncsEach));
+      const result = await this.#operations.watch(() => this.#file.append(bodies, this.#syncsEach));
       this.#inFlight = [];
       this.#settle(batch, result);
     }
@@ -342,9 +280,9 @@ export class AuditLog {
     if (!this.#file.unplaced || this.#placeTimer !== undefined || !this.healthy) return;
     this.#placeTimer = setTimeout(() => {
       this.#placeTimer = undefined;
-      void this.#exclusive(async () => {
+      void this.#operations.run(async () => {
         if (!this.healthy || !this.#file.unplaced) return;
-        const looked = await this.#watch(() => this.#file.checkPlace());
+        const looked = await this.#operations.watch(() => this.#file.checkPlace());
         if (looked.error !== undefined) this.#fail(looked.error, []);
         this.#after(looked);
       });
@@ -355,10 +293,10 @@ export class AuditLog {
   #every(periodMs: number, work: () => Promise<void>): void {
     const timer = setInterval(() => {
       if (!this.healthy) return;
-      void this.#exclusive(async () => {
+      void this.#operations.run(async () => {
         if (!this.healthy) return;
         try {
-          await this.#watch(work);
+          await this.#operations.watch(work);
         } catch (error) {
           this.#fail(error, []);
         }
@@ -398,7 +336,7 @@ export class AuditLog {
       if (notice.kind === 'truncated') this.#owe({ event: 'audit_tampered', reason: `the file was cut by ${notice.missingBytes} bytes` });
       if (notice.kind === 'deleted') this.#owe({ event: 'audit_tampered', reason: 'the file was deleted' });
       if (notice.kind === 'foreign_bytes') this.#owe({ event: 'audit_tampered', reason: `somebody else wrote ${notice.bytes} bytes to the file` });
-      if (notice.kind === 'closed') void this.#exclusive(() => this.#prune().catch((error: unknown) => this.#fail(error, [])));
+      if (notice.kind === 'closed') void this.#operations.run(() => this.#prune().catch((error: unknown) => this.#fail(error, [])));
     }
   }
 
@@ -435,7 +373,7 @@ export class AuditLog {
     const pauseMs = this.#retryPauseMs;
     this.#retryPauseMs = Math.min(pauseMs * 2, this.#retryMaxMs);
     this.#retryTimer = setTimeout(() => {
-      void this.#exclusive(() => this.#retry());
+      void this.#operations.run(() => this.#retry());
     }, pauseMs).unref();
   }
 
@@ -443,10 +381,10 @@ export class AuditLog {
   async #retry(): Promise<void> {
     this.#retryTimer = undefined;
     if (this.#status.kind !== 'failing') return;
-    await this.#watch(() => this.#file.letGo());
+    await this.#operations.watch(() => this.#file.letGo());
     const told = this.#untold.refused;
     const body = this.#records.body(this.#gap());
-    const result = await this.#watch(() => this.#file.append([body], this.#syncsEach));
+    const result = await this.#operations.watch(() => this.#file.append([body], this.#syncsEach));
     this.stats.writes += 1;
     if (result.error !== undefined) {
       this.#fail(result.error, []);
@@ -489,7 +427,7 @@ export class AuditLog {
       this.#refusal = new AuditUnavailableError('CLOSED');
     }
     this.#setStatus({ kind: 'closed' });
-    const flushed = this.#exclusive(async () => {
+    const flushed = this.#operations.run(async () => {
       await this.#flush();
       await this.#file.syncIfDirty().catch(ignore);
       await this.#file.close();
@@ -504,35 +442,10 @@ export class AuditLog {
     queueMicrotask(() => this.#options.onStatus?.(status));
   }
 
-  #exclusive(operation: () => Promise<void>): Promise<void> {
-    this.#underWay += 1;
-    const done = this.#operations.then(operation).finally(() => { this.#underWay -= 1; });
-    this.#operations = done.catch(ignore);
-    return done;
-  }
-
-  /** A disk that hangs fails the log while the operation is still under way; the next attempt waits behind it. */
-  async #watch<T>(operation: () => Promise<T>): Promise<T> {
-    const stalled = setTimeout(() => { this.#fail(Object.assign(new Error('the file system does not answer'), { code: 'STALLED' })); }, this.#stallTimeoutMs);
-    try {
-      return await operation();
-    } finally {
-      clearTimeout(stalled);
-    }
-  }
-
   get #syncsEach(): boolean { return this.#options.sync === 'record'; }
   get #maxBufferedChars(): number { return this.#options.maxBufferedChars ?? 8 * 1024 * 1024; }
   get #maxBatchChars(): number { return this.#options.maxBatchChars ?? 1024 * 1024; }
   get #retryMinMs(): number { return this.#options.retryMinMs ?? 100; }
   get #retryMaxMs(): number { return this.#options.retryMaxMs ?? 5000; }
   get #stallTimeoutMs(): number { return this.#options.stallTimeoutMs ?? 5000; }
-}
-
-/** Resolves with `operation`, or after `ms` without it. */
-async function withinMs(ms: number, operation: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => { timer = setTimeout(resolve, ms); });
-  await Promise.race([operation, timeout]);
-  clearTimeout(timer);
 }

@@ -1,7 +1,8 @@
 /** The audit log as the configuration asks for it. */
 
 import type { Alerts } from '../audit/alerts/alerts.ts';
-import { AuditLog, type AuditLogOptions } from '../audit/audit-log.ts';
+import { AuditLog } from '../audit/audit-log.ts';
+import type { AuditLogOptions } from '../audit/audit-options.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
 import { AuditSink } from '../audit/sinks.ts';
 import type { Config } from '../policy/config.ts';

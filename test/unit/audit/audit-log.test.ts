@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AuditLog, AuditUnavailableError, type AuditLogOptions, type AuditStatus } from '../../../src/audit/audit-log.ts';
+import { AuditLog } from '../../../src/audit/audit-log.ts';
+import { AuditUnavailableError, type AuditLogOptions, type AuditStatus } from '../../../src/audit/audit-options.ts';
 import type { AuditEvent, AuditRecord } from '../../../src/audit/events.ts';
 import { FaultyFileIo } from './faulty-file-io.ts';
 
