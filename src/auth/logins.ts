@@ -11,9 +11,14 @@ import { LookupVerifiers } from './lookup.ts';
 import { FileVerifiers, readPasswords, UserFile } from './user-file.ts';
 import { StandInVerifiers, type VerifierSource } from './verifiers.ts';
 
+/** A server that a login is for. */
+export interface LoginServer {
+  readonly id: string;
+  /** Opens a connection to it, for `auth.lookup`. */
+  connect(): Promise<Duplex>;
+}
+
 export interface LoginsParts {
-  /** Opens a connection to the server for `auth.lookup`. */
-  readonly connect: () => Promise<Duplex>;
   /** Of `listen.tls`. */
   readonly privateKey: Buffer | undefined;
   readonly maxDelayMs: number;
@@ -27,7 +32,9 @@ export class Logins {
   readonly method: AuthConfig['method'];
   readonly delay: LoginDelay;
   readonly #config: AuthConfig;
-  readonly #verifiers: VerifierSource | undefined;
+  readonly #users: FileVerifiers | undefined;
+  /** By server: each is asked for its own. */
+  readonly #lookups = new Map<string, VerifierSource>();
   readonly #standIns: StandInVerifiers;
   readonly #passwords: UserFile<string> | undefined;
 
@@ -36,11 +43,7 @@ export class Logins {
     this.#config = config;
     this.method = config.method;
     this.delay = new LoginDelay({ maxDelayMs: parts.maxDelayMs });
-    if (config.users !== undefined) this.#verifiers = new FileVerifiers(config.users, parts.onProblem);
-    else if (config.lookup !== undefined) {
-      const { user, password, database } = config.lookup;
-      this.#verifiers = new LookupVerifiers({ connect: parts.connect, user, password: password?.reveal(), database });
-    }
+    if (config.users !== undefined) this.#users = new FileVerifiers(config.users, parts.onProblem);
     const secret = config.mockSecret?.reveal();
     this.#standIns = new StandInVerifiers(secret === undefined ? parts.privateKey : Buffer.from(secret, 'utf8'));
     if (config.upstreamUsers !== undefined) this.#passwords = new UserFile(config.upstreamUsers, readPasswords, parts.onProblem);
@@ -52,9 +55,8 @@ export class Logins {
   }
 
   /** For method `scram`. */
-  authenticator(user: string, channelBinding: Buffer | undefined, cleartext: boolean): ClientAuthenticator {
-    const verifiers = this.#verifiers;
-    if (verifiers === undefined) throw new Error('there is no source of verifiers');
+  authenticator(user: string, channelBinding: Buffer | undefined, cleartext: boolean, server: LoginServer): ClientAuthenticator {
+    const verifiers = this.#users ?? this.#lookupAt(server);
     return new ClientAuthenticator({
       user, channelBinding, cleartext,
       find: () => verifiers.find(user),
@@ -74,6 +76,20 @@ export class Logins {
   }
 
   async close(): Promise<void> {
-    await this.#verifiers?.close();
+    await Promise.all([...this.#lookups.values()].map((each) => each.close()));
+  }
+
+  /**
+   * A server's own verifiers, and no other's: with what a client proves for them, the server learns no key that opens another one, nor can it pass the exchange on to
+   * another, whose salt belongs to a StoredKey that it does not know.
+   */
+  #lookupAt({ id, connect }: LoginServer): VerifierSource {
+    const known = this.#lookups.get(id);
+    if (known !== undefined) return known;
+    if (this.#config.lookup === undefined) throw new Error('there is no source of verifiers');
+    const { user, password, database } = this.#config.lookup;
+    const lookup = new LookupVerifiers({ connect, user, password: password?.reveal(), database });
+    this.#lookups.set(id, lookup);
+    return lookup;
   }
 }

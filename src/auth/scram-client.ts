@@ -35,8 +35,9 @@ export class ScramClient {
     const plus = options.channelBinding !== undefined && options.mechanisms.includes(SCRAM_PLUS);
     if (!plus && !options.mechanisms.includes(SCRAM)) throw new ScramServerError(`the server offers none of ${SCRAM}, ${SCRAM_PLUS}`);
     this.mechanism = plus ? SCRAM_PLUS : SCRAM;
-    // "y" tells a server that could bind that somebody hid it (RFC 5802, section 6); where the list has it and the certificate gives no binding, "n".
-    const flag = options.channelBinding !== undefined && options.encrypted ? 'y' : 'n';
+    // "y" tells a server that could bind that somebody hid it (RFC 5802, section 6), also where this connection is in plain text: a server that passes the exchange
+    // on to another one, over TLS, is found out by that one. Where the list has it and the certificate gives no binding, "n".
+    const flag = options.channelBinding !== undefined || !options.encrypted ? 'y' : 'n';
     this.#gs2Header = plus ? 'p=tls-server-end-point,,' : `${flag},,`;
     // PostgreSQL takes the name from the startup packet and ignores this one, as libpq does.
     this.#firstBare = `n=,r=${options.nonce}`;

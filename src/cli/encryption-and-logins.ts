@@ -4,10 +4,7 @@ import { Logins } from '../auth/logins.ts';
 import { Reloading } from '../auth/reloading.ts';
 import type { Config } from '../policy/config.ts';
 import type { Routes } from '../session/routes.ts';
-import { connectForPg } from '../session/upstream.ts';
 import { routesOf, type ConfiguredRoutes } from './routes-of.ts';
-
-const LOOKUP_CONNECT_MS = 5_000;
 
 /** The certificates of both sides, kept as their files are. */
 export class TlsService {
@@ -56,7 +53,6 @@ export class TlsService {
 /** Throws `UserFileError` if a file of users cannot be used. */
 export function openLogins(config: Config, tls: TlsService, log: OpsLog): Logins {
   return new Logins(config.auth, {
-    connect: () => connectForPg(tls.routes.main, LOOKUP_CONNECT_MS),
     privateKey: tls.clients?.privateKey,
     // A delay that the client's time to log in does not leave room for would lock people out.
     maxDelayMs: Math.min(config.limits.maxLoginDelayMs, config.limits.authTimeoutMs / 2),

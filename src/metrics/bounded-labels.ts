@@ -22,7 +22,7 @@ const events: Readonly<Record<AlertKind, true>> = {
 };
 
 /** What logins fail with: PostgreSQL's for credentials, databases, places, being away; ours for the policy. */
-const loginStates = ['28000', '28P01', '3D000', '42501', '53300', '57014', '57P01', '57P03', '08006', '08P01', 'XX000'];
+const loginStates = ['28000', '28P01', '3D000', '42501', '53300', '57014', '57P01', '57P03', '08P01', 'XX000'];
 
 export class BoundedLabels {
   readonly #allowed: ReadonlyMap<LabelName, Set<string>> = new Map([

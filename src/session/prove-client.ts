@@ -11,7 +11,10 @@ import type { ErrorFields } from '../protocol/backend-messages.ts';
 import { authenticateClient } from './client-login.ts';
 import { certificateFault, channelBindingOf, ownCertificate } from './encryption.ts';
 import { AuthenticationRelay, OwnLogin, type ServerAuthentication } from './server-authentication.ts';
-import { serverCertificate, type UpstreamAddress } from './upstream.ts';
+import { upstreamId } from './routes.ts';
+import { connectForPg, serverCertificate, type UpstreamAddress } from './upstream.ts';
+
+const LOOKUP_CONNECT_MS = 5_000;
 
 export interface ProvenClient {
   readonly kind: 'proven';
@@ -66,7 +69,7 @@ export async function proveClient({ gate, upstream, client, user, pending }: Cli
       const cleartext = encrypted && logins.namedForCleartext(user);
       let result: Awaited<ReturnType<typeof authenticateClient>>;
       try {
-        result = await authenticateClient(client, pending, logins.authenticator(user, channelBindingOf(client), cleartext), cleartext);
+        result = await authenticateClient(client, pending, logins.authenticator(user, channelBindingOf(client), cleartext, { id: upstreamId(upstream), connect: () => connectForPg(upstream, LOOKUP_CONNECT_MS) }), cleartext);
       } catch (error) {
         if (!(error instanceof VerifierSourceError)) throw error;
         gate.verifiersFailed(error);

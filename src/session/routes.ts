@@ -41,7 +41,7 @@ export class Routes {
     return { address, database: real, key: `${upstreamId(address)}/${real}` };
   }
 
-  /** The server for what belongs to no database, such as the verifiers of passwords. */
+  /** The server of databases that no route names, or else the first. */
   get main(): UpstreamAddress {
     const [first] = this.#rest === undefined ? this.#byId.values() : [this.#rest];
     if (first === undefined) throw new Error('no server is configured');

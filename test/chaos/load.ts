@@ -91,7 +91,7 @@ export class Load {
 }
 
 /** A stop, a shutdown, and what PostgreSQL says to a connection that it ends. */
-const GOES_WITH_THE_CONNECTION: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03', '08006']);
+const GOES_WITH_THE_CONNECTION: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03']);
 const ROLLBACK = wire.query('ROLLBACK');
 
 function add(counts: Map<string, number>, key: string): void {

@@ -253,7 +253,7 @@ describe('where TLS is offered and not demanded', () => {
 });
 
 describe('TLS towards the server', () => {
-  const unreachable = { code: '08006' };
+  const unreachable = { code: '57P03' };
 
   async function tryUpstream(upstream: string): Promise<unknown> {
     const target = await startRowgate({ postgresPort: postgres.port, upstream });

@@ -126,7 +126,7 @@ describe('databases', () => {
     await gone.stop();
     const rowgate = await startRowgate({ postgresPort: crm.port, extra: `databases: { billing: { host: 127.0.0.1, port: ${gone.port} } }` });
     running.push(rowgate);
-    await expect(rowgate.connect('agent', { database: 'billing' })).rejects.toMatchObject({ code: '08006' });
+    await expect(rowgate.connect('agent', { database: 'billing' })).rejects.toMatchObject({ code: '57P03' });
     await (await rowgate.connect()).end();
     expect((await fetch(`http://127.0.0.1:${rowgate.adminPort}/readyz`)).status).toBe(200);
   });
