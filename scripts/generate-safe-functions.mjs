@@ -31,6 +31,7 @@ const NEVER = [
   /^pg_(read_|ls_|stat_file|file_|logdir_|current_logfile|rotate_logfile)/, /^pg_(hba_file_rules|ident_file_mappings|show_all_file_settings|config)$/,
   /^pg_(logical_|create_.*slot|copy_.*slot|drop_replication_slot|replication_slot_|sync_replication_slots|replication_origin_(?!oid$))/,
   /^pg_(create_restore_point|switch_wal|promote|backup_|wal_replay_|log_standby_snapshot|available_wal_summaries|wal_summary_contents)/,
+  /^pg_stat_get_xact_/, // what a statement of the open transaction scanned, and how often
   /^(pg_notify|set_config|setval|setseed)$/, /^pg_(try_)?advisory/, /^pg_(cancel|terminate)_backend$/, /^pg_export_snapshot$/,
   /^binary_upgrade_/, /_validator$/, /^amvalidate$/, /^pg_event_trigger_/,
   /^pg_(restore|clear)_(relation|attribute|extended)_stats$/, /^pg_stat_reset/,

@@ -95,11 +95,10 @@ export const EXPRESSION_FUNCTIONS = `
 export const TRIGGERS = `SELECT tgrelid, tgfoid, tgname::text, json_build_array(tgoldtable, tgnewtable) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2, 3`;
 
 /** confdeltype and confupdtype: c cascade, n set null, d set default; the server then writes to the referencing table, whose triggers fire. */
-export const CASCADES = `
-  SELECT confrelid, conrelid, confdeltype IN ('c', 'n', 'd'),
-         CASE WHEN confupdtype IN ('c', 'n', 'd') THEN ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = confrelid AND attnum = ANY (confkey)) ELSE '{}' END
-    FROM pg_constraint
-   WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd')) ORDER BY 1, 2, oid`;
+export const FOREIGN_KEYS = `
+  SELECT confrelid, conrelid, ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = confrelid AND attnum = ANY (confkey) ORDER BY attnum),
+         confdeltype IN ('c', 'n', 'd'), confupdtype IN ('c', 'n', 'd')
+    FROM pg_constraint WHERE contype = 'f' ORDER BY 1, 2, oid`;
 
 export const FUNCTIONS = `
   SELECT p.oid, n.nspname::text, p.proname::text, p.prokind::text, l.lanname::text, p.provolatile::text, p.prosecdef, e.extname::text,

@@ -113,13 +113,14 @@ export interface TypeRow {
   readonly relation: number;
 }
 
-/** A foreign key whose ON DELETE or ON UPDATE changes rows of the referencing relation. */
-export interface CascadeRow {
+export interface ForeignKeyRow {
   readonly referenced: number;
   readonly referencing: number;
+  /** Of the referenced relation. */
+  readonly columns: readonly string[];
+  /** ON DELETE and ON UPDATE change rows of the referencing relation. */
   readonly onDelete: boolean;
-  /** Columns whose change goes on to the referencing relation; empty for NO ACTION. */
-  readonly onUpdateOf: readonly string[];
+  readonly onUpdate: boolean;
 }
 
 export interface RoleRow {
@@ -142,8 +143,7 @@ export interface CatalogRows {
   readonly dependencies: readonly DependencyRow[];
   readonly triggers: readonly TriggerRow[];
   readonly eventTriggers: readonly EventTriggerRow[];
-  /** Foreign keys whose ON DELETE or ON UPDATE writes to the referencing relation. */
-  readonly cascades: readonly CascadeRow[];
+  readonly foreignKeys: readonly ForeignKeyRow[];
   readonly functions: readonly FunctionRow[];
   readonly operators: readonly OperatorRow[];
   /** Names of operators that initdb made. */

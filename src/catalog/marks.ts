@@ -39,8 +39,8 @@ export function marksOutside(className: string, marks: readonly Mark[], facts: S
   return outside && !tellsOfOnePerson(className, facts, tally, uses, index);
 }
 
-/** A view's rows are locked, and deleted, in the tables that it reads. */
-function storedUnder(relation: RelationRow, snapshot: Snapshot): readonly RelationRow[] {
+/** A view's rows stand in the tables that it reads: there they are locked, deleted, written. */
+export function storedUnder(relation: RelationRow, snapshot: Snapshot): readonly RelationRow[] {
   if (relation.kind !== 'v') return [relation];
   const found = new Map<number, RelationRow>();
   for (const oid of underViews(relation.oid, snapshot)) {
@@ -70,9 +70,9 @@ function cascadedFrom(target: number, facts: StatementFacts, targets: number, sn
   const roots = [...underViews(target, snapshot)].flatMap((oid) => [...closure(oid, snapshot.children)]);
   const todo = [...roots];
   for (let current = todo.pop(); current !== undefined; current = todo.pop()) {
-    for (const { referencing, onDelete, onUpdateOf } of snapshot.cascades.get(current) ?? []) {
+    for (const { referencing, columns, onDelete, onUpdate } of snapshot.cascades.get(current) ?? []) {
       // What a cascade changes further on depends on its own key: every column counts.
-      const updates = onUpdateOf.length > 0 && (!roots.includes(current) || facts.assigns.some((column) => onUpdateOf.includes(column)));
+      const updates = onUpdate && (!roots.includes(current) || facts.assigns.some((column) => columns.includes(column)));
       if (!(onDelete && only !== 'update') && !(updates && only !== 'delete')) continue;
       for (const next of closure(referencing, snapshot.children)) {
         if (reached.has(next)) continue;

@@ -1,5 +1,5 @@
 import type { RoutineBody, StatementFacts } from '../sql/facts.ts';
-import { FIRST_USER_OID, type FunctionRow, type RelationRow, type RuleRow } from './catalog-rows.ts';
+import { FIRST_USER_OID, type ForeignKeyRow, type FunctionRow, type RelationRow, type RuleRow } from './catalog-rows.ts';
 import { type ClassMembers, findMembers, type SubjectKey } from './class-members.ts';
 import { bodyEffects } from './body-effects.ts';
 import { byWayOf, type ClassEffect, type Effects, NO_EFFECTS, opaqueEffects, Tally } from './effects.ts';
@@ -284,6 +284,7 @@ export class ReachIndex {
         if (effects.classes.size > 0 || effects.opaque.length > 0) copies.add(touched);
       }
       for (const type of this.snapshot.columns.get(touched)?.types ?? []) tally.touch(this.types.typeEffects(type), 1);
+      for (const key of this.snapshot.references.get(touched) ?? []) tally.touch(this.#askedBy(key), 1);
       if (relation !== undefined) for (const rule of this.#rules(relation, 'other')) this.#addRule(tally, relation, rule);
     }
     // Triggers are given the row that is written: what it holds is for the statement to tell, unless one of them puts in what it has read.
@@ -310,6 +311,14 @@ export class ReachIndex {
       for (const type of this.snapshot.columns.get(oid)?.types ?? []) tally.touch(this.types.typeEffects(type), 1);
     }
     return { ...tally.toEffects(), copies: NO_EFFECTS.copies, stores: NO_EFFECTS.stores };
+  }
+
+  /** A foreign key says whether there is such a row. Of subject keys that tells nothing, as a rule: they are numbers. Of anything else it is a question about somebody. */
+  #askedBy({ referenced, columns }: ForeignKeyRow): Effects {
+    const relation = this.snapshot.relations.get(referenced);
+    const keys = this.members.subjects.get(referenced);
+    if (relation === undefined || keys === undefined || keys.some((key) => columns.every((column) => key.columns.includes(column)))) return NO_EFFECTS;
+    return this.#membership(relation);
   }
 
   #touchedByWrite(oid: number): ReadonlySet<number> {

@@ -1,7 +1,7 @@
 import type { StatementFacts } from '../sql/facts.ts';
 import { willBeMember } from './class-members.ts';
 import { saturate, SINK, type Tally } from './effects.ts';
-import { marksOf, marksOutside, type Mark } from './marks.ts';
+import { marksOf, marksOutside, storedUnder, type Mark } from './marks.ts';
 import { addsPlainColumns, isOfOnePerson, tellsOfOnePerson } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { ClassReach, CopyTargets, DenyCategory, LocalRelation, ResolvedReach, SearchPath } from './reach-types.ts';
@@ -163,6 +163,8 @@ function copyTargets(kind: CopyKind, classes: readonly ClassReach[], facts: Stat
   const changesRows = kind === 'reshaped' || (facts.kind !== 'delete' && facts.kind !== 'truncate' && facts.kind !== 'refresh_matview'
     && [...tally.classes].some(([name, effect]) => effect.width > 0 && reshapes(name, effect.width, facts, tally, uses, index)));
   const add = (oid: number): void => {
+    const relation = index.snapshot.relations.get(oid);
+    if (relation?.kind === 'v') for (const stored of storedUnder(relation, index.snapshot)) add(stored.oid);
     const held = classesOf.get(oid);
     const stays = declared.has(oid) && classes.every(({ className }) => held?.has(className) === true) && !RENAMING.has(facts.node);
     if (!stays) oids.add(oid);

@@ -98,7 +98,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   const routines = await ask<[number]>(client, queries.ROUTINES);
   const definitions = await readTexts(client, queries.ROUTINE_TEXTS, routines.map(([oid]) => oid));
   const aggregates = new Map(await ask<[number, string[]]>(client, queries.AGGREGATES));
-  const cascades = await ask<[number, number, boolean, string[]]>(client, queries.CASCADES);
+  const foreignKeys = await ask<[number, number, string[], boolean, boolean]>(client, queries.FOREIGN_KEYS);
   const functions = await ask<[number, string, string, FunctionRow['kind'], string, FunctionRow['volatility'], boolean, string | null, number | null]>(client, queries.FUNCTIONS);
   const operators = await ask<[number, string, string, number, number, number]>(client, queries.OPERATORS);
   const builtinOperators = await ask<[string]>(client, queries.BUILTIN_OPERATORS);
@@ -119,7 +119,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     dependencies: [...dependencies.map(([via, owner, target, oid]) => ({ via, owner, target, oid })), ...notable(expressions, functions)],
     triggers: triggers.map(([relation, fn, name, tables]) => ({ relation, function: fn, name, tables: tables.filter((each) => each !== null) })),
     eventTriggers: eventTriggers.map(([fn, name]) => ({ function: fn, name })),
-    cascades: cascades.map(([referenced, referencing, onDelete, onUpdateOf]) => ({ referenced, referencing, onDelete, onUpdateOf })),
+    foreignKeys: foreignKeys.map(([referenced, referencing, columns, onDelete, onUpdate]) => ({ referenced, referencing, columns, onDelete, onUpdate })),
     functions: functions.map(([oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument]) => ({
       oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument,
       ...definitionOf(definitions.get(oid)), ...partsOf(aggregates.get(oid)),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Analysis, RoutineBody } from '../sql/facts.ts';
-import type { CascadeRow, CastRow, CatalogRows, DependencyRow, FunctionRow, OperatorRow, RelationRow, RuleRow, EventTriggerRow, TriggerRow, TypeRow } from './catalog-rows.ts';
+import type { CastRow, CatalogRows, DependencyRow, ForeignKeyRow, FunctionRow, OperatorRow, RelationRow, RuleRow, EventTriggerRow, TriggerRow, TypeRow } from './catalog-rows.ts';
 
 /** Columns of a relation; the three arrays run side by side. */
 export interface RelationColumns {
@@ -30,7 +30,9 @@ export interface Snapshot {
   readonly triggers: ReadonlyMap<number, readonly TriggerRow[]>;
   readonly eventTriggers: readonly EventTriggerRow[];
   /** Relations that the server writes to by itself when the key is written to. */
-  readonly cascades: ReadonlyMap<number, readonly CascadeRow[]>;
+  readonly cascades: ReadonlyMap<number, readonly ForeignKeyRow[]>;
+  /** Foreign keys, by the relation that refers. */
+  readonly references: ReadonlyMap<number, readonly ForeignKeyRow[]>;
   readonly functions: ReadonlyMap<number, FunctionRow>;
   readonly functionsByName: ReadonlyMap<string, readonly FunctionRow[]>;
   readonly operators: ReadonlyMap<number, OperatorRow>;
@@ -120,7 +122,8 @@ export function buildSnapshot(rows: CatalogRows, analyses: ReadonlyMap<string, A
     dependencies: { rule: dependenciesVia('rule'), write: dependenciesVia('write'), fill: dependenciesVia('fill'), read: dependenciesVia('read'), type: dependenciesVia('type') },
     triggers: groupBy(rows.triggers, (row) => row.relation, same),
     eventTriggers: rows.eventTriggers,
-    cascades: groupBy(rows.cascades, (row) => row.referenced, same),
+    cascades: groupBy(rows.foreignKeys.filter(({ onDelete, onUpdate }) => onDelete || onUpdate), (row) => row.referenced, same),
+    references: groupBy(rows.foreignKeys, (row) => row.referencing, same),
     functions,
     functionsByName: groupBy(rows.functions, (fn) => fn.name, same),
     operators: new Map(rows.operators.map((operator) => [operator.oid, operator])),

@@ -1,7 +1,7 @@
 /**
  * Relations of initdb's that hold more than metadata. Everything else in pg_catalog and information_schema is free: clients read it to draw their trees.
  *
- * `statistics`: values of the protected columns themselves (most common values, histogram bounds).
+ * `statistics`: values of the protected columns themselves (most common values, histogram bounds); counters of the open transaction, which can be made to spell them.
  * `closed`: large objects' bytes and credentials; opaque, though only superusers may read them.
  * `server_files`: views over files of the server.
  *
@@ -12,12 +12,14 @@
 export type SystemRelationKind = 'free' | 'statistics' | 'closed' | 'server_files';
 
 const STATISTICS = new Set(['pg_statistic', 'pg_stats', 'pg_statistic_ext_data', 'pg_stats_ext', 'pg_stats_ext_exprs']);
+/** Counters of the open transaction: which table a statement scanned how often, without the noise of others. No client draws its trees from them. */
+const OWN_COUNTERS = /^pg_stat_xact_/;
 const CLOSED = new Set(['pg_largeobject', 'pg_authid', 'pg_shadow', 'pg_user_mapping']);
 const SERVER_FILES = new Set(['pg_hba_file_rules', 'pg_ident_file_mappings', 'pg_file_settings']);
 
 export function systemRelation(schema: string, name: string): SystemRelationKind {
   if (schema !== 'pg_catalog') return 'free';
-  if (STATISTICS.has(name)) return 'statistics';
+  if (STATISTICS.has(name) || OWN_COUNTERS.test(name)) return 'statistics';
   if (CLOSED.has(name)) return 'closed';
   return SERVER_FILES.has(name) ? 'server_files' : 'free';
 }

@@ -96,6 +96,17 @@ group('copies, read afterwards', 'derived copies', () => {
     await maker.query('COMMIT');
     await answer;
   }, 'lax');
+  for (const [how, write] of [
+    ['INSERT', (view: string) => `INSERT INTO ${view} SELECT id, email FROM crm.customers`],
+    ['UPDATE', (view: string) => `UPDATE ${view} v SET body = email FROM crm.customers c WHERE c.id = v.id`],
+    ['MERGE', (view: string) => `MERGE INTO ${view} v USING crm.customers c ON c.id = v.id WHEN MATCHED THEN UPDATE SET body = email`],
+  ] as const) attack(`${how} by way of a view over a view, the table is read`, statements(
+    ({ own }) => `CREATE TABLE public.${own} AS SELECT g AS id, '' AS body FROM generate_series(1, 3000) g`,
+    ({ own }) => `CREATE VIEW public.${own}_v AS SELECT * FROM public.${own}`,
+    ({ own }) => `CREATE VIEW public.${own}_w AS SELECT * FROM public.${own}_v`,
+    ({ own }) => write(`public.${own}_w`),
+    ({ own }) => `SELECT string_agg(body, ' ') FROM public.${own}`,
+  ), 'lax');
   attack('a held cursor over a view that is another one by the time of FETCH', statements(
     ({ own }) => `CREATE VIEW public.${own} AS SELECT string_agg(email, ' ') AS all FROM crm.customers`,
     ({ own }) => `BEGIN; DECLARE held CURSOR WITH HOLD FOR SELECT * FROM public.${own}; COMMIT`,

@@ -123,6 +123,18 @@ for (const role of ['agent', 'lax'] as const) {
       const values = new Map(rowsOf(await client.query(`SELECT sequencename, last_value - 1 FROM pg_sequences WHERE schemaname LIKE 'pg_temp%' AND last_value IS NOT NULL`)).map(([name, value]) => [String(name), Number(value?.toString())]));
       for (let id = 1; id <= customers; id++) attacker.decoded += token(id, `${(values.get(`s${id}a`) ?? 0).toString(16).padStart(4, '0')}${(values.get(`s${id}b`) ?? 0).toString(16).padStart(4, '0')}`);
     }, role);
+    attack('counters of the open transaction: how often each partition was scanned', async (attacker) => {
+      const client = await attacker.connect();
+      const customers = 210;
+      await client.query('SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off');
+      await client.query('CREATE TEMP TABLE parts (k int) PARTITION BY LIST (k)');
+      for (let k = 4; k < 4 * customers + 4; k += 120) await client.query(Array.from({ length: 120 }, (_, i) => `CREATE TEMP TABLE p_${k + i} PARTITION OF parts FOR VALUES IN (${k + i})`).join(';'), 30_000);
+      await client.query('BEGIN');
+      await client.query(`SELECT count((SELECT count(*) FROM parts p WHERE p.k = 4 * c.id + quarter + 0 * g)) FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ('x' || substr(right(c.email, 8), 1 + 2 * quarter, 2))::bit(8)::int) g WHERE c.id <= ${customers}`, 60_000);
+      const scans = new Map(rowsOf(await client.query(`SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE relname LIKE 'p\\_%'`)).map(([name, count]) => [String(name), Number(count?.toString())]));
+      for (let id = 1; id <= customers; id++) attacker.decoded += token(id, [0, 1, 2, 3].map((quarter) => (scans.get(`p_${4 * id + quarter}`) ?? 0).toString(16).padStart(2, '0')).join(''));
+      await client.query('ROLLBACK');
+    }, role);
     attack('a block that NOTIFYs without payload', byBlocks(256, (from) => Array.from({ length: 512 }, (_, i) => `LISTEN c_${from + (i >> 5)}_${i & 31}`).join(';'), (_, name) => `IF (BIT) = 1 THEN NOTIFY c_${name}; END IF;`,
       async (_client, answer) => answer.filter(({ type }) => type === 'A').map(({ body }) => body.toString('latin1', 4).split('\0')[0] ?? '')), role);
     attack('a block that locks tables, pg_locks', byBlocks(256, (from) => (from === 1 ? `${Array.from({ length: 512 }, (_, i) => `CREATE TEMP TABLE l_${i} ()`).join(';')}; BEGIN` : 'BEGIN'), (i) => `IF (BIT) = 1 THEN LOCK TABLE l_${i} IN EXCLUSIVE MODE; END IF;`,

@@ -34,7 +34,7 @@ export const BASE: CatalogRows = {
   dependencies: [],
   triggers: [],
   eventTriggers: [],
-  cascades: [],
+  foreignKeys: [],
   functions: [
     { oid: 870, schema: 'pg_catalog', name: 'lower', kind: 'f', language: 'internal', volatility: 'i', securityDefiner: false, extension: null, soleArgument: 25 },
     { oid: 2147, schema: 'pg_catalog', name: 'count', kind: 'a', language: 'internal', volatility: 'i', securityDefiner: false, extension: null, soleArgument: 2276 },

@@ -141,7 +141,7 @@ describe('a function', () => {
 
 describe('a write', () => {
   it('runs the triggers of tables whose foreign key cascades', () => {
-    const index = makeIndex({ cascades: [{ referenced: 30003, referencing: 30002, onDelete: true, onUpdateOf: [] }], triggers: [{ relation: 30002, function: 60001, name: 't' }] });
+    const index = makeIndex({ foreignKeys: [{ referenced: 30003, referencing: 30002, columns: ['id'], onDelete: true, onUpdate: false }], triggers: [{ relation: 30002, function: 60001, name: 't' }] });
     const facts = makeFacts({ kind: 'delete', modifies: true, relations: [{ schema: 'public', name: 'products', mode: 'write', times: 1 }] });
     expect(reach(facts, { index, searchPath: PUBLIC }).opaque).toEqual(['the body of function public.mystery was not read, by way of trigger t on crm.invoices']);
   });
