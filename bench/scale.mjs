@@ -1,5 +1,6 @@
 // Beyond one machine: what an operation costs Redis is measured, the rest is simulated. `node bench/scale.mjs`, after `npm run build`.
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +21,11 @@ const counters = (/** @type {number} */ who) => [
   { key: `customers:rows:${24 * HOUR_MS}:r:support`, windowMs: 24 * HOUR_MS, limit: 1e12 },
 ];
 const SLICES = 60;
+/** People of a login's month, as config/rowgate.yaml limits them, and the logins that are filled to that limit to measure them. */
+const PEOPLE = 2000;
+const FILLED = 200;
+const month = (/** @type {number} */ who) => ({ key: `{customers}:subjects:${30 * 24 * HOUR_MS}:p:agent_${who}`, windowMs: 30 * 24 * HOUR_MS, limit: PEOPLE, people: PEOPLE });
+const person = (/** @type {number} */ who, /** @type {number} */ n) => createHash('sha256').update(`${who} ${n}`).digest().subarray(0, 16).toString('base64url');
 
 const directory = mkdtempSync(join(tmpdir(), 'rowgate-scale-'));
 const redis = await startRedis({ command: findTools(false)['redis-server'], directory });
@@ -57,6 +63,12 @@ try {
   const leases = [];
   for (let who = 0; who < 5000; who++) leases.push(await one(who));
   const refundUs = await costUs(leases.length, (who) => store.refund(leases[who].lease, [{ units: 15, counters: counters(who) }]));
+  const bare = info('memory', 'used_memory');
+  // A page of people a call, then one person a call, new and known, as look-ups do.
+  const pageUs = await costUs((FILLED * (PEOPLE - 50)) / 50, (i) => store.admit([month(i % FILLED)], Array.from({ length: 50 }, (_, n) => person(i % FILLED, Math.floor(i / FILLED) * 50 + n))));
+  const newUs = await costUs(FILLED * 50, (i) => store.admit([month(i % FILLED)], [person(i % FILLED, PEOPLE - 50 + Math.floor(i / FILLED))]));
+  const personBytes = (info('memory', 'used_memory') - bare) / (FILLED * PEOPLE);
+  const againUs = await costUs(10_000, (i) => store.admit([month(i % FILLED)], [person(i % FILLED, i % PEOPLE)]));
   await store.close();
   // A counter that was in use all through its window: the hash of one principal with every slice, as the script writes it.
   const sample = cli('--scan', '--pattern', '*count:*agent_7').trim().split('\n');
@@ -69,7 +81,9 @@ try {
   }
   console.log(`measured: reserve of 3 counters ${reserveUs.toFixed(0)} µs, refund ${refundUs.toFixed(0)} µs of Redis' CPU; a principal ${Math.round(freshBytes)} bytes when new, ${fullBytes} bytes with every slice of ${sample.length} counters in use`);
   console.log(`memory for ${PRINCIPALS} principals: ${(PRINCIPALS * freshBytes / 1e6).toFixed(0)} MB at first, ${(PRINCIPALS * fullBytes / 1e6).toFixed(0)} MB at most\n`);
-  console.log('| a statement of each of 10,000 principals every | statements/s | Redis operations/s | busy | waiting p50, ms | p99, ms |\n| --- | --- | --- | --- | --- | --- |');
+  console.log(`people: admitting one who is new ${newUs.toFixed(0)} µs, one who is known ${againUs.toFixed(0)} µs, a page of 50 ${pageUs.toFixed(0)} µs (${(pageUs / 50).toFixed(1)} each); ${personBytes.toFixed(0)} bytes each`);
+  console.log(`memory for the ${PEOPLE} people of a month of ${PRINCIPALS} principals: ${(PRINCIPALS * PEOPLE * personBytes / 1e9).toFixed(1)} GB at most\n`);
+  console.log('| a statement of each of 10,000 principals every | statements/s | Redis operations/s | busy | waiting p50, ms | p99, ms | with people: operations/s | busy | waiting p99, ms |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
   const meanUs = (reserveUs + refundUs) / 2;
   for (const everySeconds of [60, 10, 5, 2, 1.5, 1.2, 1, 0.5]) {
     // At worst: none finds units that a former statement left, each reserves and gives back. And a heartbeat a second of each process.
@@ -77,9 +91,13 @@ try {
     const operations = 2 * statements + ROWGATES;
     const queue = waiting(operations, meanUs);
     const cells = queue === undefined ? ['without end', 'without end'] : [(queue.p50 / 1000).toFixed(2), (queue.p99 / 1000).toFixed(2)];
-    console.log(`| ${everySeconds} s | ${Math.round(statements)} | ${Math.round(operations)} | ${(100 * operations * meanUs / 1e6).toFixed(0)} % | ${cells.join(' | ')} |`);
+    // Where people are counted, too, each statement about one asks once more.
+    const peopleOperations = operations + statements;
+    const peopleUs = (operations * meanUs + statements * newUs) / peopleOperations;
+    const peopleQueue = waiting(peopleOperations, peopleUs);
+    console.log(`| ${everySeconds} s | ${Math.round(statements)} | ${Math.round(operations)} | ${(100 * operations * meanUs / 1e6).toFixed(0)} % | ${cells.join(' | ')} | ${Math.round(peopleOperations)} | ${(100 * peopleOperations * peopleUs / 1e6).toFixed(0)} % | ${peopleQueue === undefined ? 'without end' : (peopleQueue.p99 / 1000).toFixed(2)} |`);
   }
-  console.log(`\nOne Redis is full at ${Math.round(1e6 / meanUs)} operations/s, ${Math.round(5e5 / meanUs)} such statements/s.`);
+  console.log(`\nOne Redis is full at ${Math.round(1e6 / meanUs)} operations/s, ${Math.round(5e5 / meanUs)} such statements/s; with people at ${Math.round(1e6 / (2 * meanUs + newUs))} statements/s.`);
 } finally {
   await redis.stop();
   rmSync(directory, { recursive: true, force: true });

@@ -101,6 +101,9 @@ function tell(log: OpsLog, notice: StoreNotice): void {
     case 'stale_primary':
       log.warn({ store: notice }, 'the counter store was not the primary any more; connecting to the one that the Sentinels name');
       return;
+    case 'other_layout':
+      log.error({ store: notice }, `the counters in Redis are those of another version of Rowgate (layout ${notice.layout}; this one has ${notice.own}): nothing protected goes out here. Stop all processes of the other version, or give this one a store.prefix of its own`);
+      return;
     case 'misconfigured':
       log.warn({ store: notice }, `the counter store may lose counters: ${notice.text}`);
   }

@@ -2,7 +2,7 @@ import type { DerivedStore } from './derived-store.ts';
 import { readCounterKey } from './counters.ts';
 import type { Counted } from './grant-history.ts';
 import type { RedisStore } from './redis-store.ts';
-import { StoreUnavailableError, type Admission, type Counter, type CounterState, type CounterStore, type Dismissal, type GroupGrant, type LeaseStamp, type Notes, type Reservation, type ReserveGroup } from './store.ts';
+import { IncompatibleStoreError, StoreUnavailableError, type Admission, type Counter, type CounterState, type CounterStore, type Dismissal, type GroupGrant, type LeaseStamp, type Notes, type Reservation, type ReserveGroup } from './store.ts';
 import { validForMs } from './window.ts';
 
 export interface OutageOptions {
@@ -46,7 +46,7 @@ export class OutageStore implements CounterStore {
       }
       return answer;
     } catch (error) {
-      if (!(error instanceof StoreUnavailableError)) throw error;
+      if (!(error instanceof StoreUnavailableError) || error instanceof IncompatibleStoreError) throw error;
       return this.#grantLocally(groups, error);
     }
   }
@@ -66,7 +66,7 @@ export class OutageStore implements CounterStore {
     try {
       return await this.#redis.admit(counters, people);
     } catch (error) {
-      if (!(error instanceof StoreUnavailableError)) throw error;
+      if (!(error instanceof StoreUnavailableError) || error instanceof IncompatibleStoreError) throw error;
       const admitted = this.#affordable({ want: people.length, min: 1, counters });
       if (admitted < 1) throw new StoreUnavailableError(`the allowance for the time without Redis is used up (${error.message})`, { cause: error });
       const lease = this.#grant([{ counters, units: admitted }]);

@@ -18,6 +18,8 @@ export type StoreNotice =
   | { readonly kind: 'clock_jumped'; readonly aheadMs: number }
   /** It is not the primary any more, though it says so: the Sentinels know of another, and the connection goes there. */
   | { readonly kind: 'stale_primary'; readonly primary: string }
+  /** Versions that do not count alike met at one store: this one, of layout `own`, counts nothing there. */
+  | { readonly kind: 'other_layout'; readonly layout: number; readonly own: number }
   /** A setting of Redis under which counters can be lost. */
   | { readonly kind: 'misconfigured'; readonly text: string };
 

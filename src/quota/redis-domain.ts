@@ -4,9 +4,9 @@ import { GrantHistory } from './grant-history.ts';
 import type { GrantJournal } from './grant-journal.ts';
 import type { RedisConnection, StoreNotice } from './redis-connection.ts';
 import type { DomainKeys } from './redis-keys.ts';
-import { GRANTED, LOST, runScript, SETTLING, type ScriptName } from './redis-scripts.ts';
+import { GRANTED, LOST, OTHER_LAYOUT, runScript, SETTLING, type ScriptName } from './redis-scripts.ts';
 import { RefundBacklog } from './refund-backlog.ts';
-import { NotCarriedOutError, StoreUnavailableError, type Counter, type Dismissal } from './store.ts';
+import { IncompatibleStoreError, NotCarriedOutError, StoreUnavailableError, type Counter, type Dismissal } from './store.ts';
 import { shapeOf } from './window.ts';
 
 /** Counters that are sent in one call: bounds how long Redis is busy for one script. */
@@ -62,6 +62,7 @@ export class RedisDomain {
   #members: readonly number[] | undefined;
   #clockOffsetMs: number | undefined;
   #joining: Promise<void> | undefined;
+  #toldLayout: number | undefined;
   readonly #backlog = new RefundBacklog();
   /** Granted without Redis and not counted there. */
   readonly #debt = new Map<string, { readonly counter: CountedKey; units: number }>();
@@ -202,11 +203,20 @@ export class RedisDomain {
     await this.#options.connection.call((client) => client.hdel(this.#options.keys.members, String(this.#options.member)), this.name);
   }
 
-  send(name: ScriptName, counters: readonly CountedKey[], args: readonly (number | string)[]): Promise<readonly number[]> {
+  async send(name: ScriptName, counters: readonly CountedKey[], args: readonly (number | string)[]): Promise<readonly number[]> {
     const { keys, member, connection } = this.#options;
     const own = name === 'rowgateJoin' || name === 'rowgateHeartbeat' ? [keys.members] : [];
     const all = [keys.clock, keys.mark(member), ...own, ...counters.map((counter) => keys.counter(counter))];
-    return connection.call((client) => runScript(client, name, all, [this.#acknowledged, this.#seenMs, ...args]), this.name);
+    const answer = await connection.call((client) => runScript(client, name, all, [this.#acknowledged, this.#seenMs, ...args]), this.name);
+    if (answer[0] === OTHER_LAYOUT) this.#refuseLayout(answer[1] as number, answer[2] as number);
+    this.#toldLayout = undefined;
+    return answer;
+  }
+
+  #refuseLayout(layout: number, own: number): never {
+    if (this.#toldLayout !== layout) this.#options.onNotice({ kind: 'other_layout', layout, own });
+    this.#toldLayout = layout;
+    throw new IncompatibleStoreError(`the counters in Redis are of layout ${layout}, and this version counts in layout ${own}`);
   }
 
   /** The call that waits for it has not been carried out, whatever becomes of this. */
@@ -214,7 +224,7 @@ export class RedisDomain {
     try {
       await this.#join(work);
     } catch (error) {
-      throw error instanceof StoreUnavailableError ? new NotCarriedOutError(error.message, { cause: error }) : error;
+      throw error instanceof StoreUnavailableError && !(error instanceof IncompatibleStoreError) ? new NotCarriedOutError(error.message, { cause: error }) : error;
     }
   }
 

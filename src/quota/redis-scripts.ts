@@ -6,6 +6,7 @@ export const GRANTED = 0;
 export const REFUSED = 1;
 export const LOST = 2;
 export const SETTLING = 3;
+export const OTHER_LAYOUT = 4;
 
 export type ScriptName = 'rowgateReserve' | 'rowgateRefund' | 'rowgateUsage' | 'rowgateJoin' | 'rowgateHeartbeat' | 'rowgateAdmit' | 'rowgateDismiss' | 'rowgateReadmit';
 

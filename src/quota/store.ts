@@ -122,5 +122,8 @@ export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError';
 }
 
+/** A version that counts in another way has the store: nothing is counted beside it, and no allowance stands in. */
+export class IncompatibleStoreError extends StoreUnavailableError {}
+
 /** The call changed nothing in the store, and is known not to have. */
 export class NotCarriedOutError extends StoreUnavailableError {}

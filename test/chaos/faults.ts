@@ -12,8 +12,8 @@ export interface Fault {
   readonly run: () => Promise<void>;
 }
 
-/** Loading what it has, and starting a process, on a machine that is busy. */
-const SLOW_MS = 60_000;
+/** Loading what it has, and starting a process, on a machine that is busy. A Sentinel that did not get the CPU for two seconds does nothing for the next thirty (TILT). */
+const SLOW_MS = 150_000;
 
 export function faultsOf(fleet: Fleet): readonly Fault[] {
   const rowgate = (i: number): Fleet['rowgates'][number] => fleet.rowgates[i] as Fleet['rowgates'][number];

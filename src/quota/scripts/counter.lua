@@ -1,7 +1,7 @@
 -- Shared by every script here: redis-scripts.ts puts this text in front of each of them.
 --
 -- KEYS[1]  clock  hash: now (the high-water mark of the store's time), gen and run (see unfit), ready (no grant before this time),
---          opened (when this generation began), informed (its members are known)
+--          opened (when this generation began), informed (its members are known), layout (see below)
 -- KEYS[2]  mark   string "sequence:time:generation": the last grant to this process that Redis knows of, and the generation that the process has joined
 -- KEYS[3+] counters, each a hash: t (total), o and n (oldest and newest filled slice), w (number of the process that
 --          was granted last), g (when), b (when the last other one was before it), and the units of slice i under its index.
@@ -13,7 +13,9 @@
 --
 -- Numbers are whole and at most 2^52. They are written with '%.0f', for Lua's own conversion keeps 14 digits only.
 
-local GRANTED, REFUSED, LOST, SETTLING = 0, 1, 2, 3
+local GRANTED, REFUSED, LOST, SETTLING, OTHER_LAYOUT = 0, 1, 2, 3, 4
+-- Raised with every change after which scripts of before and scripts of now would not count the same. A store without the number has the first.
+local LAYOUT = 1
 -- Renewed once a second while its process lives. A mark that is gone makes the process bring all that it knows: over, never under.
 local MARK_TTL_MS = 2764800000
 
@@ -26,7 +28,7 @@ do
   local time = redis.call('TIME')
   wall = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
-local clock = redis.call('HMGET', KEYS[1], 'now', 'ready', 'gen', 'run')
+local clock = redis.call('HMGET', KEYS[1], 'now', 'ready', 'gen', 'run', 'layout')
 local now = math.max(wall, tonumber(clock[1] or 0), tonumber(ARGV[2]))
 local generation = tonumber(clock[3] or 0)
 
@@ -54,10 +56,19 @@ local function goes_back()
   return mark_sequence < tonumber(ARGV[1]) or tonumber(clock[1]) < tonumber(ARGV[2])
 end
 
+-- Whoever came first has the store; two layouts beside each other would each count a part.
+local function other_layout()
+  local layout = clock[1] and tonumber(clock[5] or 1)
+  if layout and layout ~= LAYOUT then return { OTHER_LAYOUT, layout, LAYOUT } end
+  return nil
+end
+
 -- Nothing may be counted from a store that has forgotten: emptied, restored from an older snapshot, or a replica that was promoted too early.
 -- Whoever finds that out opens a new generation (join.lua). In it nobody is granted anything who has not joined, and nobody at all before
 -- all processes had the time to: what one of them was granted may be what is missing.
 local function unfit()
+  local other = other_layout()
+  if other then return other end
   if not clock[1] or mark_generation ~= generation or goes_back() or not same_server() then return { LOST, mark_sequence, mark_time } end
   if tonumber(clock[2] or 0) > now then return { SETTLING, tonumber(clock[2]) - now } end
   return nil

@@ -9,6 +9,10 @@
 --          index (-1: now), units
 -- Answer: {GRANTED, now, generation, ms until the first grant}, or for a debt {LOST, sequence and time of the last known grant}
 
+do
+  local other = other_layout()
+  if other then return other end
+end
 if ARGV[6] == '1' then
   local bad = unfit()
   if bad and bad[1] == LOST then return bad end
@@ -43,7 +47,7 @@ if ARGV[3] == '1' then
     generation = math.max(generation, tonumber(ARGV[9])) + 1
     ready = now + tonumber(ARGV[informed and 8 or 7])
     local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-    redis.call('HSET', KEYS[1], 'gen', text(generation), 'run', run, 'now', text(now), 'opened', text(now), 'ready', text(ready), 'informed', informed and '1' or '0')
+    redis.call('HSET', KEYS[1], 'layout', text(LAYOUT), 'gen', text(generation), 'run', run, 'now', text(now), 'opened', text(now), 'ready', text(ready), 'informed', informed and '1' or '0')
     expect_members()
   elseif ready > now and ARGV[10] == '1' then
     -- Opened by somebody who knew nobody: this process does.
@@ -84,7 +88,7 @@ end
 
 if ARGV[4] == '1' then
   set_mark(math.max(mark_sequence, tonumber(ARGV[5])))
-  redis.call('HSET', KEYS[1], 'now', text(now))
+  redis.call('HSET', KEYS[1], 'now', text(now), 'layout', text(LAYOUT))
   redis.call('HSET', KEYS[3], me, text(now) .. ':' .. text(generation))
   if ready > now and informed then
     local all, complete = redis.call('HGETALL', KEYS[3]), true
