@@ -23,7 +23,7 @@ function statFields(pid) {
  * @param {number} root
  * @returns {number[]}
  */
-function tree(root) {
+export function tree(root) {
   /** @type {Map<number, number[]>} */
   const children = new Map();
   for (const name of readdirSync('/proc')) {
@@ -48,6 +48,11 @@ export function cpuSeconds(root) {
     if (fields !== undefined) for (const field of fields.slice(11, 15)) ticks += Number(field);
   }
   return ticks * TICK_SECONDS;
+}
+
+/** Of processes that this one started, that have ended and that were waited for. */
+export function endedChildrenSeconds() {
+  return (statFields(process.pid) ?? []).slice(13, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * TICK_SECONDS;
 }
 
 /**

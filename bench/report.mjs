@@ -1,4 +1,4 @@
-// Medians, spread and ratios of the samples, as JSON and as a table.
+// Medians, spread and ratios of the samples.
 
 /** @typedef {{ median: number, min: number, max: number }} Spread */
 /**
@@ -31,7 +31,7 @@ export function spread(values) {
  * @param {readonly (number | null | undefined)[]} above
  * @param {readonly (number | null | undefined)[]} below
  */
-function ratio(above, below) {
+export function ratio(above, below) {
   return spread(above.map((value, i) => (value ?? NaN) / (below[i] ?? NaN)));
 }
 
@@ -71,46 +71,29 @@ export function summarise(workloads, measures) {
   });
 }
 
-/** @param {Spread | null | undefined} value @param {number} digits */
-function show(value, digits) {
-  if (value === null || value === undefined) return '-';
-  const text = (/** @type {number} */ number) => number.toFixed(digits);
-  return `${text(value.median)} (${text(value.min)} to ${text(value.max)})`;
-}
-
-/** @param {readonly (readonly string[])[]} rows */
-function markdown(rows) {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  const line = (/** @type {readonly string[]} */ row) => `| ${row.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
-  return [line(rows[0]), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.slice(1).map(line)].join('\n');
-}
-
-/** @param {{ machine: Record<string, string>, settings: Record<string, unknown>, summary: ReturnType<typeof summarise>, stalled?: Record<'direct' | 'pgbouncer' | 'rowgate', import('./stall.mjs').Stalls>, memory?: { sessions: number, pgbouncer: number, rowgate: number } }} result */
-export function table({ machine, settings, summary, stalled, memory }) {
-  const head = ['work', 'measure', 'direct', 'PgBouncer', 'Rowgate', 'Rowgate / PgBouncer', 'Rowgate / direct'];
-  const rows = [head];
-  for (const { title, unit, values, ratios, addedLatency } of summary) {
-    const query = unit === 'query';
-    const { perSecond, cpu, redisCpu, p50us, p99us } = values;
-    rows.push([title, query ? 'queries/s' : 'MB/s', show(perSecond.direct, 0), show(perSecond.pgbouncer, 0), show(perSecond.rowgate, 0), show(ratios.throughputToPgbouncer, 2), show(ratios.throughputToDirect, 2)]);
-    const digits = query ? 1 : 2;
-    rows.push(['', query ? 'proxy CPU, µs a query' : 'proxy CPU, s a GB', '-', show(cpu.pgbouncer, digits), show(cpu.rowgate, digits), show(ratios.cpuToPgbouncer, 2), '-']);
-    rows.push(['', 'the same with Redis', '-', '-', `+ ${show(redisCpu.rowgate, digits)}`, show(ratios.cpuWithRedisToPgbouncer, 2), '-']);
-    if (addedLatency === undefined) continue;
-    for (const [name, field, latency] of /** @type {const} */ ([['p50', 'p50us', p50us], ['p99', 'p99us', p99us]])) {
-      const more = addedLatency[field];
-      rows.push(['', `latency ${name}, µs`, show(latency.direct, 0), show(latency.pgbouncer, 0), show(latency.rowgate, 0), '', '']);
-      rows.push(['', `added over direct, ${name}, µs`, '-', show(more.pgbouncer, 0), show(more.rowgate, 0), show(more.ratio, 2), '-']);
-    }
-  }
-  for (const [field, title] of stalled === undefined ? [] : /** @type {const} */ ([['calmMs', 'nobody else at work'], ['largeMs', 'beside one statement of 1 MB'], ['deepMs', 'beside 5,000 parentheses'], ['manyMs', 'beside 100 of these at once']])) {
-    const { direct, pgbouncer, rowgate } = /** @type {NonNullable<typeof stalled>} */ (stalled);
-    rows.push([title, 'longest answer to SELECT 1, ms', direct[field].toFixed(1), pgbouncer[field].toFixed(1), rowgate[field].toFixed(1), (rowgate[field] / pgbouncer[field]).toFixed(2), (rowgate[field] / direct[field]).toFixed(2)]);
-  }
-  if (memory !== undefined) {
-    const kibibytes = (/** @type {number} */ bytes) => (bytes / 1024).toFixed(1);
-    rows.push([`${memory.sessions} idle sessions`, 'KiB a session', '-', kibibytes(memory.pgbouncer), kibibytes(memory.rowgate), (memory.rowgate / memory.pgbouncer).toFixed(1), '-']);
-  }
-  const facts = (/** @type {Record<string, unknown>} */ record) => Object.entries(record).map(([name, value]) => `${name} ${String(value)}`).join(', ');
-  return `${facts(machine)}\n${facts(settings)}\nMedian (least to most) of the rounds; ratios are taken round by round.\n\n${markdown(rows)}\n`;
+/** @param {readonly import('./workers.mjs').WorkerWork[]} works */
+export function summariseWorkers(works) {
+  return works.map(({ key, title, measures }) => {
+    const { oneCore, oneWorker, twoWorkers } = measures;
+    const rate = (/** @type {typeof oneCore} */ list) => list.map(({ perSecond }) => perSecond);
+    const all = (/** @type {typeof oneCore} */ list) => list.map(({ cpu, loadCpu }) => cpu + loadCpu);
+    return {
+      key,
+      title,
+      values: Object.fromEntries(Object.entries(measures).map(([name, list]) => [name, {
+        perSecond: spread(rate(list)),
+        cpu: spread(list.map(({ cpu }) => cpu)),
+        loadCpu: spread(list.map(({ loadCpu }) => loadCpu)),
+      }])),
+      ratios: {
+        /** A worker and all that loads it on one core, to two of these on two. */
+        perCore: ratio(rate(twoWorkers), rate(oneCore)),
+        onTwoCores: ratio(rate(twoWorkers), rate(oneWorker)),
+        /** By CPU time alone, whoever else had the cores: both of them busy without a pause. */
+        byCpu: ratio(all(oneCore).map((us) => us * 2), all(twoWorkers)),
+        /** What both cores could do if they never paused, load included, to what the one worker did. */
+        mostOnTwoCores: ratio(all(twoWorkers).map((us) => 2e6 / us), rate(oneWorker)),
+      },
+    };
+  });
 }

@@ -35,7 +35,7 @@ export function makeCertificate(directory) {
 }
 
 /** @returns {Promise<number>} */
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const probe = createServer().once('error', reject).listen(0, HOST, () => {
       const address = probe.address();
@@ -59,7 +59,7 @@ function accepts(port) {
  * @param {{ name: string, command: string, args: readonly string[], port: number, lastPort?: number, directory: string }} what  `lastPort`: the one that it opens last
  * @returns {Promise<Server>}
  */
-async function startProgram({ name, command, args, port, lastPort = port, directory }) {
+export async function startProgram({ name, command, args, port, lastPort = port, directory }) {
   const logPath = join(directory, `${name}.log`);
   const log = openSync(logPath, 'a');
   const child = spawn(command, args, { stdio: ['ignore', log, log] });
@@ -168,19 +168,20 @@ export async function startRedis({ command, directory }) {
 
 /**
  * Full enforcement with limits far away: both tables are in a class, counters in Redis, audit file on.
- * @param {{ main: string, nodeArgs?: readonly string[], directory: string, postgresPort: number, redisPort: number | undefined }} options  without `redisPort`: counters in memory
+ * @param {{ main: string, nodeArgs?: readonly string[], directory: string, postgresPort: number, redisPort: number | undefined, tls?: { cert: string, key: string }, node?: string, workers?: number, name?: string }} options  without `redisPort`: counters in memory; `name`: of its files
  * @returns {Promise<RowgateServer>}
  */
-export async function startRowgate({ main, nodeArgs = [], directory, postgresPort, redisPort, tls }) {
+export async function startRowgate({ main, nodeArgs = [], directory, postgresPort, redisPort, tls, node = process.execPath, workers = 1, name = 'rowgate' }) {
   const port = await freePort();
   const adminPort = await freePort();
-  const config = join(directory, 'rowgate.yaml');
+  const config = join(directory, `${name}.yaml`);
   writeFileSync(config, `version: 1
+workers: ${workers}
 listen: { host: ${HOST}, port: ${port}${tls === undefined ? '' : `, tls: { cert: ${tls.cert}, key: ${tls.key}, mode: prefer }`} }
 upstream: { host: ${HOST}, port: ${postgresPort} }
 catalog: { user: rowgate }
 store: { ${redisPort === undefined ? 'memory: true' : `redis: "redis://${HOST}:${redisPort}/0"`} }
-audit: { file: ${join(directory, 'audit', 'rowgate.ndjson')} }
+audit: { file: ${join(directory, 'audit', `${name}.ndjson`)} }
 admin: { host: ${HOST}, port: ${adminPort} }
 classes:
   ${CLASS}:
@@ -201,7 +202,7 @@ roles:
     members: [postgres]
     quotas: []
 `);
-  const server = await startProgram({ name: 'rowgate', command: process.execPath, args: [...nodeArgs, main, 'serve', '-c', config], port, lastPort: adminPort, directory });
+  const server = await startProgram({ name, command: node, args: [...nodeArgs, main, 'serve', '-c', config], port, lastPort: adminPort, directory });
   return {
     ...server,
     async counted() {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 
-const PACKAGES = { pgbench: 'postgresql-contrib', pgbouncer: 'pgbouncer', 'redis-server': 'redis-server' };
+const PACKAGES = { pgbench: 'postgresql-contrib', pgbouncer: 'pgbouncer', 'redis-server': 'redis-server', cc: 'gcc libc6-dev', taskset: 'util-linux' };
 
 /** @typedef {Record<keyof typeof PACKAGES, string>} Tools */
 
@@ -35,7 +35,7 @@ export function findTools(install) {
   if (lacking.length > 0 && install) {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     execFileSync('apt-get', ['update', '-qq'], { stdio: 'inherit', env });
-    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...lacking.map(({ from }) => from)], { stdio: 'inherit', env });
+    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...lacking.flatMap(({ from }) => from.split(' '))], { stdio: 'inherit', env });
     lacking = missing();
   }
   if (lacking.length > 0) {
@@ -45,14 +45,21 @@ export function findTools(install) {
   return /** @type {Tools} */ (Object.fromEntries(Object.keys(PACKAGES).map((name) => [name, find(name)])));
 }
 
+/** @param {string} path @param {RegExp} pattern */
+function version(path, pattern) {
+  return pattern.exec(execFileSync(path, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown';
+}
+
 /** @param {Tools} tools */
 export function toolVersions(tools) {
-  /** @param {string} path @param {RegExp} pattern */
-  const version = (path, pattern) => pattern.exec(execFileSync(path, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown';
   return {
-    node: process.version.slice(1),
+    PgBouncer: version(tools.pgbouncer, /PgBouncer ([\d.]+)/),
     pgbench: version(tools.pgbench, /PostgreSQL\) ([\d.]+)/),
-    pgbouncer: version(tools.pgbouncer, /PgBouncer ([\d.]+)/),
-    redis: version(tools['redis-server'], /v=([\d.]+)/),
+    Redis: version(tools['redis-server'], /v=([\d.]+)/),
   };
+}
+
+/** @param {string} path */
+export function nodeVersion(path) {
+  return version(path, /v([\d.]+)/);
 }

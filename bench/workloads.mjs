@@ -41,6 +41,22 @@ async function output(command, args, cwd, env = {}) {
 }
 
 /**
+ * @param {string} pgbench
+ * @param {readonly string[]} args
+ * @param {{ directory: string, cores?: readonly number[], env?: Record<string, string> }} how  `cores`: those that it may run on
+ * @returns {Promise<{ done: number, tps: number }>} transactions
+ */
+export async function pgbenchRun(pgbench, args, { directory, cores, env = { PGSSLMODE: 'disable' } }) {
+  const [command, before] = cores === undefined ? [pgbench, []] : ['taskset', ['-c', cores.join(','), pgbench]];
+  const out = await output(command, [...before, ...args], directory, env);
+  const done = Number(/number of transactions actually processed: (\d+)/.exec(out)?.[1]);
+  const failed = Number(/number of failed transactions: (\d+)/.exec(out)?.[1] ?? 0);
+  const tps = Number(/tps = ([\d.]+)/.exec(out)?.[1]);
+  if (!(done > 0) || failed > 0) throw new Error(`pgbench lost transactions: ${out}`);
+  return { done, tps };
+}
+
+/**
  * Fills pgbench's tables; they are made by the superuser, whom nothing limits.
  * @param {string} pgbench
  * @param {number} port
@@ -82,11 +98,8 @@ export function workloads({ pgbench, directory, seconds, bulkRows, repeats }) {
   /** @param {number} clients @param {'simple' | 'prepared'} protocol @param {boolean} log @param {boolean} [tls] */
   const lookups = (clients, protocol, log, tls = false) => async (/** @type {number} */ port, direct = false) => {
     const args = ['-S', '-n', '-M', protocol, '-c', String(clients), '-T', String(seconds), '-h', HOST, '-p', String(port), '-U', LOGIN];
-    const out = await output(pgbench, [...args, ...(log ? ['-l', '--log-prefix=latency'] : []), DATABASE], directory, { PGSSLMODE: tls && !direct ? 'require' : 'disable' });
-    const done = Number(/number of transactions actually processed: (\d+)/.exec(out)?.[1]);
-    const failed = Number(/number of failed transactions: (\d+)/.exec(out)?.[1] ?? 0);
-    const tps = Number(/tps = ([\d.]+)/.exec(out)?.[1]);
-    if (!(done > 0) || failed > 0) throw new Error(`pgbench lost transactions: ${out}`);
+    const env = { PGSSLMODE: tls && !direct ? 'require' : 'disable' };
+    const { done, tps } = await pgbenchRun(pgbench, [...args, ...(log ? ['-l', '--log-prefix=latency'] : []), DATABASE], { directory, env });
     const sample = { rows: done, bytes: 0, work: done, seconds: done / tps };
     if (!log) return sample;
     const micros = takeLatencies(directory, 'latency');
