@@ -16,6 +16,7 @@ export const USAGE = `npm run bench -- [options]
   --profile        instead of comparing: a CPU profile of Rowgate for each workload
   --node FILE      the Node.js that runs Rowgate (this one). Given several times: instead of comparing with PgBouncer, Rowgate under each
                    of them in turn, by default with simple-16, prepared-16, select and copy
+  --write          puts what was found into bench/README.md as well
   --rowgate FILE   the compiled main.js to measure (dist/cli/main.js), to compare builds
   --install        fetch missing programs with apt-get (Debian, as root)`;
 
@@ -45,6 +46,7 @@ export function readOptions() {
       profile: { type: 'boolean', default: false },
       node: { type: 'string', multiple: true, default: [] },
       rowgate: { type: 'string', default: fileURLToPath(new URL('../dist/cli/main.js', import.meta.url)) },
+      write: { type: 'boolean', default: false },
       install: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },

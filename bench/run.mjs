@@ -10,10 +10,12 @@ import { hottest } from './profile.mjs';
 import { summarise, summariseWorkers } from './report.mjs';
 import { startScripted } from './scripted.mjs';
 import { makeCertificate, startPgbouncer, startPostgres, startRedis, startRowgate } from './servers.mjs';
-import { nodesReport, report } from './tables.mjs';
+import { nodesReport, replaceSection, report } from './tables.mjs';
 import { findTools, nodeVersion, toolVersions } from './tools.mjs';
 import { compareWorkers } from './workers.mjs';
 import { fillPgbench, workloads } from './workloads.mjs';
+
+const PAGE = fileURLToPath(new URL('./README.md', import.meta.url));
 
 function describeMachine() {
   const system = /^PRETTY_NAME="?([^"\n]+)/m.exec(existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '')?.[1] ?? process.platform;
@@ -38,8 +40,12 @@ async function main() {
   const running = [];
   /** @template {{ stop(): Promise<void> }} T @param {T} server */
   const keep = (server) => (running.push(server), server);
-  const save = (/** @type {string} */ kind, /** @type {object} */ result) =>
-    writeFileSync(join(results, `${new Date().toISOString().replaceAll(':', '').slice(0, 15)}${kind}.json`), `${JSON.stringify(result, null, 2)}\n`);
+  /** @param {string} kind @param {object} result @param {string} text */
+  const tell = (kind, result, text) => {
+    writeFileSync(join(results, `${new Date().toISOString().replaceAll(':', '').slice(0, 15)}-${options.smoke ? 'smoke' : kind}.json`), `${JSON.stringify(result, null, 2)}\n`);
+    console.log(text);
+    if (options.write) writeFileSync(PAGE, replaceSection(readFileSync(PAGE, 'utf8'), kind, `\`${['npm run bench --', ...process.argv.slice(2)].join(' ')}\`\n\n${text}`));
+  };
   try {
     const all = workloads({ pgbench: tools.pgbench, directory, seconds, bulkRows, repeats });
     const { list, wantsStalls, wantsWorkers, wantsMemory } = choose(options.wanted, all);
@@ -62,7 +68,8 @@ async function main() {
           const warmMs = performance.now() - startedMs;
           await workload.run(rowgate.port);
           await rowgate.stop();
-          console.log(`\n${workload.title}: Rowgate's busiest thread after warm-up, ${hottest(profiles, warmMs)}`);
+          const title = `${workload.title}: Rowgate's busiest thread after warm-up`;
+          console.log(`\n${title}, ${hottest(profiles, warmMs, title)}\n${join(profiles, 'flames.svg')}`);
         } finally {
           await rowgate.stop();
         }
@@ -76,8 +83,7 @@ async function main() {
       for (const [i, node] of nodes.entries()) targets[nodeVersion(node)] = keep(await startRowgate({ ...rowgateOptions, node, name: `rowgate-${i}` }));
       const measures = await compare(list, { rounds, warmUp: !options.smoke, servers: { postgres, redis }, targets });
       const result = { machine: { ...describeMachine(), ...versions }, settings, measures };
-      save('-nodes', result);
-      console.log(nodesReport({ ...result, list, names: Object.keys(targets) }));
+      tell('nodes', result, nodesReport({ ...result, list, names: Object.keys(targets) }));
       return;
     }
 
@@ -111,9 +117,7 @@ async function main() {
       workers: worked && summariseWorkers(worked),
       measures,
     };
-    save(options.smoke ? '-smoke' : '', result);
-    console.log(report(result));
-    console.log('Rowgate counted every row that clients got, and no other.');
+    tell('figures', result, `${options.smoke ? 'Of a smoke run: these figures mean nothing.\n\n' : ''}${report(result)}\nRowgate counted every row that clients got, and no other.\n`);
   } finally {
     for (const server of running.reverse()) await server.stop();
     rmSync(directory, { recursive: true, force: true });

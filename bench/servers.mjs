@@ -167,7 +167,8 @@ export async function startRedis({ command, directory }) {
 }
 
 /**
- * Full enforcement with limits far away: both tables are in a class, counters in Redis, audit file on.
+ * Full enforcement with limits far away: both tables are in a class, counters in Redis, audit file on. On a machine with too much to do Redis may answer late,
+ * and a run is not to end for that.
  * @param {{ main: string, nodeArgs?: readonly string[], directory: string, postgresPort: number, redisPort: number | undefined, tls?: { cert: string, key: string }, node?: string, workers?: number, name?: string }} options  without `redisPort`: counters in memory; `name`: of its files
  * @returns {Promise<RowgateServer>}
  */
@@ -180,7 +181,7 @@ workers: ${workers}
 listen: { host: ${HOST}, port: ${port}${tls === undefined ? '' : `, tls: { cert: ${tls.cert}, key: ${tls.key}, mode: prefer }`} }
 upstream: { host: ${HOST}, port: ${postgresPort} }
 catalog: { user: rowgate }
-store: { ${redisPort === undefined ? 'memory: true' : `redis: "redis://${HOST}:${redisPort}/0"`} }
+store: { ${redisPort === undefined ? 'memory: true' : `redis: "redis://${HOST}:${redisPort}/0", timeout: 10s`} }
 audit: { file: ${join(directory, 'audit', `${name}.ndjson`)} }
 admin: { host: ${HOST}, port: ${adminPort} }
 classes:

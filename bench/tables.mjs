@@ -106,3 +106,14 @@ export function nodesReport({ machine, settings, list, names, measures }) {
   });
   return `${facts(machine)}\n${facts(settings)}\nMedian (least to most) of the rounds; ratios are taken round by round.\n\n${markdown([head, ...rows])}\n`;
 }
+
+/**
+ * A page with what stands between its marks `<!-- NAME -->` and `<!-- end of NAME -->` replaced.
+ * @param {string} page @param {string} name @param {string} text
+ */
+export function replaceSection(page, name, text) {
+  const [begin, end] = [`<!-- ${name} -->`, `<!-- end of ${name} -->`];
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from === -1 || to < from) throw new Error(`the page has no marks ${begin} and ${end}`);
+  return `${page.slice(0, from + begin.length)}\n${text.trim()}\n${page.slice(to)}`;
+}
