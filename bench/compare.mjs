@@ -8,6 +8,8 @@ import { stalls } from './stall.mjs';
 const SETTLE_MS = 200;
 /** Open and closed before memory is measured. */
 const WARMING_SESSIONS = 20;
+/** A just-in-time compiler needs about ten seconds of small statements until it is done with them. */
+const WARMING_RUNS = 2;
 
 /** @typedef {{ port: number, pid?: number, counted?: import('./servers.mjs').RowgateServer['counted'] }} Target  without `pid`: a direct connection */
 
@@ -57,6 +59,7 @@ export async function compare(list, { rounds, warmUp, servers, targets }) {
     for (const workload of list) {
       for (const name of names) {
         const target = targets[name];
+        if (round === 0 && target.counted !== undefined) for (let i = 1; i < WARMING_RUNS; i++) await measured(workload, target, servers);
         const before = await target.counted?.();
         const { sample, measure } = await measured(workload, target, servers);
         if (before !== undefined) checkCounts(workload.title, before, await target.counted(), sample);

@@ -8,7 +8,8 @@ import { cpuSeconds, endedChildrenSeconds } from './processes.mjs';
 import { DATABASE, HOST, LOGIN } from './servers.mjs';
 import { pgbenchRun } from './workloads.mjs';
 
-const CLIENTS = 16;
+/** The more that a process finds done at a turn of its loop, the less each costs: workers are compared with as many clients each. */
+const CLIENTS_A_WORKER = 16;
 /** Statements of a burst: their system calls are shared, so that the load costs little beside Rowgate. */
 const BURST = 20;
 const SETTLE_MS = 200;
@@ -45,7 +46,7 @@ export async function compareWorkers({ pgbench, directory, seconds, rounds, core
         const rowgate = setting.workers === 1 ? one : two;
         const places = cores.slice(0, setting.cores);
         for (const { pid } of [rowgate, ...behind]) pin(pid, places);
-        const measure = await runOnce({ rowgate, behind, run: () => pgbenchRun(pgbench, ['-f', path, '-n', '-M', 'prepared', '-c', String(CLIENTS), '-T', String(seconds), '-h', HOST, '-p', String(rowgate.port), '-U', LOGIN, DATABASE], { directory, cores: places }), each });
+        const measure = await runOnce({ rowgate, behind, run: () => pgbenchRun(pgbench, ['-f', path, '-n', '-M', 'prepared', '-c', String(CLIENTS_A_WORKER * setting.workers), '-T', String(seconds), '-h', HOST, '-p', String(rowgate.port), '-U', LOGIN, DATABASE], { directory, cores: places }), each });
         if (round > 0) found[i]?.measures[setting.key].push(measure);
         console.error(`${roundName(round, rounds)}: ${setting.workers} worker(s) on ${setting.cores} core(s), ${key}: ${Math.round(measure.perSecond)} statements/s, ${measure.cpu.toFixed(1)} + ${measure.loadCpu.toFixed(1)} µs`);
       }
