@@ -1,5 +1,6 @@
 // CPU time and memory of processes by the kernel's own accounting (proc(5), /proc/PID/stat).
 import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 
 /** CLK_TCK of Linux on every architecture that Node runs on. */
 const TICK_SECONDS = 0.01;
@@ -53,6 +54,28 @@ export function cpuSeconds(root) {
 /** Of processes that this one started, that have ended and that were waited for. */
 export function endedChildrenSeconds() {
   return (statFields(process.pid) ?? []).slice(13, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * TICK_SECONDS;
+}
+
+/**
+ * What all cores did since the machine was started, in seconds: `busy` with everything but waiting, `stolen` by the host for other machines (proc(5), /proc/stat).
+ */
+export function machineSeconds() {
+  const [user, nice, system, , , irq, softirq, stolen] = (/^cpu +(.*)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1] ?? '').split(' ').map((ticks) => Number(ticks) * TICK_SECONDS);
+  return { busy: user + nice + system + irq + softirq, stolen };
+}
+
+/**
+ * Begins to watch what this process and those that it starts leave of the cores to others.
+ * @returns {() => { others: number, stolen: number }} parts of all cores' time since then
+ */
+export function watchOthers() {
+  const now = () => ({ ...machineSeconds(), own: cpuSeconds(process.pid), atMs: performance.now() });
+  const begun = now();
+  return () => {
+    const { busy, stolen, own, atMs } = now();
+    const all = ((atMs - begun.atMs) / 1000) * availableParallelism();
+    return { others: Math.max(0, busy - begun.busy - (own - begun.own)) / all, stolen: (stolen - begun.stolen) / all };
+  };
 }
 
 /**

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { compare, compareMemory, compareStalls } from './compare.mjs';
 import { allowedCores } from './cores.mjs';
 import { choose, readOptions, USAGE } from './options.mjs';
+import { watchOthers } from './processes.mjs';
 import { hottest } from './profile.mjs';
 import { summarise, summariseWorkers } from './report.mjs';
 import { startScripted } from './scripted.mjs';
@@ -22,6 +23,12 @@ function describeMachine() {
   return { CPU: cpus()[0]?.model ?? 'unknown', cores: String(availableParallelism()), memory: `${Math.round(totalmem() / 2 ** 30)} GiB`, system };
 }
 
+/** @param {{ others: number, stolen: number }} parts */
+function busyOthers({ others, stolen }) {
+  const percent = (/** @type {number} */ part) => `${Math.round(part * 100)} %`;
+  return { 'cores taken by other programs': percent(others), 'by the host': percent(stolen) };
+}
+
 async function main() {
   const options = readOptions();
   if (options.help) {
@@ -34,6 +41,7 @@ async function main() {
   const directory = mkdtempSync(join(tmpdir(), 'rowgate-bench-'));
   // Servers that run as another user must reach their files.
   chmodSync(directory, 0o755);
+  const others = watchOthers();
   const results = fileURLToPath(new URL('./results/', import.meta.url));
   mkdirSync(results, { recursive: true });
   /** @type {{ stop(): Promise<void> }[]} */
@@ -82,7 +90,7 @@ async function main() {
       const targets = {};
       for (const [i, node] of nodes.entries()) targets[nodeVersion(node)] = keep(await startRowgate({ ...rowgateOptions, node, name: `rowgate-${i}` }));
       const measures = await compare(list, { rounds, warmUp: !options.smoke, servers: { postgres, redis }, targets });
-      const result = { machine: { ...describeMachine(), ...versions }, settings, measures };
+      const result = { machine: { ...describeMachine(), ...versions, ...busyOthers(others()) }, settings, measures };
       tell('nodes', result, nodesReport({ ...result, list, names: Object.keys(targets) }));
       return;
     }
@@ -109,7 +117,7 @@ async function main() {
       : undefined;
 
     const result = {
-      machine: { ...describeMachine(), 'Node.js': nodeVersion(nodes[0] ?? process.execPath), ...versions },
+      machine: { ...describeMachine(), 'Node.js': nodeVersion(nodes[0] ?? process.execPath), ...versions, ...busyOthers(others()) },
       settings,
       summary: summarise(list, measures),
       stalled,

@@ -13,6 +13,9 @@ const CLIENTS_A_WORKER = 16;
 /** Statements of a burst: their system calls are shared, so that the load costs little beside Rowgate. */
 const BURST = 20;
 const SETTLE_MS = 200;
+/** CPU time that each process of Rowgate gets before anything counts, for each work: on a busy machine that is more than so many seconds. Compilers are done then. */
+const WARM_CPU_SECONDS = 3;
+const WARMING_RUNS = 10;
 
 const LOOK_UP = '\\set aid random(1, 100000)\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n';
 const WORKS = /** @type {const} */ ([
@@ -38,21 +41,35 @@ const SETTINGS = /** @type {const} */ ([
 export async function compareWorkers({ pgbench, directory, seconds, rounds, cores, warmUp, one, two, behind }) {
   /** @type {WorkerWork[]} */
   const found = WORKS.map(({ key, title }) => ({ key, title, measures: { oneCore: [], oneWorker: [], twoWorkers: [] } }));
-  for (let round = warmUp ? 0 : 1; round <= rounds; round++) {
-    for (const [i, { key, script, each }] of WORKS.entries()) {
-      const path = join(directory, `workers-${key}.sql`);
-      writeFileSync(path, script);
+  for (const { key, script } of WORKS) writeFileSync(scriptPath(directory, key), script);
+  /** @param {(typeof WORKS)[number]} work @param {import('./servers.mjs').RowgateServer} rowgate @param {number} clients @param {readonly number[]} places */
+  const load = ({ key, each }, rowgate, clients, places) => {
+    for (const { pid } of [rowgate, ...behind]) pin(pid, places);
+    const args = ['-f', scriptPath(directory, key), '-n', '-M', 'prepared', '-c', String(clients), '-T', String(seconds), '-h', HOST, '-p', String(rowgate.port), '-U', LOGIN, DATABASE];
+    return runOnce({ rowgate, behind, each, run: () => pgbenchRun(pgbench, args, { directory, cores: places }) });
+  };
+  for (const [workers, rowgate] of warmUp ? /** @type {const} */ ([[1, one], [2, two]]) : []) {
+    for (const work of WORKS) {
+      const begun = cpuSeconds(rowgate.pid);
+      console.error(`warm-up: ${workers} worker(s), ${work.key}`);
+      for (let i = 0; i < WARMING_RUNS && cpuSeconds(rowgate.pid) - begun < WARM_CPU_SECONDS * workers; i++) await load(work, rowgate, CLIENTS_A_WORKER * workers, cores);
+    }
+  }
+  for (let round = 1; round <= rounds; round++) {
+    for (const [i, work] of WORKS.entries()) {
       for (const setting of SETTINGS) {
-        const rowgate = setting.workers === 1 ? one : two;
-        const places = cores.slice(0, setting.cores);
-        for (const { pid } of [rowgate, ...behind]) pin(pid, places);
-        const measure = await runOnce({ rowgate, behind, run: () => pgbenchRun(pgbench, ['-f', path, '-n', '-M', 'prepared', '-c', String(CLIENTS_A_WORKER * setting.workers), '-T', String(seconds), '-h', HOST, '-p', String(rowgate.port), '-U', LOGIN, DATABASE], { directory, cores: places }), each });
-        if (round > 0) found[i]?.measures[setting.key].push(measure);
-        console.error(`${roundName(round, rounds)}: ${setting.workers} worker(s) on ${setting.cores} core(s), ${key}: ${Math.round(measure.perSecond)} statements/s, ${measure.cpu.toFixed(1)} + ${measure.loadCpu.toFixed(1)} µs`);
+        const measure = await load(work, setting.workers === 1 ? one : two, CLIENTS_A_WORKER * setting.workers, cores.slice(0, setting.cores));
+        found[i]?.measures[setting.key].push(measure);
+        console.error(`${roundName(round, rounds)}: ${setting.workers} worker(s) on ${setting.cores} core(s), ${work.key}: ${Math.round(measure.perSecond)} statements/s, ${measure.cpu.toFixed(1)} + ${measure.loadCpu.toFixed(1)} µs`);
       }
     }
   }
   return found;
+}
+
+/** @param {string} directory @param {string} key */
+function scriptPath(directory, key) {
+  return join(directory, `workers-${key}.sql`);
 }
 
 /**
