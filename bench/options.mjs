@@ -9,7 +9,7 @@ export const USAGE = `npm run bench -- [options]
   --rounds N       rounds of every workload (5)
   --seconds N      length of one pgbench run (3)
   --rows N         rows of the bulk table (1000000)
-  --repeats N      times that a bulk statement runs in one round (3)
+  --repeats N      times that a bulk statement runs in one round (2)
   --sessions N     idle sessions whose memory is measured (5000)
   --only KEY,...   only this work: simple-16, prepared-16, simple-1, select, select-people, copy, tls-prepared-16, tls-select,
                    stall, workers, memory
@@ -66,7 +66,7 @@ export function readOptions() {
     rounds: count('rounds', 5, 1),
     seconds: count('seconds', 3, 1),
     bulkRows: count('rows', 1_000_000, 20_000),
-    repeats: count('repeats', 3, 1),
+    repeats: count('repeats', 2, 1),
     sessions,
     scale: values.smoke ? 1 : 10,
     main: resolve(values.rowgate),

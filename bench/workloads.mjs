@@ -40,6 +40,8 @@ async function output(command, args, cwd, env = {}) {
   return out;
 }
 
+const TRIES = 5;
+
 /**
  * @param {string} pgbench
  * @param {readonly string[]} args
@@ -48,12 +50,15 @@ async function output(command, args, cwd, env = {}) {
  */
 export async function pgbenchRun(pgbench, args, { directory, cores, env = { PGSSLMODE: 'disable' } }) {
   const [command, before] = cores === undefined ? [pgbench, []] : ['taskset', ['-c', cores.join(','), pgbench]];
-  const out = await output(command, [...before, ...args], directory, env);
-  const done = Number(/number of transactions actually processed: (\d+)/.exec(out)?.[1]);
-  const failed = Number(/number of failed transactions: (\d+)/.exec(out)?.[1] ?? 0);
-  const tps = Number(/tps = ([\d.]+)/.exec(out)?.[1]);
-  if (!(done > 0) || failed > 0) throw new Error(`pgbench lost transactions: ${out}`);
-  return { done, tps };
+  for (let tries = 1; ; tries++) {
+    const out = await output(command, [...before, ...args], directory, env);
+    const done = Number(/number of transactions actually processed: (\d+)/.exec(out)?.[1]);
+    const failed = Number(/number of failed transactions: (\d+)/.exec(out)?.[1] ?? 0);
+    if (Number.isNaN(done) || failed > 0) throw new Error(`pgbench lost transactions: ${out}`);
+    if (done > 0) return { done, tps: Number(/tps = ([\d.]+)/.exec(out)?.[1]) };
+    // On a machine with much to do, a program that was just started may need all of a short run to begin.
+    if (tries === TRIES) throw new Error(`pgbench got nothing done: ${out}`);
+  }
 }
 
 /**
