@@ -53,7 +53,9 @@ export function summarise(workloads, measures) {
     const added = (field) => {
       const { direct, pgbouncer, rowgate } = each(field);
       const over = (/** @type {typeof direct} */ list) => list.map((value, i) => (value ?? NaN) - (direct[i] ?? NaN));
-      return { rowgate: spread(over(rowgate)), pgbouncer: spread(over(pgbouncer)), ratio: ratio(over(rowgate), over(pgbouncer)) };
+      // In a round that something else disturbed, a proxy may seem to add nothing: then there is no ratio.
+      const positive = over(pgbouncer).map((value) => (value > 0 ? value : NaN));
+      return { rowgate: spread(over(rowgate)), pgbouncer: spread(over(pgbouncer)), ratio: ratio(over(rowgate), positive) };
     };
     return {
       key,

@@ -52,7 +52,7 @@ async function main() {
   const tell = (kind, result, text) => {
     writeFileSync(join(results, `${new Date().toISOString().replaceAll(':', '').slice(0, 15)}-${options.smoke ? 'smoke' : kind}.json`), `${JSON.stringify(result, null, 2)}\n`);
     console.log(text);
-    if (options.write) writeFileSync(PAGE, replaceSection(readFileSync(PAGE, 'utf8'), kind, `\`${['npm run bench --', ...process.argv.slice(2)].join(' ')}\`\n\n${text}`));
+    if (options.write && !options.smoke) writeFileSync(PAGE, replaceSection(readFileSync(PAGE, 'utf8'), kind, `\`${['npm run bench --', ...process.argv.slice(2)].join(' ')}\`\n\n${text}`));
   };
   try {
     const all = workloads({ pgbench: tools.pgbench, directory, seconds, bulkRows, repeats });
