@@ -14,7 +14,7 @@ const CLIENTS_A_WORKER = 16;
 const BURST = 20;
 const SETTLE_MS = 200;
 /** CPU time that each process of Rowgate gets before anything counts, for each work: on a busy machine that is more than so many seconds. Compilers are done then. */
-const WARM_CPU_SECONDS = 3;
+const WARM_CPU_SECONDS = 6;
 const WARMING_RUNS = 10;
 
 const LOOK_UP = '\\set aid random(1, 100000)\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n';
