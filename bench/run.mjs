@@ -48,6 +48,11 @@ async function main() {
   const running = [];
   /** @template {{ stop(): Promise<void> }} T @param {T} server */
   const keep = (server) => (running.push(server), server);
+  const end = async () => {
+    for (const server of running.splice(0).reverse()) await server.stop();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.once(signal, () => void end().finally(() => process.exit(1)));
   /** @param {string} kind @param {object} result @param {string} text */
   const tell = (kind, result, text) => {
     writeFileSync(join(results, `${new Date().toISOString().replaceAll(':', '').slice(0, 15)}-${options.smoke ? 'smoke' : kind}.json`), `${JSON.stringify(result, null, 2)}\n`);
@@ -70,7 +75,7 @@ async function main() {
         const profiles = join(results, `profile-${workload.key}`);
         rmSync(profiles, { recursive: true, force: true });
         const startedMs = performance.now();
-        const rowgate = await startRowgate({ ...rowgateOptions, nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${profiles}`] });
+        const rowgate = keep(await startRowgate({ ...rowgateOptions, nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${profiles}`] }));
         try {
           await workload.run(rowgate.port);
           const warmMs = performance.now() - startedMs;
@@ -106,7 +111,7 @@ async function main() {
 
     const scripted = wantsWorkers || wantsMemory ? keep(await startScripted({ cc: tools.cc, directory, postgresPort: postgres.port })) : postgres;
     const behindScripted = { ...rowgateOptions, postgresPort: scripted.port };
-    const memory = wantsMemory ? { sessions, ...(await compareMemory(sessions, { pgbouncer: () => startBouncer(scripted.port), rowgate: () => startRowgate(behindScripted) })) } : undefined;
+    const memory = wantsMemory ? { sessions, ...(await compareMemory(sessions, { pgbouncer: async () => keep(await startBouncer(scripted.port)), rowgate: async () => keep(await startRowgate(behindScripted)) })) } : undefined;
     const cores = allowedCores();
     const worked = wantsWorkers && cores.length > 1
       ? await compareWorkers({
@@ -127,8 +132,7 @@ async function main() {
     };
     tell('figures', result, `${options.smoke ? 'Of a smoke run: these figures mean nothing.\n\n' : ''}${report(result)}\nRowgate counted every row that clients got, and no other.\n`);
   } finally {
-    for (const server of running.reverse()) await server.stop();
-    rmSync(directory, { recursive: true, force: true });
+    await end();
   }
 }
 

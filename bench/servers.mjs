@@ -54,6 +54,12 @@ function accepts(port) {
   });
 }
 
+/** Whatever ends this process ends them, also one that was about to start. @type {Set<import('node:child_process').ChildProcess>} */
+const programs = new Set();
+process.on('exit', () => {
+  for (const child of programs) child.kill('SIGKILL');
+});
+
 /**
  * Starts a program that listens on a port; what it says goes to a file.
  * @param {{ name: string, command: string, args: readonly string[], port: number, lastPort?: number, directory: string }} what  `lastPort`: the one that it opens last
@@ -63,7 +69,8 @@ export async function startProgram({ name, command, args, port, lastPort = port,
   const logPath = join(directory, `${name}.log`);
   const log = openSync(logPath, 'a');
   const child = spawn(command, args, { stdio: ['ignore', log, log] });
-  const exited = once(child, 'exit');
+  const exited = once(child, 'exit').finally(() => programs.delete(child));
+  programs.add(child);
   for (let tries = 0; !(await accepts(lastPort)); tries++) {
     if (child.exitCode !== null || tries > 200) {
       child.kill('SIGKILL');
