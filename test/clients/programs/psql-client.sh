@@ -2,14 +2,27 @@
 # Scripts of psql, one file of output each; a JSON line for each with what was printed. psql's own words name the port: that is taken out, and so are process ids.
 # shellcheck disable=SC2016
 out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
+count=0
+# Debian's psql is a script that looks for the program: it takes longer than most steps.
+for bin in /usr/lib/postgresql/*/bin; do [ -x "$bin/psql" ] && PATH=$bin:$PATH; done
 step() {
-  name=$1
+  count=$((count + 1))
+  printf '%s' "$1" >"$out/$count.name"
   shift
-  "$@" >"$out/text" 2>&1 </dev/null
-  code=$?
-  node -e 'const { readFileSync } = require("node:fs"); const [name, code, path, port, dir] = process.argv.slice(1); console.log(JSON.stringify({ step: name, ok: [code, readFileSync(path, "utf8").replaceAll(port, "PORT").replaceAll(dir, "DIR").replaceAll(/PID \d+/g, "PID")] }))' "$name" "$code" "$out/text" "$PGPORT" "$out"
+  "$@" >"$out/$count.text" 2>&1 </dev/null
+  echo $? >"$out/$count.code"
 }
+tell() {
+  node -e '
+    const { readFileSync } = require("node:fs");
+    const [count, port, dir] = process.argv.slice(1);
+    for (let i = 1; i <= Number(count); i++) {
+      const part = (name) => readFileSync(`${dir}/${i}.${name}`, "utf8");
+      console.log(JSON.stringify({ step: part("name"), ok: [part("code").trim(), part("text").replaceAll(port, "PORT").replaceAll(dir, "DIR").replaceAll(/PID \d+/g, "PID")] }));
+    }' "$count" "$PGPORT" "$out"
+  rm -rf "$out"
+}
+trap tell EXIT
 p() { psql -X -v VERBOSITY=verbose -v ON_ERROR_STOP=0 "$@"; }
 step schema p -c "DROP SCHEMA IF EXISTS $LAB CASCADE" -c "CREATE SCHEMA $LAB"
 export PGOPTIONS="-c search_path=$LAB,public"
