@@ -8,6 +8,7 @@ import type { Entry } from '../protocol/ledger.ts';
 import { COLLECTED_MESSAGE_BYTES } from '../protocol/limits.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type Ahead, type MessageHandler, type MessageStream } from '../protocol/message-stream.ts';
 import { Backend, type BackendType } from '../protocol/message-types.ts';
+import { LooseTextMeter } from './loose-text.ts';
 import { lexerFault, lexerRefusal } from './lexer-settings.ts';
 import { NotificationMeter } from './notifications.ts';
 import { mustChargeText, mustRedact, redactedNotice } from './redaction.ts';
@@ -16,6 +17,7 @@ import { errorFields } from './refusal-message.ts';
 import { ReplyEnds } from './reply-ends.ts';
 import { ONE_TEXT_PARAMETER, OWN_COLUMNS, writeRowDescription } from './own-question.ts';
 import { runOf, type Request } from './request.ts';
+import { ToldSettings } from './told-settings.ts';
 import { BINARY_TRAILER_BYTES, headOf, passOn, RowMeter, type ReplyTurn } from './row-meter.ts';
 import type { SessionState } from './session-state.ts';
 
@@ -25,12 +27,16 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
   /** Milliseconds of the monotonic clock at the chunk's arrival: leases are held against it. */
   nowMs = 0;
   readonly #notifications: NotificationMeter;
+  readonly #settings: ToldSettings;
+  readonly #lateNotices: LooseTextMeter;
   readonly #rows: RowMeter;
   readonly #ends: ReplyEnds;
 
   constructor(session: SessionState) {
     this.#session = session;
     this.#notifications = new NotificationMeter(session);
+    this.#settings = new ToldSettings(session);
+    this.#lateNotices = new LooseTextMeter(session, 'a notice at the end of a transaction');
     this.#rows = new RowMeter(session, this);
     this.#ends = new ReplyEnds(session, this, this.#rows);
   }
@@ -172,7 +178,10 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
       session.ports.end(errorFields(lexerRefusal(fault, session.principal)), 'lexer setting');
       return AtMessage.Drop;
     }
-    return AtMessage.Forward;
+    const told = this.#settings.judge(name, value, this.nowMs);
+    if (told.kind !== 'wait') return told.kind === 'paid' ? AtMessage.Forward : AtMessage.Drop;
+    this.later(() => told.until);
+    return AtMessage.Pause;
   }
 
   #notice(buffer: Buffer, start: number, end: number): AtMessage {
@@ -184,19 +193,23 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
     const charged = mustChargeText(session.principal, reach);
     if (!charged && !mustRedact(session.principal, reach)) return AtMessage.Forward;
     const run = this.#rows.arrivedRun();
-    if (charged && run?.metered === true) {
+    // At COMMIT or Sync, of what the transaction had put off: there is no taking that back.
+    if (run?.metered !== true) {
+      const paid = this.#lateNotices.judge(end - start - HEADER_BYTES, this.nowMs);
+      if (paid.kind === 'refused') return AtMessage.Drop;
+      if (paid.kind === 'wait') {
+        this.later(() => paid.until);
+        return AtMessage.Pause;
+      }
+    } else {
       if (run.cut) return AtMessage.Drop;
-      if (run.spendText(end - start, this.nowMs)) return AtMessage.Forward;
-      this.#rows.moreUnits(run);
-      return AtMessage.Pause;
-    }
-    if (run !== undefined) {
-      if (run.cut) return AtMessage.Drop;
-      // A notice is a channel like a row: it costs units, and it carries no values.
-      if (run.metered && !run.spendNotice(end - start - HEADER_BYTES, this.nowMs)) {
+      // A notice is a channel like a row: it costs units. Where it goes out as it is, its text costs its bytes.
+      const paid = charged ? run.spendText(end - start, this.nowMs) : run.spendNotice(end - start - HEADER_BYTES, this.nowMs);
+      if (!paid) {
         this.#rows.moreUnits(run);
         return AtMessage.Pause;
       }
+      if (charged) return AtMessage.Forward;
     }
     this.inject(redactedNotice(buffer, start, end));
     return AtMessage.Drop;

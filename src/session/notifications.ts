@@ -4,9 +4,7 @@
  */
 
 import { writeNotification, type Notification } from '../protocol/backend-messages.ts';
-import { decide } from '../policy/decide.ts';
-import { opaqueReach } from './reach-union.ts';
-import { Run } from './run.ts';
+import { LooseTextMeter } from './loose-text.ts';
 import type { SessionState } from './session-state.ts';
 
 export type NotificationAnswer =
@@ -18,35 +16,21 @@ export type NotificationAnswer =
 const FORWARD: NotificationAnswer = { kind: 'forward' };
 
 export class NotificationMeter {
-  readonly #session: SessionState;
-  /** The units of the notification that is being looked at. */
-  #run: Run | undefined;
+  readonly #meter: LooseTextMeter;
 
   constructor(session: SessionState) {
-    this.#session = session;
+    this.#meter = new LooseTextMeter(session, 'a notification may carry anything');
   }
 
   judge({ processId, channel, payloadBytes }: Notification, nowMs: number): NotificationAnswer {
-    const { principal } = this.#session;
-    if (!principal.metered || payloadBytes === 0 || principal.classes.size === 0) return FORWARD;
-    const run = (this.#run ??= this.#begin());
-    if (!run.cut && !run.spendNotice(payloadBytes, nowMs)) return { kind: 'wait', until: this.#renew(run) };
-    this.#run = undefined;
-    run.finish(undefined);
-    return run.cut ? { kind: 'replace', bytes: writeNotification(processId, channel, '') } : FORWARD;
-  }
-
-  #begin(): Run {
-    const { principal } = this.#session;
-    const reach = opaqueReach([...principal.classes.keys()], 'a notification may carry anything', false);
-    const verdict = decide(reach, principal);
-    const run = new Run(this.#session, { kind: 'opaque', reason: 'notification', text: '' }, reach, verdict);
-    if (verdict.kind === 'block') run.refusal = verdict.refusal;
-    return run;
-  }
-
-  async #renew(run: Run): Promise<void> {
-    const refusal = await run.renew();
-    if (refusal !== undefined) run.refusal = refusal;
+    const answer = this.#meter.judge(payloadBytes, nowMs);
+    switch (answer.kind) {
+      case 'paid':
+        return FORWARD;
+      case 'refused':
+        return { kind: 'replace', bytes: writeNotification(processId, channel, '') };
+      case 'wait':
+        return answer;
+    }
   }
 }

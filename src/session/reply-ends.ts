@@ -19,7 +19,15 @@ import { runOf, runsOf, type Request } from './request.ts';
 import { passOn, type ReplyTurn, type RowMeter } from './row-meter.ts';
 import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
+import type { Statement } from './statement.ts';
 import { countsPeople } from './subject-meter.ts';
+
+/** COMMIT, PREPARE TRANSACTION and SET CONSTRAINTS run what was put off. */
+function settles(statement: Statement): boolean {
+  if (statement.kind !== 'known') return false;
+  const { kind, node } = statement.facts;
+  return kind === 'commit' || kind === 'prepare_transaction' || node === 'ConstraintsSetStmt';
+}
 
 export class ReplyEnds {
   readonly #session: SessionState;
@@ -232,12 +240,19 @@ export class ReplyEnds {
       }
       case 'query':
       case 'execute':
-      case 'function_call':
-        return runOf(payload)?.reach ?? NO_REACH;
+      case 'function_call': {
+        const run = runOf(payload);
+        return run !== undefined && run.reach.classes.length === 0 && settles(run.statement) ? this.#putOff() : (run?.reach ?? NO_REACH);
+      }
       default:
-        // Errors at Sync come from deferred constraints and triggers of what ran before.
-        return payload.kind === 'sync' && this.#session.groupReach !== undefined ? this.#session.groupReach : NO_REACH;
+        return payload.kind === 'sync' ? this.#putOff() : NO_REACH;
     }
+  }
+
+  /** What comes at a transaction's end comes from deferred constraints and triggers of what ran before, and may say anything. */
+  #putOff(): Reach {
+    const { groupReach } = this.#session;
+    return groupReach === undefined ? NO_REACH : { ...groupReach, pure: false };
   }
 }
 

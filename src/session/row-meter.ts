@@ -7,7 +7,9 @@ import type { Reach } from '../catalog/reach-types.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import { costsUnits, judgeNow } from './judge.ts';
+import { LooseTextMeter } from './loose-text.ts';
 import type { Portal } from './names.ts';
+import { errorFields } from './refusal-message.ts';
 import { covers, NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
 import type { ColumnShape } from '../protocol/backend-messages.ts';
 import { runOf, type Request } from './request.ts';
@@ -35,6 +37,7 @@ export interface ReplyTurn {
 export class RowMeter {
   readonly #session: SessionState;
   readonly #turn: ReplyTurn;
+  readonly #looseNames: LooseTextMeter;
   /** The run that was checked against what the server confirmed since it was judged. */
   #arrived: Run | undefined;
   /** What Describe told of portals and statements, for those who execute them later. */
@@ -49,6 +52,7 @@ export class RowMeter {
   constructor(session: SessionState, turn: ReplyTurn) {
     this.#session = session;
     this.#turn = turn;
+    this.#looseNames = new LooseTextMeter(session, 'columns of a statement that is not known');
   }
 
   row(rowBytes: number, copy = false): AtHeader {
@@ -178,6 +182,8 @@ export class RowMeter {
 
   rowDescription(entry: Entry<Request>, buffer: Buffer, start: number, end: number): AtMessage {
     const session = this.#session;
+    const paid = this.#payForNames(entry, end - start - HEADER_BYTES);
+    if (paid !== undefined) return paid;
     const origins = messages.readColumns(buffer, start, end);
     const classes = new Set<string>();
     const unknown = new Set<number>();
@@ -212,6 +218,30 @@ export class RowMeter {
       }
     }
     return passOn(session);
+  }
+
+  /** Names of columns stand in the statement's text, unless nobody has seen it: code that opened a cursor may have made them of values. */
+  #payForNames({ payload }: Entry<Request>, bytes: number): AtMessage | undefined {
+    const session = this.#session;
+    if (!session.tainted || !session.principal.metered) return undefined;
+    if (payload.kind === 'describe') {
+      const known = payload.target === 'portal' ? session.names.portal(payload.name)?.statement : session.names.statement(payload.name);
+      if (known !== undefined && known.kind !== 'opaque' && !isNamed(known)) return undefined;
+      const answer = this.#looseNames.judge(bytes, this.#turn.nowMs);
+      if (answer.kind === 'paid') return undefined;
+      if (answer.kind === 'refused') {
+        session.ports.end(errorFields({ ...answer.refusal, severity: 'FATAL' }), `refused: ${answer.refusal.ruleId}`);
+        return AtMessage.Drop;
+      }
+      this.#turn.later(() => answer.until);
+      return AtMessage.Pause;
+    }
+    const run = this.arrivedRun();
+    if (run === undefined || run.reach.opaque.length === 0 || (run.statement.kind === 'known' && !isNamed(run.statement))) return undefined;
+    if (run.cut) return AtMessage.Drop;
+    if (run.spendText(bytes, this.#turn.nowMs)) return undefined;
+    this.moreUnits(run);
+    return AtMessage.Pause;
   }
 
   /** Of a statement the formats are not known yet: the description says 0 for all of them ("Message Formats", RowDescription). */

@@ -17,6 +17,24 @@ describe('settings of the server', () => {
   });
 });
 
+test('pg_stat_activity shows no statements of others', async () => {
+  const { admin, postgres, rowgate, tokens } = bed();
+  const [token] = tokens.values();
+  await admin.query(`SELECT '${token}'`);
+  for (const port of [postgres.port, rowgate.port]) {
+    const client = await rowgate.connect('agent_292', { port });
+    try {
+      const { rows } = await client.query<{ query: string }>(`SELECT query FROM pg_stat_activity WHERE usename = 'postgres'`);
+      expect(rows.length).toBeGreaterThan(0);
+      expect(rows.filter(({ query }) => query !== '<insufficient privilege>')).toEqual([]);
+    } finally {
+      await client.end();
+    }
+  }
+  const { rows } = await admin.query<{ query: string }>('SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()');
+  expect(rows[0]?.query).toContain('pg_stat_activity');
+});
+
 describe('event triggers', () => {
   test('run their function with every definition, and its opaqueness counts', async () => {
     const { admin, rowgate } = bed();

@@ -15,6 +15,8 @@ export const sideDoors = attackSuite('side-doors', {
     GRANT EXECUTE ON FUNCTION dblink_connect_u(text) TO staff;
     GRANT SELECT ON pg_statistic, pg_largeobject TO staff;
     ALTER TABLE crm.customers ALTER email SET STATISTICS 2000;
+    CREATE TABLE crm.doubled () INHERITS (crm.customers); INSERT INTO crm.doubled SELECT id + 100000, name, msisdn, email, tariff FROM ONLY crm.customers, generate_series(1, 2) WHERE id <= 400;
+    CREATE STATISTICS crm.doubled_s (mcv) ON name, email FROM crm.doubled; ALTER STATISTICS crm.doubled_s SET STATISTICS 1000; ANALYZE crm.doubled; ALTER TABLE crm.doubled OWNER TO staff;
     ANALYZE crm.customers;
     SELECT lo_from_bytea(4242, (SELECT string_agg(email, ' ')::bytea FROM crm.customers));
     ALTER LARGE OBJECT 4242 OWNER TO staff;
@@ -53,6 +55,7 @@ for (const role of ['agent', 'lax'] as const satisfies readonly Role[]) {
       ({ own }) => `SELECT string_agg(email, ' ') FROM ${own}.customers`,
     ), role);
     attack('pg_statistic', statements('SELECT stavalues1::text, stavalues2::text, stavalues3::text FROM pg_statistic'), role);
+    attack('pg_stats_ext', statements(`SELECT most_common_vals FROM pg_stats_ext WHERE tablename = 'doubled'`), role);
     attack('pg_largeobject', statements(`SELECT string_agg(convert_from(data, 'UTF8'), '' ORDER BY pageno) FROM pg_largeobject WHERE loid = 4242`), role);
     attack('lo_get', statements(`SELECT convert_from(lo_get(4242), 'UTF8')`), role);
     attack('loread', statements('BEGIN', `SELECT convert_from(loread(lo_open(4242, 262144), 1000000), 'UTF8')`, 'COMMIT'), role);

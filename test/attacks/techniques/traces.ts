@@ -1,8 +1,11 @@
 /** No value of a customer is written anywhere: what tells is which rows are gone or locked, which sequence was moved, which lock is held, what a definition was worked out to. */
 
 import { attackSuite, statements, type Attacker, type Technique } from '../../support/attack.ts';
-import { rowsOf, type WireClient, type WireMessage } from '../../support/wire-client.ts';
+import { serverMajor } from '../../support/postgres.ts';
+import { rowsOf, wire, type WireClient, type WireMessage } from '../../support/wire-client.ts';
 
+/** A built-in function that runs SQL which it gets as text. */
+const XML = `query_to_xml('SELECT string_agg(email, '' '') AS e FROM crm.customers', true, true, '')`;
 export const traces = attackSuite('traces', {
   sql: `
     CREATE FUNCTION public.few_mails() RETURNS text LANGUAGE sql IMMUTABLE SECURITY DEFINER AS $$ SELECT string_agg(email, ' ') FROM crm.customers WHERE id <= 280 $$;
@@ -11,6 +14,14 @@ export const traces = attackSuite('traces', {
     CREATE VIEW public.window_on_grid AS SELECT id, n FROM public.grid;
     CREATE TABLE public.kids (id int REFERENCES crm.customers ON DELETE CASCADE ON UPDATE CASCADE, tag int); INSERT INTO public.kids SELECT g, g FROM generate_series(1, 1000) g; CREATE INDEX ON public.kids (id);
     CREATE TABLE public.talking (id int); INSERT INTO public.talking VALUES (1000); CREATE INDEX ON public.talking (public.shout(id)); CREATE STATISTICS public.talking_s ON (public.shout(id)) FROM public.talking;
+    CREATE FUNCTION public.opened_dyn(name refcursor) RETURNS refcursor LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN OPEN name FOR EXECUTE (SELECT 'SELECT ' || string_agg(format('NULL AS %I', email), ',') FROM crm.customers WHERE id <= 1600); RETURN name; END $$;
+    CREATE TABLE public.deferred (body text, UNIQUE (body) DEFERRABLE INITIALLY DEFERRED); CREATE TABLE public.talked (id int); INSERT INTO public.talked SELECT generate_series(1, 5000);
+    CREATE FUNCTION public.talks() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RAISE NOTICE '%', (SELECT email FROM crm.customers WHERE id = NEW.id); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER talks AFTER UPDATE ON public.talked DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.talks();
+    CREATE TABLE public.d_default (id int, body text DEFAULT ${XML}::text); CREATE DOMAIN public.told AS text DEFAULT ${XML}::text; CREATE TABLE public.d_domain (id int, body public.told);
+    CREATE TABLE public.d_check (id int CHECK (${XML}::text::tsquery IS NOT NULL)); CREATE TABLE public.d_policy (id int); INSERT INTO public.d_policy VALUES (1); ALTER TABLE public.d_policy ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON public.d_policy USING (${XML}::text::tsquery IS NOT NULL);
+    CREATE TABLE crm.old_customers (CHECK (set_config('app.seen', right(current_setting('app.seen', true) || ' ' || email, 9000), false) IS NOT NULL)) INHERITS (crm.customers); INSERT INTO crm.old_customers SELECT id + 100000, name, msisdn, email, tariff FROM ONLY crm.customers WHERE id <= 1000;
+    GRANT ALL ON public.deferred, public.talked, public.d_default, public.d_domain, public.d_check, public.d_policy, crm.old_customers TO staff;
     GRANT ALL ON public.grid, public.window_on_grid, public.kids TO staff; ALTER TABLE public.talking OWNER TO staff;
   `,
 });
@@ -115,13 +126,12 @@ for (const role of ['agent', 'lax'] as const) {
   group(`what the server can be asked afterwards, ${role}`, 'side channels', () => {
     attack('sequences that are named by the row, moved as often as its digits say', async (attacker) => {
       const client = await attacker.connect();
-      const customers = 250;
-      for (let id = 1; id <= customers; id += 50) await client.query(Array.from({ length: 50 }, (_, k) => `CREATE TEMP SEQUENCE s${id + k}a; CREATE TEMP SEQUENCE s${id + k}b`).join(';'));
-      for (const [half, from] of [['a', 1], ['b', 5]] as const) {
-        await client.query(`SELECT count(nextval('s' || id || '${half}')) FROM crm.customers, generate_series(0, ('x' || substr(right(email, 8), ${from}, 4))::bit(16)::int) WHERE id <= ${customers}`, 60_000);
-      }
+      const customers = 210;
+      const quarters = [0, 1, 2, 3];
+      for (let id = 1; id <= customers; id += 42) await client.query(Array.from({ length: 42 }, (_, k) => quarters.map((quarter) => `CREATE TEMP SEQUENCE s_${id + k}_${quarter}`).join(';')).join(';'), 30_000);
+      await client.query(`SELECT count(nextval('s_' || id || '_' || quarter)) FROM crm.customers, generate_series(0, 3) quarter, generate_series(0, ('x' || substr(right(email, 8), 1 + 2 * quarter, 2))::bit(8)::int) WHERE id <= ${customers}`, 30_000);
       const values = new Map(rowsOf(await client.query(`SELECT sequencename, last_value - 1 FROM pg_sequences WHERE schemaname LIKE 'pg_temp%' AND last_value IS NOT NULL`)).map(([name, value]) => [String(name), Number(value?.toString())]));
-      for (let id = 1; id <= customers; id++) attacker.decoded += token(id, `${(values.get(`s${id}a`) ?? 0).toString(16).padStart(4, '0')}${(values.get(`s${id}b`) ?? 0).toString(16).padStart(4, '0')}`);
+      for (let id = 1; id <= customers; id++) attacker.decoded += token(id, quarters.map((quarter) => (values.get(`s_${id}_${quarter}`) ?? 0).toString(16).padStart(2, '0')).join(''));
     }, role);
     attack('counters of the open transaction: how often each partition was scanned', async (attacker) => {
       const client = await attacker.connect();
@@ -147,15 +157,28 @@ for (const role of ['agent', 'lax'] as const) {
       const talker = await attacker.connect();
       const sleepers = await Promise.all(Array.from({ length: 128 }, () => attacker.connect()));
       const pids = await Promise.all(sleepers.map(async (each) => String(rowsOf(await each.query('SELECT pg_backend_pid()'))[0]?.[0])));
+      const sleeping = async (): Promise<ReadonlySet<string>> => new Set(rowsOf(await talker.query(`SELECT pid FROM pg_stat_activity WHERE pid IN (${pids.join(',')}) AND wait_event = 'PgSleep'`)).map(([pid]) => String(pid)));
       for (let id = 1; id <= 212; id += 4) {
-        const answers = sleepers.map((each) => each.query('SELECT pg_sleep(0.3)'));
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        const answers = sleepers.map((each) => each.query('SELECT pg_sleep(20)', 30_000));
+        while ((await sleeping()).size < pids.length) await new Promise((resolve) => setTimeout(resolve, 20));
         await talker.query(`SELECT count(pg_cancel_backend((ARRAY[${pids.join(',')}])[(c.id - ${id}) * 32 + n + 1])) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 4} AND get_bit(${HASH}, n) = 1`);
-        const cancelled = (await Promise.all(answers)).map((answer) => answer.some(({ type, body }) => type === 'E' && body.includes('57014')));
-        if (!cancelled.includes(true)) break;
-        spell(attacker, cancelled.flatMap((is, i) => (is ? [[id + (i >> 5), i & 31]] : [])));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        const left = await sleeping();
+        spell(attacker, pids.flatMap((pid, i) => (left.has(pid) ? [] : [[id + (i >> 5), i & 31]])));
+        await talker.query(`SELECT pg_cancel_backend(pid) FROM unnest(ARRAY[${pids.join(',')}]) pid`);
+        await Promise.all(answers);
+        if (left.size === pids.length) break;
       }
     }, role);
+  });
+
+  group(`what runs by itself, ${role}`, 'opaque code', () => {
+    attack('a built-in function in a default', statements('INSERT INTO d_default (id) VALUES (1) RETURNING body', 'TRUNCATE d_default'), role);
+    attack('a built-in function in a default, read later', statements('INSERT INTO d_default (id) VALUES (1)', 'SELECT body FROM d_default', 'TRUNCATE d_default'), role);
+    attack('a built-in function in the default of a domain', statements('INSERT INTO d_domain (id) VALUES (1) RETURNING body', 'TRUNCATE d_domain'), role);
+    attack('a built-in function in a check, its error', statements('INSERT INTO d_check VALUES (1)'), role);
+    attack('a built-in function in a policy, its error', statements('SELECT * FROM d_policy'), role);
+    attack('a check on the class that keeps what it sees in a setting', statements('UPDATE crm.old_customers SET tariff = tariff', 'SHOW app.seen'), role);
   });
 
   group(`what definitions keep, ${role}`, 'side doors', () => {
@@ -169,3 +192,33 @@ for (const role of ['agent', 'lax'] as const) {
     attack('ALTER TABLE that writes the rows anew', statements('ALTER TABLE talking ALTER id TYPE bigint, ALTER id TYPE int'), role, 0);
   });
 }
+
+/** Code that nobody can read may make anything of what it reads: roles that may run it pay for every byte that comes of it. */
+group('messages that unread code makes', 'side channels', () => {
+  const copyOf = (from: number): string => `WITH s AS (SELECT string_agg(email, ' ') s FROM crm.customers WHERE id > ${from} AND id <= ${from + 50}) INSERT INTO deferred SELECT s FROM s, generate_series(1, 2)`;
+  const pages = Array.from({ length: 8 }, (_, i) => i * 50);
+  attack('names of the columns of a cursor', statements('BEGIN', `SELECT opened_dyn('mine')`, 'FETCH ALL mine', 'COMMIT'), 'lax');
+  attack('names of the columns of a cursor, described as a portal', async ({ connect }) => {
+    const client = await connect();
+    await client.query('BEGIN');
+    await client.query(`SELECT opened_dyn('mine')`);
+    await client.ask([wire.describe('P', 'mine'), wire.sync]);
+  }, 'lax');
+  attack('names of the columns of a cursor, described as a statement', async ({ connect }) => {
+    const client = await connect();
+    await client.query('BEGIN');
+    await client.query(`SELECT opened_dyn('mine')`);
+    await client.ask([wire.parse('', 'FETCH ALL mine'), wire.describe('S', ''), wire.sync]);
+  }, 'lax');
+  attack('search_path in ParameterStatus', statements(`DO $$ BEGIN EXECUTE (SELECT 'SET search_path = ' || string_agg(quote_ident(email), ',') FROM crm.customers); END $$`), 'lax', serverMajor >= 18 ? undefined : 0);
+  attack('application_name in ParameterStatus', statements(...Array.from({ length: 100 }, (_, i) => `DO $$ BEGIN EXECUTE (SELECT 'SET application_name = ' || quote_literal(string_agg(email, '')) FROM crm.customers WHERE id > ${i * 3} AND id <= ${i * 3 + 3}); END $$`)), 'lax');
+  attack('a unique violation at COMMIT', statements(...pages.flatMap((from) => ['BEGIN', copyOf(from), 'COMMIT'])), 'lax');
+  attack('a unique violation at SET CONSTRAINTS', statements(...pages.flatMap((from) => ['BEGIN', copyOf(from), 'SET CONSTRAINTS ALL IMMEDIATE', 'ROLLBACK'])), 'lax');
+  for (const role of ['agent', 'lax'] as const) {
+    attack('a trigger that talks at COMMIT', statements('BEGIN', 'UPDATE talked SET id = id', 'COMMIT'), role);
+    attack('a trigger that talks at Sync', async ({ connect }) => {
+      const client = await connect();
+      await client.ask([wire.run('UPDATE talked SET id = id'), wire.sync]);
+    }, role);
+  }
+});
