@@ -80,8 +80,13 @@ export class GrantHistory {
     add(window, window.total === 0 ? grantedAtMs : Math.max(grantedAtMs, window.newest * window.shape.sliceMs), units);
   }
 
-  /** People of one admission; `keep`: how many of a counter the store holds at most. */
-  recordPeople(grantedAtMs: number, counter: CountedKey, people: readonly string[], keep: number): void {
+  /** The time under which a grant is kept: an answer that comes late does not turn the clock back. */
+  keptAtMs(grantedAtMs: number): number {
+    return Math.max(this.#latestMs, grantedAtMs);
+  }
+
+  /** People of one admission; `keep`: how many of a counter the store holds at most. Returns when those who were known had been granted last. */
+  recordPeople(grantedAtMs: number, counter: CountedKey, people: readonly string[], keep: number): readonly number[] {
     this.#latestMs = Math.max(this.#latestMs, grantedAtMs);
     let held = this.#people.get(counter.key);
     if (held === undefined || held.counter.windowMs !== counter.windowMs) {
@@ -90,12 +95,19 @@ export class GrantHistory {
       this.#people.set(counter.key, held);
     }
     held.window.count(this.#latestMs);
-    for (const person of people) held.window.grant(person, this.#latestMs);
+    const known: number[] = [];
+    for (const person of people) {
+      const lastMs = held.window.lastOf(person);
+      if (lastMs !== undefined) known.push(lastMs);
+      held.window.grant(person, this.#latestMs);
+    }
     held.window.shrink(keep);
+    return known;
   }
 
-  forgetPerson(grantedAtMs: number, counter: CountedKey, person: string): void {
-    this.#people.get(counter.key)?.window.dismiss(person, grantedAtMs);
+  /** False if it is not known to be the person's only grant. */
+  forgetPerson(grantedAtMs: number, counter: CountedKey, person: string): boolean {
+    return this.#people.get(counter.key)?.window.dismiss(person, grantedAtMs) ?? false;
   }
 
   peopleSince(sinceMs: number): PastPeople[] {

@@ -102,16 +102,28 @@ export class RedisDomain {
     return this.#options.journal?.granted(this.name, sequence, atMs, counted);
   }
 
-  /** As `granted`. The journal holds no hashes: what it puts back counts as units of people who cannot be told apart, each as often as they were admitted. */
+  /** As `granted`. The journal holds no hashes: what it puts back counts as units of people who cannot be told apart. Whoever is granted again takes the unit along, so that it is one each. */
   admitted(sequence: number, atMs: number, askedAtMs: number, counters: readonly Counter[], people: readonly string[]): Promise<void> | undefined {
     this.#acknowledge(sequence, atMs, askedAtMs);
     if (people.length === 0) return undefined;
-    for (const counter of counters) this.history.recordPeople(atMs, counter, people, counter.limit ?? counter.people ?? 1);
-    return this.#options.journal?.granted(this.name, sequence, atMs, counters.map((counter) => ({ counter, units: people.length })));
+    const keptAtMs = this.history.keptAtMs(atMs);
+    const known = counters.map((counter) => this.history.recordPeople(keptAtMs, counter, people, counter.limit ?? counter.people ?? 1));
+    const { journal } = this.#options;
+    if (journal === undefined) return undefined;
+    // The new unit first: torn in between, there is one too many.
+    const written = journal.granted(this.name, sequence, keptAtMs, counters.map((counter) => ({ counter, units: people.length })));
+    for (const [c, times] of known.entries()) {
+      const counter = counters[c] as Counter;
+      for (const lastMs of new Set(times)) journal.refunded(this.name, lastMs, [{ counter, units: times.filter((each) => each === lastMs).length }]);
+    }
+    return written;
   }
 
   dismissed(atMs: number, dismissals: readonly Dismissal[]): void {
-    for (const { person, counters } of dismissals) for (const counter of counters) this.history.forgetPerson(atMs, counter, person);
+    for (const { person, counters } of dismissals) {
+      const gone = counters.filter((counter) => this.history.forgetPerson(atMs, counter, person));
+      if (gone.length > 0) this.#options.journal?.refunded(this.name, atMs, gone.map((counter) => ({ counter, units: 1 })));
+    }
   }
 
   #acknowledge(sequence: number, atMs: number, askedAtMs: number): void {
