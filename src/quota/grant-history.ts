@@ -1,4 +1,5 @@
-import { PeopleLog } from './people-log.ts';
+import { PeopleLog, type PeopleHistory } from './people-log.ts';
+import { PeopleTimes } from './people-times.ts';
 import type { Counter } from './store.ts';
 import { add, advance, filledSlices, newWindow, shapeOf, stateAt, takeBack, type SlidingWindow } from './window.ts';
 
@@ -40,14 +41,20 @@ const REFUND_DEPTH = 256;
  */
 export class GrantHistory {
   readonly #held = new Map<string, { readonly counter: CountedKey; readonly window: SlidingWindow }>();
-  readonly #people = new Map<string, { readonly counter: CountedKey; readonly log: PeopleLog }>();
+  readonly #people = new Map<string, { readonly counter: CountedKey; readonly people: PeopleHistory }>();
   readonly #recent: RecentGrant[] = [];
   /** Where the oldest of `#recent` stands: shifting an array of this size at every grant would cost more than it holds. */
   #first = 0;
   /** Grants up to this one are known by their slices only. */
   #forgotten = 0;
+  readonly #byPerson: boolean;
   #latestMs = 0;
   #sweepAt = MIN_SWEEP_SIZE;
+
+  /** `byPerson`: whoever is granted again is known (`recordPeople`), at the price of a map of all people. */
+  constructor(byPerson: boolean) {
+    this.#byPerson = byPerson;
+  }
 
   /** Units of one grant, in the order of the answers. */
   record(sequence: number, grantedAtMs: number, counted: readonly Counted[]): void {
@@ -80,28 +87,34 @@ export class GrantHistory {
     add(window, window.total === 0 ? grantedAtMs : Math.max(grantedAtMs, window.newest * window.shape.sliceMs), units);
   }
 
-  /** People of one admission; `keep`: how many of a counter the store holds at most. */
-  recordPeople(grantedAtMs: number, counter: CountedKey, people: readonly string[], keep: number): void {
+  /** The time under which a grant is kept: an answer that comes late does not turn the clock back. */
+  keptAtMs(grantedAtMs: number): number {
+    return Math.max(this.#latestMs, grantedAtMs);
+  }
+
+  /** People of one admission; `keep`: how many of a counter the store holds at most. Returns when those who were known had been granted last. */
+  recordPeople(grantedAtMs: number, counter: CountedKey, people: readonly string[], keep: number): readonly number[] {
     this.#latestMs = Math.max(this.#latestMs, grantedAtMs);
     let held = this.#people.get(counter.key);
     if (held === undefined || held.counter.windowMs !== counter.windowMs) {
       if (this.#people.size >= this.#sweepAt) this.#sweep();
-      held = { counter, log: new PeopleLog(counter.windowMs) };
+      held = { counter, people: this.#byPerson ? new PeopleTimes(counter.windowMs) : new PeopleLog(counter.windowMs) };
       this.#people.set(counter.key, held);
     }
-    held.log.record(this.#latestMs, people, keep);
+    return held.people.record(this.#latestMs, people, keep);
   }
 
-  forgetPeople(grantedAtMs: number, counter: CountedKey, people: ReadonlySet<string>): void {
-    this.#people.get(counter.key)?.log.dismiss(grantedAtMs, people);
+  /** Of how many of these people the grant at `grantedAtMs` is known to have been the only one. */
+  forgetPeople(grantedAtMs: number, counter: CountedKey, people: ReadonlySet<string>): number {
+    return this.#people.get(counter.key)?.people.dismiss(grantedAtMs, people) ?? 0;
   }
 
   peopleSince(sinceMs: number): PastPeople[] {
     const past: PastPeople[] = [];
-    for (const { counter, log } of this.#people.values()) {
-      log.expire(this.#latestMs);
-      const people = log.since(sinceMs);
-      if (people.length > 0) past.push({ counter, people });
+    for (const { counter, people } of this.#people.values()) {
+      people.expire(this.#latestMs);
+      const granted = people.since(sinceMs);
+      if (granted.length > 0) past.push({ counter, people: granted });
     }
     return past;
   }
@@ -161,9 +174,9 @@ export class GrantHistory {
       advance(window, this.#latestMs);
       if (window.total === 0) this.#held.delete(key);
     }
-    for (const [key, { log }] of this.#people) {
-      log.expire(this.#latestMs);
-      if (log.isEmpty) this.#people.delete(key);
+    for (const [key, { people }] of this.#people) {
+      people.expire(this.#latestMs);
+      if (people.isEmpty) this.#people.delete(key);
     }
     this.#sweepAt = Math.max(MIN_SWEEP_SIZE, 2 * Math.max(this.#held.size, this.#people.size));
   }

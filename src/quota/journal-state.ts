@@ -117,7 +117,7 @@ export class JournalState {
   #domain(name: string): DomainState {
     let state = this.#domains.get(name);
     if (state === undefined) {
-      state = { history: new GrantHistory(), debt: new Map(), sequence: 0, seenMs: 0 };
+      state = { history: new GrantHistory(false), debt: new Map(), sequence: 0, seenMs: 0 };
       this.#domains.set(name, state);
     }
     return state;

@@ -32,6 +32,12 @@ export class PeopleWindow {
     return this.#last.has(person);
   }
 
+  /** When a person who counts was granted last. Call after `count`. */
+  lastOf(person: string): number | undefined {
+    const lastMs = this.#last.get(person);
+    return lastMs === undefined ? undefined : Math.floor(lastMs);
+  }
+
   /** Whether a person who counts is among the `room` that were granted last. */
   isAmongNewest(person: string, room: number): boolean {
     const newest = [...this.#last].toSorted(([a, aMs], [b, bMs]) => bMs - aMs || (a < b ? 1 : -1)).slice(0, Math.max(0, room));
@@ -45,9 +51,9 @@ export class PeopleWindow {
     this.#last.set(person, lastMs === undefined ? nowMs : Math.max(nowMs, Math.floor(lastMs)) + 0.5);
   }
 
-  /** Takes back somebody whose only grant was at `grantedAtMs`. */
-  dismiss(person: string, grantedAtMs: number): void {
-    if (this.#last.get(person) === grantedAtMs) this.#last.delete(person);
+  /** Takes back somebody whose only grant was at `grantedAtMs`; false if it was not. */
+  dismiss(person: string, grantedAtMs: number): boolean {
+    return this.#last.get(person) === grantedAtMs && this.#last.delete(person);
   }
 
   /** Forgets the oldest until `keep` are left. Call after `count`. */

@@ -51,7 +51,7 @@ type JoinAnswer =
 
 /** Counters that one script may touch together, and what this process knows of them: one for a server, one a class in a Cluster. */
 export class RedisDomain {
-  readonly history = new GrantHistory();
+  readonly history: GrantHistory;
   readonly #options: DomainOptions;
   #sequence = 0;
   /** Sequence and store time of the latest grant that this process was told of; Redis must not know less. */
@@ -71,6 +71,8 @@ export class RedisDomain {
 
   constructor(options: DomainOptions) {
     this.#options = options;
+    // A journal holds one unit for each person, so it must be told which one goes along to a new time.
+    this.history = new GrantHistory(options.journal !== undefined);
     const past = options.journal?.past(options.name);
     if (past === undefined) return;
     for (const { counter, atMs, units } of past.grants) this.history.restore(atMs, counter, units);
@@ -102,12 +104,21 @@ export class RedisDomain {
     return this.#options.journal?.granted(this.name, sequence, atMs, counted);
   }
 
-  /** As `granted`. The journal holds no hashes: what it puts back counts as units of people who cannot be told apart, each as often as they were admitted. */
+  /** As `granted`. The journal holds no hashes: what it puts back counts as units of people who cannot be told apart. Whoever is granted again takes the unit along, so that it is one each. */
   admitted(sequence: number, atMs: number, askedAtMs: number, counters: readonly Counter[], people: readonly string[]): Promise<void> | undefined {
     this.#acknowledge(sequence, atMs, askedAtMs);
     if (people.length === 0) return undefined;
-    for (const counter of counters) this.history.recordPeople(atMs, counter, people, counter.limit ?? counter.people ?? 1);
-    return this.#options.journal?.granted(this.name, sequence, atMs, counters.map((counter) => ({ counter, units: people.length })));
+    const keptAtMs = this.history.keptAtMs(atMs);
+    const known = counters.map((counter) => this.history.recordPeople(keptAtMs, counter, people, counter.limit ?? counter.people ?? 1));
+    const { journal } = this.#options;
+    if (journal === undefined) return undefined;
+    // The new unit first: torn in between, there is one too many.
+    const written = journal.granted(this.name, sequence, keptAtMs, counters.map((counter) => ({ counter, units: people.length })));
+    for (const [c, times] of known.entries()) {
+      const counter = counters[c] as Counter;
+      for (const lastMs of new Set(times)) journal.refunded(this.name, lastMs, [{ counter, units: times.filter((each) => each === lastMs).length }]);
+    }
+    return written;
   }
 
   dismissed(atMs: number, dismissals: readonly Dismissal[]): void {
@@ -119,7 +130,10 @@ export class RedisDomain {
         else people.add(person);
       }
     }
-    for (const [counter, people] of byCounter) this.history.forgetPeople(atMs, counter, people);
+    for (const [counter, people] of byCounter) {
+      const units = this.history.forgetPeople(atMs, counter, people);
+      if (units > 0) this.#options.journal?.refunded(this.name, atMs, [{ counter, units }]);
+    }
   }
 
   #acknowledge(sequence: number, atMs: number, askedAtMs: number): void {

@@ -143,6 +143,27 @@ describe('the journal on disk', () => {
     await third.store.close();
   });
 
+  it('has one unit for each person, however often they were admitted, and none for those who were taken back', async () => {
+    const path = join(directory, 'people.journal');
+    const c = { ...own(50, 'p:agent', 'customers', 'subjects'), people: 101 };
+    const person = (n: number): string => `person${n}`.padEnd(16, '_');
+    const { store } = await open(10, { journal: await JournalFile.open({ path, sync: 'always' }), prefix: 'j3:' });
+    for (let round = 0; round < 5; round++) {
+      expect((await store.admit([c], [person(1), person(2), person(3)])).admitted).toBe(3);
+      await sleep(5);
+    }
+    const { lease } = await store.admit([c], [person(4), person(1)]);
+    await store.dismiss(lease, [{ person: person(4), counters: [c] }]);
+    expect(await usedOf(store, c)).toEqual([3]);
+    await store.close();
+    await server.kill();
+    await server.run();
+    const second = await open(10, { journal: await JournalFile.open({ path, sync: 'always' }), prefix: 'j3:' });
+    await untilBack(second.store);
+    expect(await usedOf(second.store, c)).toEqual([3]);
+    await second.store.close();
+  });
+
   it('keeps what is owed over a restart', async () => {
     const path = join(directory, 'debt.journal');
     const c = own(50);

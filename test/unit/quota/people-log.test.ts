@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { PeopleLog } from '../../../src/quota/people-log.ts';
+import { PeopleTimes } from '../../../src/quota/people-times.ts';
 import { shapeOf } from '../../../src/quota/window.ts';
 
 const WINDOW_MS = 60_000;
@@ -8,19 +9,21 @@ const { horizonMs } = shapeOf(WINDOW_MS);
 const person = fc.integer({ min: 1, max: 30 }).map(String);
 const step = fc.record({ passMs: fc.oneof(fc.nat(5), fc.nat(horizonMs)), people: fc.uniqueArray(person, { minLength: 1, maxLength: 8 }), dismissed: fc.boolean() });
 
-it('tells of everybody whose last grant can still count, once, with its time', () => {
+it.each([PeopleLog, PeopleTimes])('%o tells of everybody whose last grant can still count, once, with its time', (History) => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), fc.nat(2 * horizonMs), (steps, agoMs) => {
-      const log = new PeopleLog(WINDOW_MS);
+      const log = new History(WINDOW_MS);
       const model = new Map<string, number[]>();
       let nowMs = 1_000_000;
       for (const { passMs, people, dismissed } of steps) {
         nowMs += passMs + 1;
         log.record(nowMs, people, 1000);
+        const fresh = people.filter((each) => (model.get(each)?.at(-1) ?? 0) <= nowMs - horizonMs);
         for (const each of people) model.set(each, [...(model.get(each) ?? []), nowMs]);
         if (!dismissed) continue;
-        log.dismiss(nowMs, new Set(people.slice(1)));
-        for (const each of people.slice(1)) model.get(each)?.pop();
+        // Only who was new is taken back.
+        log.dismiss(nowMs, new Set(fresh));
+        for (const each of fresh) model.get(each)?.pop();
       }
       const sinceMs = nowMs - agoMs;
       const expected = [...model].flatMap(([each, times]) => {
@@ -29,7 +32,7 @@ it('tells of everybody whose last grant can still count, once, with its time', (
       });
       log.expire(nowMs);
       expect(new Map(log.since(sinceMs))).toEqual(new Map(expected as [string, number][]));
-      log.expire(nowMs + horizonMs);
+      log.expire(nowMs + horizonMs + 1);
       expect(log.isEmpty).toBe(true);
     }),
   );
