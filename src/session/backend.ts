@@ -54,10 +54,12 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
     if (session.ended) return AtHeader.Drop;
     if (type === Backend.DataRow) {
       this.#expect(type);
+      if (this.#rows.mustLookAgain()) return this.#lookAgain(AtHeader.Pause);
       return this.#rows.row(bodyBytes);
     }
     if (type === Backend.CopyData) {
       this.#expect(type);
+      if (this.#rows.mustLookAgain()) return this.#lookAgain(AtHeader.Pause);
       if (this.#rows.copyHeader || bodyBytes === BINARY_TRAILER_BYTES) return AtHeader.Whole;
       return this.#rows.row(bodyBytes, true);
     }
@@ -74,6 +76,7 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
   }
 
   onMessage(type: BackendType, buffer: Buffer, start: number, end: number): AtMessage {
+    if (this.#rows.mustLookAgain()) return this.#lookAgain(AtMessage.Pause);
     switch (type) {
       case Backend.ParameterStatus:
         return this.#parameterStatus(buffer, start, end);
@@ -124,6 +127,11 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
         // A channel that is not understood is closed (CopyBothResponse belongs to replication).
         throw new ProtocolViolation(`unexpected server message type ${type}`);
     }
+  }
+
+  #lookAgain<Answer>(pause: Answer): Answer {
+    this.later(() => this.#rows.lookAgain());
+    return pause;
   }
 
   #expect(type: BackendType): void {

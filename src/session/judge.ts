@@ -21,6 +21,8 @@ export interface Judgement {
   readonly onlyMisses: boolean;
   /** Which relations were known to be copies; see `Gate.copiesEpoch`. */
   readonly copiesEpoch: number;
+  /** The catalog that it was judged by; undefined where none played a part. */
+  readonly catalogVersion?: string | undefined;
 }
 
 /** How session names are looked up: before a request is sent the newest requested ones, at its reply the confirmed ones. */
@@ -71,7 +73,7 @@ export function judgeNow(session: SessionState, statement: Statement, view: Name
   const resolved = resolve(session, statement, view, later, 0);
   const { principal } = session;
   const verdict = verdictOf(statement.kind === 'known' ? statement.facts : undefined, resolved.reach, principal);
-  return { reach: resolved.reach, verdict, missed: resolved.missed, onlyMisses: resolved.onlyMisses, copiesEpoch };
+  return { reach: resolved.reach, verdict, missed: resolved.missed, onlyMisses: resolved.onlyMisses, copiesEpoch, catalogVersion: session.gate.snapshot(session.identity.database).version };
 }
 
 interface Resolved {
@@ -136,7 +138,7 @@ export function lookUpPortal(session: SessionState, name: string, view: NameView
   return view === 'likely' ? session.names.likelyPortal(name) : session.names.portal(name);
 }
 
-function namesUserObjects(facts: StatementFacts): boolean {
+export function namesUserObjects(facts: StatementFacts): boolean {
   return facts.relations.some((use) => use.schema !== 'pg_catalog' && use.schema !== 'information_schema') || facts.functions.length > 0;
 }
 

@@ -32,6 +32,7 @@ export function runOfJudged(session: SessionState, { statement, judgement }: Jud
   const reach = costsUnits(statement, judgement.reach) ? judgement.reach : { ...judgement.reach, classes: [] };
   const run = new Run(session, statement, reach, judgement.verdict);
   run.copiesEpoch = judgement.copiesEpoch;
+  run.catalogVersion = judgement.catalogVersion;
   return run;
 }
 

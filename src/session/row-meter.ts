@@ -6,7 +6,7 @@ import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type Ahead } from
 import type { Reach } from '../catalog/reach-types.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
-import { costsUnits, judgeNow } from './judge.ts';
+import { costsUnits, judgeNow, namesUserObjects } from './judge.ts';
 import { LooseTextMeter } from './loose-text.ts';
 import type { Portal } from './names.ts';
 import { errorFields } from './refusal-message.ts';
@@ -149,6 +149,30 @@ export class RowMeter {
     return false;
   }
 
+  /**
+   * True if definitions were changed since the statement was judged, and nobody has looked at them: it may have waited for a lock, and then run what a function or view has become.
+   * What it gives is held until `lookAgain`.
+   */
+  mustLookAgain(): boolean {
+    const { gate, identity, ledger, principal } = this.#session;
+    const run = ledger.head === undefined ? undefined : runOf(ledger.head.payload);
+    return run !== undefined && run !== this.#arrived && principal.metered && gate.catalogStale(identity.database) && this.#hangsOnDefinitions(run);
+  }
+
+  async lookAgain(): Promise<void> {
+    const { gate, identity } = this.#session;
+    await gate.refreshCatalog(identity.database).catch(() => {
+      // What cannot be looked up may be anything.
+      const run = this.arrivedRun();
+      if (run !== undefined) this.#widen(run, unionReach(run.reach, opaqueReach(gate.classNames, 'the catalog cannot be read', false)));
+    });
+  }
+
+  /** A definition of one's own changes what others mean; what it says itself was told when it was judged. */
+  #hangsOnDefinitions({ statement, catalogVersion }: Run): boolean {
+    return catalogVersion !== undefined && statement.kind === 'known' && !statement.facts.changesCatalog && namesUserObjects(statement.facts);
+  }
+
   /** The run that the head's replies belong to, brought up to date with what the server confirmed since it was judged. */
   arrivedRun(): Run | undefined {
     const { payload } = headOf(this.#session);
@@ -157,7 +181,8 @@ export class RowMeter {
     this.#arrived = run;
     const statement = payload.kind === 'execute' ? (this.#session.names.portal(payload.portalName)?.statement ?? UNKNOWN_PORTAL) : run.statement;
     // A relation that became a copy while the statement waited for a lock on it: the server reads it as it is now.
-    const outdated = this.#session.gate.copiesEpoch(this.#session.identity.database) > run.copiesEpoch;
+    const { gate, identity } = this.#session;
+    const outdated = gate.copiesEpoch(identity.database) > run.copiesEpoch || (this.#hangsOnDefinitions(run) && run.catalogVersion !== gate.snapshot(identity.database).version);
     if (outdated || (payload.kind === 'execute' ? statement !== run.statement || isNamed(statement) : isNamed(statement))) {
       const { reach } = judgeNow(this.#session, statement, 'confirmed');
       if (costsUnits(statement, reach) && !covers(run.reach, reach)) this.#widen(run, unionReach(run.reach, reach));

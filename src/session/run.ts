@@ -58,6 +58,8 @@ export class Run implements RecordedRun {
   refusal: Refusal | undefined;
   /** Which copies were known when the statement was judged. */
   copiesEpoch = Infinity;
+  /** The catalog that it was judged by. */
+  catalogVersion: string | undefined;
   /** It is on its way to the server and counts among the session's metered ones. */
   forwarded = false;
   /** What the verdict flagged. */

@@ -222,3 +222,37 @@ group('messages that unread code makes', 'side channels', () => {
     }, role);
   }
 });
+
+/** A statement that waits for a lock runs what functions and views have become by the time that it gets it. */
+group('definitions that change while a statement waits', 'opaque code', () => {
+  const waiting = (before: string, after: string, use: string): Technique => async (attacker) => {
+    const [maker, reader] = [await attacker.connect(), await attacker.connect()];
+    const name = (sql: string): string => sql.replaceAll('OWN', `public.${attacker.own}`);
+    await maker.query(name(before));
+    await reader.query('SELECT 1');
+    await reader.query(name(use));
+    await maker.query('BEGIN; LOCK TABLE public.deferred IN ACCESS EXCLUSIVE MODE');
+    const answer = reader.query(name(use));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await maker.query(name(after));
+    await maker.query('COMMIT');
+    await answer;
+  };
+  attack('a function in SQL is replaced', waiting(`CREATE FUNCTION OWN() RETURNS text LANGUAGE sql AS 'SELECT ''x''::text'`, `CREATE OR REPLACE FUNCTION OWN() RETURNS text LANGUAGE sql AS 'SELECT string_agg(email, '' '') FROM crm.customers'`, 'SELECT OWN(), count(*) FROM public.deferred'), 'lax');
+  attack('a function in PL/pgSQL is replaced', waiting(`CREATE FUNCTION OWN() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''x''; END'`, `CREATE OR REPLACE FUNCTION OWN() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT string_agg(email, '' '') FROM crm.customers); END'`, 'SELECT OWN(), count(*) FROM public.deferred'), 'lax');
+  attack('a view is replaced', waiting(`CREATE VIEW OWN AS SELECT 'x'::text AS all_of_them`, `CREATE OR REPLACE VIEW OWN AS SELECT string_agg(email, ' ') AS all_of_them FROM crm.customers`, `SELECT all_of_them || '' FROM public.deferred FULL JOIN OWN ON true`), 'lax');
+  attack('a function is replaced, and dropped at once', async (attacker) => {
+    const [maker, reader] = [await attacker.connect(), await attacker.connect()];
+    const { own } = attacker;
+    await maker.query(`CREATE FUNCTION public.${own}() RETURNS text LANGUAGE sql AS 'SELECT ''x''::text'`);
+    await reader.query(`SELECT public.${own}()`);
+    await maker.query('BEGIN; LOCK TABLE public.deferred IN ACCESS EXCLUSIVE MODE');
+    const answer = reader.query(`SELECT public.${own}(), count(*), pg_sleep(0.5) FROM public.deferred`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await maker.query(`CREATE OR REPLACE FUNCTION public.${own}() RETURNS text LANGUAGE sql AS 'SELECT string_agg(email, '' '') FROM crm.customers'`);
+    await maker.query('COMMIT');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await maker.query(`DROP FUNCTION public.${own}`);
+    await answer;
+  }, 'lax', 0);
+});
