@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { build, ensureInstalled, root, runOrExit } from './prepare.mjs';
 
 const PACKAGES = [
-  'postgresql-client', 'python3', 'python3-psycopg2', 'python3-psycopg', 'python3-asyncpg', 'python3-sqlalchemy', 'python3-pygresql', 'python3-django', 'python3-pyodbc', 'odbc-postgresql', 'unixodbc', 'libdbd-pg-perl',
+  'postgresql-client', 'postgresql', 'python3', 'python3-psycopg2', 'python3-psycopg', 'python3-asyncpg', 'python3-sqlalchemy', 'python3-pygresql', 'python3-django', 'python3-pyodbc', 'odbc-postgresql', 'unixodbc', 'libdbd-pg-perl',
   'ruby', 'ruby-pg', 'php-cli', 'php-pgsql', 'g++', 'libpqxx-dev', 'default-jdk-headless', 'libpostgresql-jdbc-java', 'golang-go', 'golang-github-lib-pq-dev', 'golang-github-jackc-pgx-v4-dev',
   'cargo', 'librust-tokio-postgres-dev', 'librust-tokio+macros-dev', 'librust-tokio+rt-dev', 'librust-futures-util-dev',
 ];

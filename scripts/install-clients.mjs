@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 
 const MINUTES = 4;
-const PACKAGES = ['postgresql-client', 'python3', 'python3-psycopg2', 'python3-psycopg', 'python3-asyncpg', 'python3-sqlalchemy', 'python3-pygresql', 'libdbd-pg-perl', 'ruby', 'ruby-pg', 'php-cli', 'php-pgsql', 'prometheus', 'haproxy'];
+const PACKAGES = ['postgresql-client', 'postgresql', 'python3', 'python3-psycopg2', 'python3-psycopg', 'python3-asyncpg', 'python3-sqlalchemy', 'python3-pygresql', 'libdbd-pg-perl', 'ruby', 'ruby-pg', 'php-cli', 'php-pgsql', 'prometheus', 'haproxy'];
 
 const runs = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version') || !runs('apt-get', '--version')) {

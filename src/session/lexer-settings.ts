@@ -14,7 +14,8 @@ const ON = /^(on|true|yes|1|t|tr|tru|y|ye)$/i;
 
 export function settingVerdict(facts: StatementFacts, reach: Reach, principal: PrincipalPolicy): Refusal | undefined {
   for (const { name, value } of facts.settings) {
-    if (name === '*dynamic*') return refusal('set_config with a setting whose name is not written out', principal);
+    // pg_dump sets restrict_nonsystem_relation_kind in this way, if the server has it.
+    if (name === '*dynamic*' && (value === undefined || mayBeRead(value))) return refusal('set_config with a setting whose name is not written out', principal);
     // SET ... TO DEFAULT and RESET give back what the login began with, which was looked at then.
     const known = value !== undefined || facts.kind === 'set' || facts.kind === 'reset';
     if (name === 'standard_conforming_strings' && !(known && ON.test(value ?? 'on'))) {
@@ -27,6 +28,15 @@ export function settingVerdict(facts: StatementFacts, reach: Reach, principal: P
   // UPDATE pg_settings is a SET under another name.
   if (facts.modifies && reach.relations.includes('pg_catalog.pg_settings')) return refusal('changing pg_settings', principal);
   return undefined;
+}
+
+const BOOLEAN = /^(t|tr|tru|true|f|fa|fal|fals|false|y|ye|yes|n|no|on|of|off|[01])$/i;
+/** The longest name in the table of encodings (src/common/encnames.c) has twelve letters and digits. */
+const LONGEST_ENCODING_NAME = 14;
+
+/** Whether one of the two settings can take this value: whichever setting is meant, the server refuses it for these otherwise. */
+function mayBeRead(value: string): boolean {
+  return BOOLEAN.test(value.trim()) || value.replaceAll(/[^A-Za-z0-9]/g, '').length <= LONGEST_ENCODING_NAME;
 }
 
 /** What a metered session must not have become, as ParameterStatus told. */

@@ -50,12 +50,12 @@ function quoteIdentifier(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
-/** `set_config('name', value, is_local)`: listed by its name if that is a plain string literal (a cast could truncate it), with its value if that is one too. */
+/** `set_config('name', value, is_local)`: listed by its name if that is a plain string literal (a cast could truncate it), else as some setting; with its value if that is a literal. */
 export function setConfigCall(call: RawNode): SettingChange | undefined {
   if (qualified(list(call, 'funcname'))?.name !== 'set_config') return undefined;
   const [nameArgument, valueArgument] = list(call, 'args');
+  if (call['func_variadic'] === true) return DYNAMIC_SETTING;
   const name = stringConstant(nameArgument);
-  if (name === undefined || call['func_variadic'] === true) return DYNAMIC_SETTING;
   const value = stringConstant(valueArgument);
-  return { name: settingName(name), value };
+  return { name: name === undefined ? DYNAMIC_SETTING.name : settingName(name), value };
 }

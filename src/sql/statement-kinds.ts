@@ -174,8 +174,10 @@ export function statementTraits(nodeKind: string, node: RawNode): StatementTrait
       return alterTable(node);
     case 'CreateSchemaStmt':
       return createSchema(node);
-    case 'AlterObjectSchemaStmt':
     case 'AlterOwnerStmt':
+      // Whoever owns a type, its values and its checks are the same.
+      return OWNED_TYPES.has(text(node, 'objectType') ?? '') ? row(['ddl', true]) : objectAlter(text(node, 'objectType'));
+    case 'AlterObjectSchemaStmt':
       return objectAlter(text(node, 'objectType'));
     case 'RenameStmt':
       return objectAlter(text(node, 'renameType'));
@@ -187,6 +189,8 @@ export function statementTraits(nodeKind: string, node: RawNode): StatementTrait
     }
   }
 }
+
+const OWNED_TYPES: ReadonlySet<string> = new Set(['OBJECT_TYPE', 'OBJECT_DOMAIN']);
 
 function codeObject(objectType: string | undefined): boolean {
   return objectType !== undefined && CODE_OBJECTS.has(objectType);

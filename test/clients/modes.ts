@@ -30,7 +30,8 @@ export interface Mode {
   readonly name: 'plain' | 'tls';
   /** Roles in `npm test`; `npm run clients` has them all. */
   readonly roles: readonly (typeof ROLES)[number][];
-  start(): Promise<Setting>;
+  /** `binaries`: of a server of another version. */
+  start(binaries?: string): Promise<Setting>;
 }
 
 /** Each client tries a wrong password, again and again for the same login: the delay that grows with it is tested elsewhere. */
@@ -45,8 +46,8 @@ const FLAGS = ['-c', 'max_prepared_transactions=4'];
 export const PLAIN: Mode = {
   name: 'plain',
   roles: ROLES,
-  async start() {
-    const postgres = await startPostgres(FLAGS);
+  async start(binaries) {
+    const postgres = await startPostgres(FLAGS, binaries);
     await makeBase(postgres);
     const rowgate = await startRowgate({ postgresPort: postgres.port, quotas: QUOTAS, extra: LIMITS });
     const home = mkdtempSync(join(tmpdir(), 'rowgate-clients-'));
@@ -67,9 +68,9 @@ export const TLS: Mode = {
   name: 'tls',
   // What a role may do does not depend on how it came in.
   roles: [ROLES[0]],
-  async start() {
+  async start(binaries) {
     const authority = new TestAuthority();
-    const postgres = await startTlsPostgres(authority, { certificate: authority.issue('db', { names: 'DNS:localhost' }), flags: FLAGS });
+    const postgres = await startTlsPostgres(authority, { certificate: authority.issue('db', { names: 'DNS:localhost' }), flags: FLAGS, binaries });
     await makeBase(postgres);
     const admin = await postgres.connect();
     await admin.query("CREATE ROLE rowgate_auth LOGIN PASSWORD 'secret'; GRANT SELECT (rolname, rolpassword, rolvaliduntil) ON pg_authid TO rowgate_auth");

@@ -18,12 +18,12 @@ export interface TestPostgres {
   stop(): Promise<void>;
 }
 
-export async function startPostgres(flags: readonly string[] = []): Promise<TestPostgres> {
+export async function startPostgres(flags: readonly string[] = [], binaries = BINARIES): Promise<TestPostgres> {
   const directory = mkdtempSync(join(reachableTmpdir(), 'rowgate-pg-'));
   // As root, the server runs as another user, who must come through here.
   chmodSync(directory, 0o711);
   const port = await freePort();
-  const server = new EmbeddedPostgres({ directory, port, superuser: 'postgres', password: 'secret', settings: { max_connections: '500' }, flags, binaries: BINARIES });
+  const server = new EmbeddedPostgres({ directory, port, superuser: 'postgres', password: 'secret', settings: { max_connections: '500' }, flags, binaries });
   await server.start();
   return {
     port,

@@ -13,6 +13,8 @@ export interface TlsPostgresOptions {
   readonly ident?: string;
   /** More flags of the server. */
   readonly flags?: readonly string[];
+  /** The programs of another version. */
+  readonly binaries?: string | undefined;
 }
 
 export async function startTlsPostgres(authority: TestAuthority, options: TlsPostgresOptions): Promise<TestPostgres> {
@@ -26,5 +28,5 @@ export async function startTlsPostgres(authority: TestAuthority, options: TlsPos
   return startPostgres([
     '-c', 'ssl=on', '-c', `ssl_cert_file=${options.certificate.cert}`, '-c', `ssl_key_file=${options.certificate.key}`, '-c', `ssl_ca_file=${authority.ca}`,
     '-c', `hba_file=${hba}`, '-c', `ident_file=${ident}`, ...(options.flags ?? []),
-  ]);
+  ], options.binaries);
 }
