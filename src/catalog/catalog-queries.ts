@@ -37,7 +37,10 @@ const TARGET = `CASE d.refclassid WHEN 'pg_class'::regclass THEN 'relation' WHEN
   WHEN 'pg_operator'::regclass THEN 'operator' ELSE 'type' END`;
 const TARGETS = `d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass) AND d.refobjid ${USER}`;
 
-/** Dependencies on objects that initdb made are not recorded (pinned objects, catalog/dependency.c), nor are they asked for. */
+/**
+ * Dependencies on objects that initdb made are not recorded (pinned objects, catalog/dependency.c), nor are they asked for. PostgreSQL 14 records what a generated
+ * column calls with the column, later versions with its expression (StoreAttrDefault, catalog/heap.c and catalog/pg_attrdef.c).
+ */
 export const DEPENDENCIES = `
   SELECT DISTINCT via, owner, target, oid FROM (
     SELECT 'rule' AS via, r.oid AS owner, ${TARGET} AS target, d.refobjid AS oid
@@ -48,6 +51,10 @@ export const DEPENDENCIES = `
       FROM pg_depend d JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
       JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
      WHERE ${TARGETS} AND d.refclassid <> 'pg_class'::regclass
+    UNION ALL
+    SELECT CASE WHEN a.attgenerated = 'v' THEN 'read' ELSE 'fill' END, a.attrelid, ${TARGET}, d.refobjid
+      FROM pg_depend d JOIN pg_attribute a ON d.classid = 'pg_class'::regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum
+     WHERE a.attgenerated <> '' AND ${TARGETS} AND d.refclassid <> 'pg_class'::regclass
     UNION ALL
     SELECT CASE WHEN c.contypid <> 0 THEN 'type' ELSE 'write' END, CASE WHEN c.contypid <> 0 THEN c.contypid ELSE c.conrelid END, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid

@@ -1,18 +1,11 @@
 /** Runs lists of techniques as tests: each works on the bare server, and Rowgate bounds it. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { carryOut, QUOTA, startBed, type AttackSuite, type BedOptions, type Outcome, type TestBed } from './attack.ts';
+import { carryOut, QUOTA, startBed, type AttackSuite, type BedOptions, type TestBed } from './attack.ts';
 import { serverMajor } from './postgres.ts';
 
 /** The version that the techniques are written for: here each must work on the bare server. */
 const NEWEST = 18;
-/** syntax_error, feature_not_supported. */
-const UNKNOWN = ['C42601\0', 'C0A000\0'];
-
-function lacksSyntax({ clients }: Outcome): boolean {
-  return clients.some((client) => UNKNOWN.some((field) => client.received().includes(field)));
-}
-
 /** Starts the servers of a test file. Call at its top. */
 export function useTestBed(options: BedOptions = {}): () => TestBed {
   let bed: TestBed | undefined;
@@ -31,10 +24,11 @@ export function testAttacks(suite: AttackSuite): () => TestBed {
       for (const { name, role, technique, least, spent } of suite.attacks.filter((each) => each.group === group)) {
         test(`${name} [${role}]`, async (context) => {
           const direct = await carryOut(bed(), role, true, technique);
-          if (direct.tokens < least && serverMajor < NEWEST && lacksSyntax(direct)) context.skip('this server does not know the syntax');
           const through = await carryOut(bed(), role, false, technique, spent);
-          expect(direct.tokens, 'the technique works on the bare server').toBeGreaterThanOrEqual(least);
           expect(through.tokens, 'customers that came through Rowgate').toBeLessThanOrEqual(QUOTA - spent);
+          // Some need syntax, functions or faults that older servers do not have.
+          if (direct.tokens < least && serverMajor < NEWEST) context.skip(`PostgreSQL ${serverMajor} does not give that much by it`);
+          expect(direct.tokens, 'the technique works on the bare server').toBeGreaterThanOrEqual(least);
         });
       }
     });
