@@ -119,6 +119,8 @@ export class Tally {
   packs = false;
   aggregated = false;
   sink = false;
+  /** A field selection calls a function. */
+  callsByAttribute = false;
   volatile = false;
   impure = false;
   feedsRow = false;

@@ -41,6 +41,20 @@ export function tellsOfOnePerson(className: string, facts: StatementFacts, tally
   return group !== undefined && others.length === 0 && width === effect.width && isKeyed(className, facts.pins, group, uses, index);
 }
 
+/** How many rows of the class all that the statement gives can be made of, where a LIMIT in its FROM says so. */
+export function mostRowsOf(className: string, facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): number | undefined {
+  const { limited } = facts;
+  const effect = tally.classes.get(className);
+  if (limited === undefined || effect === undefined || effect.packs || effect.aggregated || effect.calls > 0 || tally.callsByAttribute || facts.modifies || uses.length > MOST_USES) return undefined;
+  for (const [position, { relations, local }] of uses.entries()) {
+    if (local.some((made) => made.classes.includes(className))) return undefined;
+    if (!limited.uses.includes(position) && relations.some((relation) => index.readEffects(relation.oid).classes.has(className))) return undefined;
+  }
+  // Functions bring width that no reference has.
+  if (effect.width === 0 || linkedGroups(className, uses, facts.links, index).width !== effect.width) return undefined;
+  return Math.max(1, limited.rows * effect.width);
+}
+
 /** Whether `=` can mean something else than that two values of PostgreSQL's own types are equal: a user's operator may say so of anything. */
 function equalityIsUnsure({ snapshot }: ReachIndex): boolean {
   const takesOwn = ({ left, right }: { readonly left: number; readonly right: number }): boolean => left < FIRST_USER_OID || right < FIRST_USER_OID;

@@ -25,6 +25,8 @@ export interface ClassReach {
   readonly calls: number;
   /** What is packed into one value is proven to be of one person. */
   readonly onePerson?: boolean | undefined;
+  /** However it packs, all that it gives is made of so many of the class's rows. */
+  readonly mostRows?: number | undefined;
   /** What the calls add up is proven to be stored columns of the class, which nobody has shaped so that one number holds several. */
   readonly plainSums?: boolean | undefined;
   /** Qualified protected relations that are read, sorted, for audit and messages. */

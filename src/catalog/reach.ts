@@ -2,7 +2,7 @@ import type { StatementFacts } from '../sql/facts.ts';
 import { willBeMember } from './class-members.ts';
 import { saturate, SINK, type Tally } from './effects.ts';
 import { marksOf, marksOutside, storedUnder, type Mark } from './marks.ts';
-import { addsPlainColumns, isOfOnePerson, tellsOfOnePerson } from './proofs.ts';
+import { addsPlainColumns, isOfOnePerson, mostRowsOf, tellsOfOnePerson } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { ClassReach, CopyTargets, DenyCategory, LocalRelation, ResolvedReach, SearchPath } from './reach-types.ts';
 import { readings, rekeys } from './rekeys.ts';
@@ -77,7 +77,8 @@ function classReach(className: string, tally: Tally, opaque: boolean): ClassReac
 function withProofs(cls: ClassReach, facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): ClassReach {
   const onePerson = cls.packs && isOfOnePerson(cls.className, facts, tally, uses, index);
   const plainSums = cls.aggregated && tally.classes.get(cls.className)?.aggregated !== true && addsPlainColumns(cls.className, facts, uses, index);
-  return onePerson || plainSums ? { ...cls, onePerson, plainSums } : cls;
+  const mostRows = cls.packs || cls.aggregated ? mostRowsOf(cls.className, facts, tally, uses, index) : undefined;
+  return onePerson || plainSums || mostRows !== undefined ? { ...cls, onePerson, plainSums, mostRows } : cls;
 }
 
 function reachedClasses(tally: Tally): readonly ClassReach[] {

@@ -146,6 +146,7 @@ function addAttribute(tally: Tally, name: string, facts: StatementFacts, index: 
     if (argument === null || (!ROW_TAKING_TYPES.has(argument) && argument < FIRST_USER_OID)) continue;
     const effect = index.functions.of(candidate);
     tally.addFunction(effect, 1);
+    tally.callsByAttribute = true;
     if (effect.aggregate !== 'none') {
       tally.calls = saturate(tally.calls + 1);
       tally.freeCall = true;

@@ -17,10 +17,11 @@ const PROVEN_UNIT_BYTES = 32;
 export const rowCost: RowCost = (reach, cls, rowBytes, expressionBytes) => {
   const plain = Math.max(plainRowUnits(reach), Math.ceil(rowBytes / cls.unitBytes));
   const proven = Math.max(cls.packedUnitBytes, Math.min(PROVEN_UNIT_BYTES, cls.unitBytes));
-  if (reach.packs) return Math.max(plain, Math.ceil(rowBytes / (reach.onePerson === true ? proven : cls.packedUnitBytes)));
+  const most = reach.mostRows ?? Infinity;
+  if (reach.packs) return Math.max(plain, Math.min(most, Math.ceil(rowBytes / (reach.onePerson === true ? proven : cls.packedUnitBytes))));
   if (!reach.aggregated) return plain;
-  if (reach.plainSums === true) return Math.max(plain, Math.ceil((expressionBytes - Math.max(1, reach.calls) * SMALL_VALUE_BYTES) / proven));
-  return Math.max(plain, Math.ceil((expressionBytes - LENGTH_BYTES) / cls.packedUnitBytes));
+  if (reach.plainSums === true) return Math.max(plain, Math.min(most, Math.ceil((expressionBytes - Math.max(1, reach.calls) * SMALL_VALUE_BYTES) / proven)));
+  return Math.max(plain, Math.min(most, Math.ceil((expressionBytes - LENGTH_BYTES) / cls.packedUnitBytes)));
 };
 
 /** Rows up to this many bytes cost their width, whatever is in them; undefined where it depends on what is. */

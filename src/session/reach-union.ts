@@ -35,7 +35,7 @@ export function eitherReach(a: Reach, b: Reach): Reach {
   const both = unionReach(a, b);
   const most = (name: string, value: (cls: ClassReach) => number): number => Math.max(...[...a.classes, ...b.classes].filter((cls) => cls.className === name).map(value));
   const proven = (name: string, proof: 'onePerson' | 'plainSums'): boolean => [...a.classes, ...b.classes].every((cls) => cls.className !== name || cls[proof] === true);
-  return { ...both, classes: both.classes.map((cls) => ({ ...cls, onePerson: proven(cls.className, 'onePerson'), plainSums: proven(cls.className, 'plainSums'), width: most(cls.className, (each) => each.width), calls: most(cls.className, (each) => each.calls) })) };
+  return { ...both, classes: both.classes.map((cls) => ({ ...cls, mostRows: undefined, onePerson: proven(cls.className, 'onePerson'), plainSums: proven(cls.className, 'plainSums'), width: most(cls.className, (each) => each.width), calls: most(cls.className, (each) => each.calls) })) };
 }
 
 function unionCopies(a: CopyTargets | undefined, b: CopyTargets | undefined): CopyTargets | undefined {
@@ -82,7 +82,7 @@ export function covers(judged: Reach, actual: Reach): boolean {
   return actual.classes.every((cls) =>
     judged.classes.some(
       (have) => have.className === cls.className && have.width >= cls.width && (have.packs || !cls.packs) && (have.packs || have.aggregated || !cls.aggregated)
-        && (have.onePerson !== true || cls.onePerson === true) && (have.plainSums !== true || cls.plainSums === true),
+        && (have.mostRows ?? Infinity) >= (cls.mostRows ?? Infinity) && (have.onePerson !== true || cls.onePerson === true) && (have.plainSums !== true || cls.plainSums === true),
     ),
   );
 }

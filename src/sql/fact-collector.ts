@@ -2,6 +2,7 @@ import { findCte, multiplicity, MAX_TIMES, scopesOf } from './cte-scope.ts';
 import type { Cte, CteScope } from './cte-scope.ts';
 import type { RawNode } from './dialect.ts';
 import type { ColumnOfUse, FunctionUse, KeyLink, OperatorUse, RelationUse, SettingChange, TextCategory, TypeUse } from './facts.ts';
+import { limitedRows } from './limited-rows.ts';
 import { LinkFinder, nameItem, newLevel } from './key-links.ts';
 import type { QueryLevel } from './key-links.ts';
 import { operatorsOf } from './operators.ts';
@@ -53,6 +54,7 @@ interface ColumnReference {
 const SUMMING = /^(sum|avg|bit_(and|or|xor)|stddev(_pop|_samp)?|variance|var_(pop|samp)|corr|covar_(pop|samp)|regr_.*)$/;
 
 export interface Collected extends FoundTraces {
+  readonly limited: { readonly rows: number; readonly uses: readonly number[] } | undefined;
   readonly relations: readonly RelationUse[];
   readonly links: readonly KeyLink[];
   readonly pins: readonly ColumnOfUse[];
@@ -97,6 +99,7 @@ class FactCollector {
   #definesType: QualifiedName | undefined;
   readonly #settings: SettingChange[] = [];
   readonly #traces = new Traces();
+  readonly #useOf = new Map<RawNode, number>();
   readonly #opaque: string[] = [];
   readonly #categories = new Set<TextCategory>();
   #packs = false;
@@ -124,6 +127,7 @@ class FactCollector {
     return {
       relations,
       links: this.#finishedLinks(),
+      limited: this.#limited(tree),
       ...this.#traces.found(() => this.#uses.flatMap(({ mode }, index) => (mode === 'read' ? [index] : []))),
       ...this.#finishedColumns(functions.some(({ window }) => window)),
       functions,
@@ -143,6 +147,11 @@ class FactCollector {
       opaque: this.#opaque,
       categories: [...this.#categories],
     };
+  }
+
+  #limited(tree: RawNode): Collected['limited'] {
+    const found = limitedRows(tree);
+    return found === undefined ? undefined : { rows: found.rows, uses: found.relations.flatMap((node) => this.#useOf.get(node) ?? []) };
   }
 
   /** Two copies of a CTE's body hold rows of different people, so only references that are copied together can be linked. */
@@ -319,6 +328,7 @@ class FactCollector {
       return;
     }
     const index = this.#use(schema, name, 'read', context);
+    this.#useOf.set(node, index);
     // `c(a, b)` renames columns by position: `c.id` may then be any column of the table.
     const plain = list(alias, 'colnames').length === 0;
     if (plain) this.#links.plainRelation(node, index);

@@ -126,6 +126,8 @@ export interface StatementFacts {
   readonly grouped: boolean;
   /** Contains INSERT/UPDATE/DELETE/MERGE at any depth (data-modifying CTEs too), COPY FROM, TRUNCATE, or row locks (FOR UPDATE ...). */
   readonly modifies: boolean;
+  /** All that the statement makes, it makes of at most so many rows that these uses give together (`FROM (SELECT ... LIMIT 10)`). */
+  readonly limited?: { readonly rows: number; readonly uses: readonly number[] } | undefined;
   /** Relation uses whose rows are locked (FOR UPDATE, FOR SHARE ...): indexes into `relations`. */
   readonly locks?: readonly number[] | undefined;
   /** How many sequences nextval() may move: 2 stands for any number, and for names that are not written out. */

@@ -15,6 +15,16 @@ function tokenOf(id: number, digits: string): string {
 
 const HASH = `('x' || right(email, 8))::bit(32)::bigint`;
 
+group('pages that are packed', 'packing', () => {
+  const PAGES = Array.from({ length: 30 }, (_, i) => i * 100);
+  attack('string_agg over pages of a hundred', statements(...PAGES.map((from) => `SELECT string_agg(email, '') FROM (SELECT email FROM crm.customers ORDER BY id LIMIT 100 OFFSET ${from}) t`)));
+  attack('json_agg over pages of two people a row', statements(...PAGES.map((from) => `SELECT json_agg(t) FROM (SELECT a.email AS a, b.email AS b FROM crm.customers a JOIN crm.customers b ON b.id = a.id + 1 ORDER BY a.id LIMIT 100 OFFSET ${from}) t`)));
+  attack('a page that is another one for each row beside it', statements('SET enable_material = off; SET enable_hashjoin = off; SET enable_mergejoin = off', `SELECT string_agg(email, '') FROM generate_series(1, 100) g LEFT JOIN (SELECT email FROM crm.customers WHERE random() < 0.01 LIMIT 10) t ON true`));
+  attack('a page whose rows hold more than they say', statements(`SELECT json_agg(t) FROM (SELECT c.json_agg FROM crm.customers c LIMIT 10) t`, `SELECT json_agg(t) FROM (SELECT string_agg(email, '') OVER () FROM crm.customers LIMIT 1) t`, `SELECT json_agg(t) FROM (SELECT email, (SELECT string_agg(d.email, '') FROM crm.customers d) FROM crm.customers LIMIT 1) t`));
+  attack('a page beside the whole', statements(`SELECT json_agg(t), (SELECT string_agg(email, '') FROM crm.customers) FROM (SELECT email FROM crm.customers LIMIT 1) t`));
+  attack('a page WITH TIES, and one without end', statements(`SELECT json_agg(t) FROM (SELECT email FROM crm.customers ORDER BY tariff FETCH FIRST 1 ROWS WITH TIES) t`, `SELECT json_agg(t) FROM (SELECT email FROM crm.customers LIMIT ALL) t`));
+});
+
 group('aggregates', 'packing', () => {
   const collecting = [
     ['json_agg of rows', 'SELECT json_agg(c) FROM crm.customers c'],

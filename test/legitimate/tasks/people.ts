@@ -49,6 +49,8 @@ export const MARKETING: Workload = {
     metered(1, 'one customer\'s invoices in a line', `SELECT string_agg(amount::text, ', ' ORDER BY issued) FROM crm.invoices WHERE customer_id = 7`),
     metered(5, 'one customer\'s row as JSON', 'SELECT json_agg(c) FROM crm.customers c WHERE c.id = 7'),
     metered(11, 'a few customers with their invoices', 'SELECT customer_id, array_agg(amount ORDER BY id) FROM crm.invoices WHERE customer_id BETWEEN 10 AND 20 GROUP BY customer_id'),
+    metered(10, 'a page of ten whole rows as JSON', 'SELECT json_agg(t) FROM (SELECT * FROM crm.customers ORDER BY id LIMIT 10) t'),
+    metered(10, 'a page of ten with their invoices, as an interface for the web asks', `SELECT coalesce(json_agg(row_to_json(p)), '[]') FROM (SELECT t.id, t.name, t.amount FROM (SELECT c.id, c.name, i.amount FROM crm.customers c JOIN crm.invoices i ON i.customer_id = c.id ORDER BY i.id LIMIT 10) t) p`),
     work('names of tariffs in an array', `SELECT array_agg(name ORDER BY name), string_agg(name, ', '), json_agg(price) FROM shop.tariffs`),
     metered(15, 'turnover with an average that is rounded', 'SELECT EXTRACT(month FROM issued), sum(amount), avg(amount), min(issued) FROM crm.invoices GROUP BY 1 ORDER BY 1 LIMIT 5'),
     metered(15, 'customers by tariff, first and last', 'SELECT tariff, count(*), min(since), max(since) FROM crm.customers GROUP BY tariff ORDER BY 1'),
