@@ -14,6 +14,9 @@ import { workerFile } from './workers/worker-file.ts';
 /** A class's own `unit_bytes` is not known to the store: an allowance in bytes takes the default. */
 const BYTES_PER_UNIT = 1024;
 
+/** A process that was killed is up again within this time, also on a busy machine. */
+const RESTART_MS = 60_000;
+
 export interface OpenStoreOptions {
   readonly config: Config;
   readonly log: OpsLog;
@@ -39,7 +42,8 @@ export async function openStore({ config, log, onNotice, worker }: OpenStoreOpti
     prefix: store.prefix,
     commandTimeoutMs: store.timeoutMs,
     onNotice: notice,
-    ...(journal === undefined ? {} : { journal }),
+    // What a killed process was granted stands in its journal and nowhere else: it is worth waiting for until it is up again.
+    ...(journal === undefined ? {} : { journal, absentMs: RESTART_MS }),
   });
   if (store.onOutage === 'block') return redis;
   return new OutageStore(redis, {

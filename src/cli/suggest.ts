@@ -106,6 +106,7 @@ function suggestionYaml(tried: Tried, options: Options): string {
   for (const outlier of tried.outliers) {
     lines.push(`# Left out, look at it: ${outlier.principal} (${outlier.role}) takes ${outlier.typical} of "${outlier.className}" where ${outlier.median} is usual.`);
   }
+  if (tried.tooLong.length > 0) lines.push(`# No limits for ${tried.tooLong.join(' and ')}: the records do not reach back far enough to tell what people need in that time.`);
   lines.push('roles:');
   const roles = [...new Set(tried.limits.map((limit) => limit.role))].toSorted();
   if (roles.length === 0) lines.push('  {} # no statement of a member of a role reached a class');

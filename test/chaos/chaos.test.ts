@@ -66,6 +66,8 @@ describe('whatever fails', () => {
     const observer = new Observer();
     const principals = GROUPS.flatMap((group) => group.principals);
     const newLoad = (seed: number): Load => new Load({ principals, sessionsEach: SESSIONS_EACH, ports: fleet.rowgates.map(({ clients }) => clients.port), customers: CUSTOMERS, observer, seed, pauseMs: long ? 600 : 200 });
+    const lag = monitorEventLoopDelay({ resolution: 10 });
+    lag.enable();
     const before = await totalsOf(observer);
     if (CALM_MINUTES > 0) {
       const calm = newLoad(SEED + 1_000_000);
@@ -76,8 +78,6 @@ describe('whatever fails', () => {
     }
     const calmed = await totalsOf(observer);
     const load = newLoad(SEED);
-    const lag = monitorEventLoopDelay({ resolution: 10 });
-    lag.enable();
     const startMs = performance.now();
     load.start();
     await sleep(4000);
@@ -127,7 +127,9 @@ describe('whatever fails', () => {
       for (const limit of limits) {
         for (const who of limit.scope === 'role' ? [group] : group.map((principal) => [principal])) {
           const arrivals = observer.of(who);
-          const delivered = limit.dimension === 'rows' ? mostRows(arrivals, limit.windowMs) : mostPeople(arrivals, limit.windowMs);
+          // Rows pass through a relay and a client of this process: each may see them late by as much as its event loop stood still, and an interval looks so much shorter.
+          const windowMs = limit.windowMs - 2 * (lag.max / 1e6);
+          const delivered = limit.dimension === 'rows' ? mostRows(arrivals, windowMs) : mostPeople(arrivals, windowMs);
           const name = limit.scope === 'role' ? role : (who[0] as string);
           const counted = highest.get(`${name} ${ruleOf(role, limit)}`) ?? 0;
           table.push({ principal: limit.scope === 'role' ? `all of ${role}` : name, window: `${limit.windowMs / 1000}s`, counts: limit.dimension, limit: limit.limit, delivered, counted });

@@ -77,7 +77,7 @@ describe('a webhook is told', () => {
     const client = await rowgate.connect('agent');
     client.on('error', () => undefined);
     await client.query('SELECT * FROM crm.customers LIMIT 30');
-    await expect.poll(() => of('flagged'), SOON).toEqual([expect.objectContaining({ principal: 'agent', rule_id: 'support/customers/rows/1h' })]);
+    await expect.poll(() => of('flagged'), SOON).toEqual([expect.objectContaining({ principal: 'agent', summary: 'agent was flagged, and not stopped', rule_id: 'support/customers/rows/1h' })]);
     await client.query("DO $$ BEGIN EXECUTE 'SELECT ' || '1'; END $$");
     await expect.poll(() => of('opaque'), SOON).toHaveLength(1);
     await client.query('SELECT * FROM crm.customers').catch(() => undefined);

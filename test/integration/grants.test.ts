@@ -91,6 +91,18 @@ describe('a grant', () => {
     expect(rowgate.audit().filter((record) => record['event'] === 'grant').map((record) => [record['action'], record['by']])).toEqual([['requested', 'alice'], ['approved', 'bob']]);
   }, 60_000);
 
+  test('always needs two people with admin.four_eyes, and never the one who would get it', async () => {
+    const rowgate = await startRowgate({ postgresPort: postgres.port, people: '{ alice: token-of-alice, bob: token-of-bob, agent: token-of-agent }', edit: (text) => text.replace('token: test-token', 'token: test-token, four_eyes: true') });
+    running.push(rowgate);
+    const asked = await as(rowgate, 'alice', 'grant', 'agent', '--rows', '5', '--for', '1h', '--reason', 'fair');
+    const id = /^(g-[0-9a-f]+) waits for another person/.exec(asked.text)?.[1] ?? '';
+    expect((await as(rowgate, 'alice', 'approve', id)).text).toContain('another person must approve it');
+    expect((await as(rowgate, 'agent', 'approve', id)).text).toBe(`agent would get ${id}: another person must approve it\n`);
+    expect((await as(rowgate, 'alice', 'grants')).text).toMatch(/waiting/);
+    expect((await as(rowgate, 'bob', 'approve', id)).text).toContain('agent has 5 rows');
+    expect(rowgate.audit().filter((record) => record['event'] === 'grant').map((record) => [record['action'], record['requested_by'], record['by']])).toEqual([['requested', 'alice', 'alice'], ['approved', 'alice', 'bob']]);
+  }, 60_000);
+
   test('is approved once, also where two people do it at two processes in the same moment', async () => {
     const [first, second] = [await start('race'), await start('race')];
     const post = (rowgate: TestRowgate, person: string, path: string, body: object): Promise<Response> =>

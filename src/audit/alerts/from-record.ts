@@ -31,7 +31,7 @@ export function alertOf(event: AuditEvent, context: RecordContext): KeyedAlert |
       const lookups = event.rule_id.includes('/lookups/');
       return keyed([lookups ? 'lookups' : 'flagged', event.principal, event.rule_id], {
         event: lookups ? 'lookups' : 'flagged',
-        summary: lookups ? `${event.principal} asks far more small questions than the role does` : `${event.principal} went past a limit that only flags`,
+        summary: lookups ? `${event.principal} asks far more small questions than the role does` : `${event.principal} was flagged, and not stopped`,
         ...whose(event),
         rule_id: event.rule_id,
         statement_id: event.statement_id,

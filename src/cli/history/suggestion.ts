@@ -17,6 +17,8 @@ const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 /** A login's use lies this many robust standard deviations above its role's, and above twice the median: an outlier. */
 const OUTLIER_DEVIATIONS = 4;
 const OUTLIER_TIMES_MEDIAN = 1.5;
+/** A window that is this many times longer than the records reach back says nothing about what people need in it. */
+const MOST_TIMES_THE_RECORDS = 4;
 /** Fewer people than this have no habit that somebody could stand out from. */
 const LEAST_PEOPLE = 5;
 
@@ -52,6 +54,8 @@ export interface SuggestedLimit {
 
 export interface Suggestion {
   readonly limits: readonly SuggestedLimit[];
+  /** Windows for which the records do not reach back far enough. */
+  readonly tooLong: readonly string[];
   readonly outliers: readonly Outlier[];
 }
 
@@ -65,6 +69,8 @@ export class HabitSurvey {
   readonly #rolesOf: (deed: Deed) => readonly string[];
   readonly #classes: readonly string[] | undefined;
   readonly #replay: Replay;
+  #fromMs = Infinity;
+  #toMs = -Infinity;
 
   /** `rolesOf`: the roles that a login is in; `classes`: those to look at, all if left out. */
   constructor(rolesOf: (deed: Deed) => readonly string[], classes?: readonly string[]) {
@@ -84,13 +90,19 @@ export class HabitSurvey {
   take(deed: Deed): void {
     const { taken } = deed;
     const known = this.#classes === undefined ? taken : taken.filter((each) => this.#classes?.includes(each.className));
-    if (known.length > 0) this.#replay.take({ ...deed, taken: known });
+    if (known.length === 0) return;
+    this.#fromMs = Math.min(this.#fromMs, deed.timeMs);
+    this.#toMs = Math.max(this.#toMs, deed.timeMs);
+    this.#replay.take({ ...deed, taken: known });
   }
 
   suggest(options: SuggestOptions): Suggestion {
     const outliers = this.#outliers();
+    const longestMs = Math.max(HOUR_MS, MOST_TIMES_THE_RECORDS * (this.#toMs - this.#fromMs));
+    const isTooLong = (window: CompiledQuota['window']): boolean => window !== 'statement' && window > longestMs;
     const limits: SuggestedLimit[] = [];
     for (const { quota, peaks } of this.#peaks.values()) {
+      if (isTooLong(quota.window)) continue;
       const honest = [...peaks].filter(([principal]) => !outliers.some((each) => each.principal === principal && each.role === quota.role));
       const values = honest.flatMap(([, days]) => [...days.values()]).toSorted((a, b) => a - b);
       if (values.length === 0) continue;
@@ -101,7 +113,7 @@ export class HabitSurvey {
         people: honest.length, days: values.length,
       });
     }
-    return { limits: withoutCovered(limits), outliers };
+    return { limits: withoutCovered(limits), outliers, tooLong: this.#peaks.size === 0 ? [] : WINDOWS.filter(([window]) => isTooLong(window)).map(([, text]) => text) };
   }
 
   /** Who takes far more than the others of the role, day after day, or once. */

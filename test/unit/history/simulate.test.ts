@@ -91,6 +91,16 @@ describe('a month of a call centre with one slow thief', () => {
   }, 120_000);
 });
 
+describe('suggest', () => {
+  test('proposes nothing for windows that the records cannot tell of', async () => {
+    const day = Array.from({ length: 9 }, (_, hour) => line(`2026-01-01T${String(8 + hour).padStart(2, '0')}:00:00.000Z`, 'agent', 3)).join('');
+    writeFileSync(join(directory, 'day.ndjson'), day);
+    const text = await rowgate('suggest', '--audit', join(directory, 'day.ndjson'));
+    expect(text).toContain('# No limits for 30d: the records do not reach back far enough');
+    expect([...text.matchAll(/window: (\w+)/g)].map((match) => match[1])).toEqual(['statement', '1h', '24h']);
+  });
+});
+
 describe('simulate', () => {
   test('a statement that passes a quota is cut at it, and counts as blocked from its own time on', async () => {
     const out = await simulate('{ class: customers, window: 1h, rows: 10, action: block }', {
