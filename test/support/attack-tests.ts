@@ -8,6 +8,7 @@ import { serverMajor } from './postgres.ts';
 const TECHNIQUE_MS = 90_000;
 /** The version that the techniques are written for: here each must work on the bare server. */
 const NEWEST = 18;
+
 /** Starts the servers of a test file. Call at its top. */
 export function useTestBed(options: BedOptions = {}): () => TestBed {
   let bed: TestBed | undefined;
