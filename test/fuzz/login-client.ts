@@ -147,7 +147,7 @@ class LoginClient {
           break;
         case 10: {
           const mechanisms = body.toString('latin1', 4).split('\0').filter((name) => name !== '');
-          scram = new ScramClient({ secret: { kind: 'password', password }, mechanisms, encrypted: false, channelBinding: undefined, nonce: newNonce() });
+          scram = new ScramClient({ secret: { kind: 'password', password }, mechanisms, encrypted: this.#socket !== this.#raw, channelBinding: undefined, nonce: newNonce() });
           await this.#say(writeSaslInitialResponse(scram.mechanism, scram.first()));
           break;
         }
