@@ -301,17 +301,17 @@ export class ReachIndex {
    */
   maintenanceEffects(oid: number | undefined): Effects {
     if (oid === undefined) {
-      this.#maintenance ??= this.#maintain([...this.snapshot.dependencies.write.keys(), ...this.snapshot.dependencies.fill.keys()]);
+      this.#maintenance ??= this.#maintain([...this.snapshot.dependencies.write.keys(), ...this.snapshot.dependencies.fill.keys(), ...this.snapshot.dependencies.maintain.keys()]);
       return this.#maintenance;
     }
     return this.#memo.of('m', oid, () => this.#maintain([...closure(oid, this.snapshot.children)]));
   }
 
   #maintain(oids: readonly number[]): Effects {
-    const { write, fill } = this.snapshot.dependencies;
+    const { write, fill, maintain } = this.snapshot.dependencies;
     const tally = new Tally();
     for (const oid of oids) {
-      for (const dependency of [...(write.get(oid) ?? []), ...(fill.get(oid) ?? [])]) tally.touch(this.types.dependencyEffects(dependency), 1);
+      for (const dependency of [...(write.get(oid) ?? []), ...(fill.get(oid) ?? []), ...(maintain.get(oid) ?? [])]) tally.touch(this.types.dependencyEffects(dependency), 1);
       for (const type of this.snapshot.columns.get(oid)?.types ?? []) tally.touch(this.types.typeEffects(type), 1);
     }
     return { ...tally.toEffects(), copies: NO_EFFECTS.copies, stores: NO_EFFECTS.stores };
