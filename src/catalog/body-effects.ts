@@ -1,6 +1,7 @@
 import { type BodyStatement, type RoutineBody, type StatementFacts, TRIGGER_ROW } from '../sql/facts.ts';
 import { harmlessSetting } from '../sql/routine-settings.ts';
 import { type Effects, SINK, Tally } from './effects.ts';
+import { markedOids } from './marks.ts';
 import { resolveTypes } from './names.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { SearchPath } from './reach-types.ts';
@@ -47,7 +48,7 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
     (reads && mentions.includes('found')) || ((decides || body.catches) && (told.tally.classes.size > 0 || mentions.some((name) => dirty.has(name))))).length;
   const tells = reads && (body.loops || questions > MOST_QUESTIONS);
   for (const [statement, told] of parts) {
-    const written = writtenBy(told, statement.facts);
+    const written = writtenBy(told, statement.facts, index);
     const signals = SIGNALS.has(statement.facts.kind) || (statement.facts.draws ?? 0) > 0 || (statement.facts.locks ?? []).length > 0;
     // Whether it runs at all tells, where what was read decides.
     if (signals && (tells || statement.mentions.some((name) => dirty.has(name)))) copies.add(SINK);
@@ -94,8 +95,8 @@ function gathers(facts: StatementFacts, { tally }: StatementTally): boolean {
 }
 
 /** Where the statement puts what it is given: its targets, what their triggers write to, and what the functions that it calls do. */
-function writtenBy({ tally, uses }: StatementTally, facts: StatementFacts): ReadonlySet<number> {
-  const written = new Set<number>(tally.stores);
+function writtenBy({ tally, uses }: StatementTally, facts: StatementFacts, index: ReachIndex): ReadonlySet<number> {
+  const written = new Set<number>([...tally.stores, ...markedOids(facts, uses, index)]);
   for (const { use, relations } of uses) if (use.mode === 'write') for (const relation of relations) written.add(relation.oid);
   if (tally.sink || (facts.draws ?? 0) > 1) written.add(SINK);
   return written;

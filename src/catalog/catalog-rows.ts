@@ -45,9 +45,10 @@ export interface DependencyRow {
   /**
    * `rule`: a rule's query (owner: pg_rewrite oid). `write`: check constraint, expression index, partition key (owner: relation). `fill`: column default, stored
    * generated column: run by a write too, and kept in the row (owner: relation).
+   * `maintain`: expression of extended statistics, run by ANALYZE alone (owner: relation).
    * `read`: row security policy, virtual generated column (owner: relation). `type`: domain check, type's own functions (owner: type).
    */
-  readonly via: 'rule' | 'write' | 'fill' | 'read' | 'type';
+  readonly via: 'rule' | 'write' | 'fill' | 'read' | 'type' | 'maintain';
   readonly owner: number;
   readonly target: 'relation' | 'function' | 'operator' | 'type';
   readonly oid: number;

@@ -177,6 +177,11 @@ export class Tally {
     if (effects.stores.size > 0) this.#storing.push({ stores: effects.stores, reaches: effects.classes.size > 0 });
   }
 
+  /** Relations that take in rows of the classes whatever is given to what fills them. */
+  get ownCopies(): ReadonlySet<number> {
+    return this.#copies.values;
+  }
+
   /** Relations that take in something of a class: what stores its arguments counts if anything but itself can give it a class's values. */
   get copies(): ReadonlySet<number> {
     const active = this.#storing.filter(({ reaches }) => this.#sources > (reaches ? 1 : 0));

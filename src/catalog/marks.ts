@@ -33,6 +33,11 @@ function mark(resolved: ResolvedUse, { snapshot }: ReachIndex): Mark {
   return { relations: resolved.relations.flatMap((relation) => storedUnder(relation, snapshot)) };
 }
 
+/** By oid. */
+export function markedOids(facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex): readonly number[] {
+  return marksOf(facts, uses, index).flatMap(({ relations }) => relations.map(({ oid }) => oid));
+}
+
 /** Whether a mark stands outside of the class and can tell of more than one person of it. */
 export function marksOutside(className: string, marks: readonly Mark[], facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): boolean {
   const outside = marks.some(({ relations }) => relations.length === 0 || relations.some(({ oid }) => index.members.classesOf.get(oid)?.has(className) !== true));

@@ -5,6 +5,7 @@ import { bodyEffects } from './body-effects.ts';
 import { byWayOf, type ClassEffect, type Effects, NO_EFFECTS, opaqueEffects, Tally } from './effects.ts';
 import { EffectsMemo } from './effects-memo.ts';
 import { FunctionEffects } from './function-effects.ts';
+import { markedOids } from './marks.ts';
 import { viewKeys } from './output-keys.ts';
 import type { ClassDefinition, DerivedClass, DerivedRelations, SearchPath } from './reach-types.ts';
 import { closure, qualifiedName, type Snapshot } from './snapshot.ts';
@@ -229,7 +230,10 @@ export class ReachIndex {
       tally.refuse(`the definition of ${qualifiedName(relation)} is not understood`);
     } else {
       for (const facts of statements) {
-        tally.add(tallyStatement(facts, this, { searchPath: EMPTY_PATH, local: undefined }).tally.toEffects(), 1);
+        const told = tallyStatement(facts, this, { searchPath: EMPTY_PATH, local: undefined });
+        tally.add(told.tally.toEffects(), 1);
+        // CREATE VIEW ... FOR UPDATE locks what it reads.
+        if (told.tally.classes.size > 0 && facts.locks?.length) tally.touch({ ...NO_EFFECTS, copies: new Set(markedOids(facts, told.uses, this)) }, 1);
         tally.sink ||= (facts.draws ?? 0) > 1;
       }
     }
@@ -297,17 +301,17 @@ export class ReachIndex {
    */
   maintenanceEffects(oid: number | undefined): Effects {
     if (oid === undefined) {
-      this.#maintenance ??= this.#maintain([...this.snapshot.dependencies.write.keys(), ...this.snapshot.dependencies.fill.keys()]);
+      this.#maintenance ??= this.#maintain([...this.snapshot.dependencies.write.keys(), ...this.snapshot.dependencies.fill.keys(), ...this.snapshot.dependencies.maintain.keys()]);
       return this.#maintenance;
     }
     return this.#memo.of('m', oid, () => this.#maintain([...closure(oid, this.snapshot.children)]));
   }
 
   #maintain(oids: readonly number[]): Effects {
-    const { write, fill } = this.snapshot.dependencies;
+    const { write, fill, maintain } = this.snapshot.dependencies;
     const tally = new Tally();
     for (const oid of oids) {
-      for (const dependency of [...(write.get(oid) ?? []), ...(fill.get(oid) ?? [])]) tally.touch(this.types.dependencyEffects(dependency), 1);
+      for (const dependency of [...(write.get(oid) ?? []), ...(fill.get(oid) ?? []), ...(maintain.get(oid) ?? [])]) tally.touch(this.types.dependencyEffects(dependency), 1);
       for (const type of this.snapshot.columns.get(oid)?.types ?? []) tally.touch(this.types.typeEffects(type), 1);
     }
     return { ...tally.toEffects(), copies: NO_EFFECTS.copies, stores: NO_EFFECTS.stores };

@@ -29,13 +29,18 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     if (category === 'server_files' || category === 'remote' || category === 'replication') tally.refuse(`the statement is of the kind ${category}`, category);
   }
   if ((facts.draws ?? 0) > 1 && [...tally.classes].some(([name, { width }]) => width > 0 && !tellsOfOnePerson(name, facts, tally, uses, index))) tally.sink = true;
+  // A trigger that notifies of the row that is changed tells of one person, who is paid for; of a row that comes from the client, of nobody.
+  const brings = (facts.kind === 'insert' && !facts.updatesOnConflict) || facts.kind === 'copy_from';
+  const tellsOfOne = !tally.sink && tally.copies.has(SINK) && !tally.ownCopies.has(SINK)
+    && [...tally.classes].every(([name, { width }]) => (brings && width === 0) || tellsOfOnePerson(name, facts, tally, uses, index));
+  const copied = tellsOfOne ? new Set([...tally.copies].filter((oid) => oid !== SINK)) : tally.copies;
   const opaque = [...tally.opaque];
   const marks = marksOf(facts, uses, index);
   const classes = opaque.length > 0 ? everyClass(tally, index) : reachedClasses(tally).map((cls) => withProofs(cls, facts, tally, uses, index));
   const categories = new Set<DenyCategory>([...facts.categories, ...tally.categories]);
   let copies: CopyTargets | undefined;
   if (classes.length > 0) {
-    const kind = copyKind(facts, tally, uses, marks, context);
+    const kind = copyKind(facts, tally, uses, marks, copied, context);
     if (kind !== 'none') {
       categories.add('derived_copy');
       copies = copyTargets(kind, classes, facts, tally, uses, marks, index);
@@ -50,7 +55,7 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     categories,
     relations: namesOf(uses),
     oids: tally.oids,
-    sink: tally.sink || tally.copies.has(SINK),
+    sink: tally.sink || copied.has(SINK),
     copies,
     opensCursors: tally.opensCursors,
     rekeys: classes.length > 0 && rekeys(facts, tally, uses, index),
@@ -113,11 +118,11 @@ function reshapes(className: string, width: number, facts: StatementFacts, tally
  * Whether rows of a class can end up where the class does not reach, or in another shape than the class is metered in. Writing a value that the client sent into
  * a class is no copy; feeding a class from itself is one as soon as a row can take in more than one other row, since doing so again and again packs.
  */
-function copyKind(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], marks: readonly Mark[], { index }: ReachContext): CopyKind {
+function copyKind(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], marks: readonly Mark[], copied: ReadonlySet<number>, { index }: ReachContext): CopyKind {
   if (tally.categories.has('derived_copy') || tally.sink) return 'outside';
   // Code that cannot be told may write anywhere. A name that is merely not there may not.
   if (tally.categories.has('opaque') && tally.opaque.size > tally.misses.size) return 'outside';
-  if ([...tally.copies].some((oid) => !isMemberOfAll(oid, tally, index))) return 'outside';
+  if ([...copied].some((oid) => !isMemberOfAll(oid, tally, index))) return 'outside';
   if (facts.kind === 'refresh_matview' || facts.kind === 'truncate') return 'none';
   if (facts.derives) {
     const inside = facts.defines.length > 0 && tally.opaque.size === 0 && [...tally.classes].every(([name, effect]) => {

@@ -24,6 +24,8 @@ const SCHEMA = `
   INSERT INTO crm.invoices SELECT g, 1 + g % 2000, g % 500, DATE '2026-01-01' + g % 300 FROM generate_series(1, 6000) g;
   CREATE INDEX ON crm.invoices (customer_id);
   CREATE INDEX ON crm.customers (email);
+  CREATE FUNCTION crm.tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_notify('customers', NEW.id::text); RETURN NULL; END $$;
+  CREATE TRIGGER tell AFTER UPDATE ON crm.customers FOR EACH ROW EXECUTE FUNCTION crm.tell();
   CREATE VIEW crm.active AS SELECT id, name, email FROM crm.customers;
 
   CREATE SCHEMA shop AUTHORIZATION agent_dba;

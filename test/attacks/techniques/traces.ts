@@ -11,9 +11,10 @@ export const traces = attackSuite('traces', {
     CREATE FUNCTION public.few_mails() RETURNS text LANGUAGE sql IMMUTABLE SECURITY DEFINER AS $$ SELECT string_agg(email, ' ') FROM crm.customers WHERE id <= 280 $$;
     CREATE FUNCTION public.shout(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE SECURITY DEFINER AS $$ BEGIN RAISE NOTICE '%', (SELECT string_agg(email, ' ') FROM crm.customers WHERE id > n AND id <= n + 300); RETURN n; END $$;
     CREATE TABLE public.grid (id int, n int, PRIMARY KEY (id, n)); INSERT INTO public.grid SELECT i, n FROM generate_series(1, 1000) i, generate_series(0, 31) n;
+    CREATE VIEW public.locking AS SELECT 1 AS one FROM public.grid g JOIN crm.customers c ON c.id = g.id AND get_bit(('x' || right(c.email, 8))::bit(32), g.n) = 1 FOR UPDATE OF g;
     CREATE VIEW public.window_on_grid AS SELECT id, n FROM public.grid;
     CREATE TABLE public.kids (id int REFERENCES crm.customers ON DELETE CASCADE ON UPDATE CASCADE, tag int); INSERT INTO public.kids SELECT g, g FROM generate_series(1, 1000) g; CREATE INDEX ON public.kids (id);
-    CREATE TABLE public.talking (id int); INSERT INTO public.talking VALUES (1000); CREATE INDEX ON public.talking (public.shout(id)); CREATE STATISTICS public.talking_s ON (public.shout(id)) FROM public.talking;
+    CREATE TABLE public.talking (id int); INSERT INTO public.talking VALUES (1000); CREATE INDEX ON public.talking (public.shout(id)); CREATE TABLE public.measured (id int); INSERT INTO public.measured VALUES (1000); CREATE STATISTICS public.measured_s ON (public.shout(id)) FROM public.measured; ALTER TABLE public.measured OWNER TO staff;
     CREATE FUNCTION public.opened_dyn(name refcursor) RETURNS refcursor LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN OPEN name FOR EXECUTE (SELECT 'SELECT ' || string_agg(format('NULL AS %I', email), ',') FROM crm.customers WHERE id <= 1600); RETURN name; END $$;
     CREATE TABLE public.deferred (body text, UNIQUE (body) DEFERRABLE INITIALLY DEFERRED); CREATE TABLE public.talked (id int); INSERT INTO public.talked SELECT generate_series(1, 5000);
     CREATE FUNCTION public.talks() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RAISE NOTICE '%', (SELECT email FROM crm.customers WHERE id = NEW.id); RETURN NULL; END $$;
@@ -22,7 +23,7 @@ export const traces = attackSuite('traces', {
     CREATE TABLE public.d_check (id int CHECK (${XML}::text::tsquery IS NOT NULL)); CREATE TABLE public.d_policy (id int); INSERT INTO public.d_policy VALUES (1); ALTER TABLE public.d_policy ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON public.d_policy USING (${XML}::text::tsquery IS NOT NULL);
     CREATE TABLE crm.old_customers (CHECK (set_config('app.seen', right(current_setting('app.seen', true) || ' ' || email, 9000), false) IS NOT NULL)) INHERITS (crm.customers); INSERT INTO crm.old_customers SELECT id + 100000, name, msisdn, email, tariff FROM ONLY crm.customers WHERE id <= 1000;
     GRANT ALL ON public.deferred, public.talked, public.d_default, public.d_domain, public.d_check, public.d_policy, crm.old_customers TO staff;
-    GRANT ALL ON public.grid, public.window_on_grid, public.kids TO staff; ALTER TABLE public.talking OWNER TO staff;
+    GRANT ALL ON public.locking, public.grid, public.window_on_grid, public.kids TO staff; ALTER TABLE public.talking OWNER TO staff;
   `,
 });
 const { attack, group } = traces;
@@ -44,20 +45,32 @@ function unset(rows: readonly (readonly unknown[])[]): readonly (readonly unknow
   return Array.from({ length: 32_000 }, (_, i) => [1 + (i >> 5), i & 31]).filter(([id, n]) => !seen.has(`${id} ${n}`));
 }
 
+/** A table of numbers of the attacker's own, and a view over it: one that is marked stays marked, and would bound what comes after it. */
+async function ownGrid(attacker: Attacker, client: WireClient): Promise<(sql: string) => string> {
+  const name = (sql: string): string => sql.replaceAll(/\bgrid\b/g, `public.${attacker.own}_g`).replaceAll('window_on_grid', `public.${attacker.own}_v`);
+  await client.query('SELECT 1');
+  await client.query(name('CREATE TABLE grid AS SELECT i AS id, n FROM generate_series(1, 1000) i, generate_series(0, 31) n'));
+  await client.query(name('CREATE VIEW window_on_grid AS SELECT id, n FROM grid'));
+  return name;
+}
+
 /** One transaction that marks rows of a table of numbers, then a look at what is left of it. */
 const marked = (mark: string, look: string): Technique => async (attacker) => {
   const client = await attacker.connect();
+  const name = await ownGrid(attacker, client);
   await client.query('BEGIN');
-  await client.query(mark);
-  spell(attacker, rowsOf(await client.query(look)));
+  await client.query(name(mark));
+  spell(attacker, rowsOf(await client.query(name(look))));
   await client.query('ROLLBACK');
 };
 
 const seenByAnother = (lock: string): Technique => async (attacker) => {
   const [client, other] = [await attacker.connect(), await attacker.connect()];
+  // Views of the house are over a table of the house.
+  const name = lock.includes('locking') ? (sql: string): string => sql : await ownGrid(attacker, client);
   await client.query('BEGIN');
-  await client.query(lock);
-  spell(attacker, unset(rowsOf(await other.query('SELECT id, n FROM grid FOR UPDATE SKIP LOCKED'))));
+  await client.query(name(lock));
+  spell(attacker, unset(rowsOf(await other.query(name('SELECT id, n FROM grid FOR UPDATE SKIP LOCKED')))));
   await client.query('ROLLBACK');
 };
 
@@ -84,6 +97,14 @@ for (const role of ['agent', 'lax'] as const) {
     attack('locked rows, SKIP LOCKED by another session', seenByAnother(`SELECT count(*) FROM (SELECT 1 FROM grid g JOIN crm.customers c ON ${SET} FOR UPDATE OF g) s`), role);
     attack('rows locked by way of a view and a sub-select', seenByAnother(`SELECT count(*) FROM (SELECT 1 FROM (SELECT * FROM window_on_grid) g JOIN crm.customers c ON ${SET} FOR UPDATE) s`), role);
     attack('rows locked by a cursor that is only moved', seenByAnother(`DECLARE l CURSOR FOR SELECT 1 FROM grid g JOIN crm.customers c ON ${SET} FOR UPDATE OF g; MOVE ALL IN l`), role);
+    attack('rows locked by a block', seenByAnother(`DO $$ BEGIN PERFORM 1 FROM grid g JOIN crm.customers c ON ${SET} FOR UPDATE OF g; END $$`), role);
+    attack('rows deleted by a block', marked(`DO $$ BEGIN DELETE FROM grid g USING crm.customers c WHERE ${SET.replace('= 1', '= 0')}; END $$`, 'SELECT id, n FROM grid'), role);
+    attack('rows locked by a view', seenByAnother('SELECT count(*) FROM locking'), role);
+    attack('rows locked by a view of one\'s own', async (attacker) => {
+      const client = await attacker.connect();
+      await client.query(`CREATE VIEW public.${attacker.own} AS SELECT 1 AS one FROM grid g JOIN crm.customers c ON ${SET} FOR UPDATE OF g`);
+      await seenByAnother(`SELECT count(*) FROM public.${attacker.own} -- locking`)(attacker);
+    }, role);
     attack('xmax of rows that were locked once', async (attacker) => {
       const client = await attacker.connect();
       await client.query(`CREATE TABLE public.${attacker.own} AS SELECT * FROM grid`);
@@ -187,7 +208,7 @@ for (const role of ['agent', 'lax'] as const) {
     attack('the value that old rows have of a new column, pg_attribute', statements(({ own }) => `CREATE TABLE ${own} (id int)`, ({ own }) => `INSERT INTO ${own} VALUES (1)`, ({ own }) => `ALTER TABLE ${own} ADD COLUMN e text DEFAULT public.few_mails()`, ({ own }) => `SELECT attmissingval FROM pg_attribute WHERE attrelid = '${own}'::regclass AND attname = 'e'`), role);
     attack('REINDEX of an index that talks', statements('REINDEX TABLE talking'), role);
     attack('REINDEX of the index itself', statements('REINDEX INDEX talking_shout_idx'), role);
-    attack('ANALYZE of statistics that talk', statements('ANALYZE talking'), role);
+    attack('ANALYZE of statistics that talk', statements('ANALYZE measured'), role);
     attack('VACUUM FULL and CLUSTER of an index that talks', statements('VACUUM FULL talking'), role);
     attack('ALTER TABLE that writes the rows anew', statements('ALTER TABLE talking ALTER id TYPE bigint, ALTER id TYPE int'), role, 0);
   });
