@@ -24,6 +24,12 @@ export function faultsOf(fleet: Fleet): readonly Fault[] {
     await process.start();
   };
   const primary = (): Promise<RedisProcess> => fleet.redis.primary();
+  const replicaIsThere = async (): Promise<boolean> => {
+    const now = await primary();
+    const replica = fleet.redis.servers.find((server) => server !== now) as RedisProcess;
+    const info = await replica.command((client) => client.info('replication'));
+    return info.includes(`master_port:${now.port}\r\n`) && info.includes('master_link_status:up');
+  };
   const everything: Fault[] = [
     { name: 'kill -9 of a Rowgate', run: () => kill(0, 'SIGKILL') },
     {
@@ -58,6 +64,8 @@ export function faultsOf(fleet: Fleet): readonly Fault[] {
     {
       name: 'Sentinel failover under load, the old primary comes back',
       run: async () => {
+        // A Sentinel promotes nobody who has not caught up with what came before.
+        await untilTrue(replicaIsThere, SLOW_MS);
         const old = await primary();
         await old.kill();
         await untilTrue(async () => (await primary()) !== old, SLOW_MS);
