@@ -230,6 +230,8 @@ class LoginClient {
 
   #shakeHands(protocols: string[]): Promise<void> {
     const raw = this.#socket;
+    // Rowgate may have hung up on what stood before: nothing happens on such a socket any more.
+    if (this.#over || raw.destroyed) return Promise.reject(new Error('closed'));
     raw.off('data', this.#onData);
     return new Promise((resolve, reject) => {
       const encrypted = connectTls({ socket: raw, ca: this.#target.ca, checkServerIdentity: () => undefined, ALPNProtocols: protocols });

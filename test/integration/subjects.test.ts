@@ -28,7 +28,7 @@ beforeAll(async () => {
     CREATE TABLE crm.contacts (id int, tenant int, no text, email text, note text);
     INSERT INTO crm.contacts SELECT g, g % 3, 'n' || g, 'c' || g || '@example.cz', 'tab	and "quote"' FROM generate_series(1, 1500) g;
     GRANT SELECT, UPDATE, INSERT ON ALL TABLES IN SCHEMA crm TO staff;
-    DROP ROLE agent_2;
+    DROP ROLE agent_2, agent_3;
     DO $$ BEGIN FOR i IN 1..100 LOOP EXECUTE format('CREATE ROLE agent_%s LOGIN PASSWORD %L IN ROLE staff', i, 'secret'); END LOOP; END $$;
   `);
   await admin.end();
