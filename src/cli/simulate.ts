@@ -27,7 +27,7 @@ export function simulateCommand(): Command {
     .option('--top <n>', 'people to list', positive, 25)
     .addHelpText('after', `
 Quotas and the rule for logins in no role are replayed, with the product's own sliding windows. Not replayed: deny lists, since a
-record does not say what a statement would have been denied for; and what people would have done after being stopped.
+record does not say what a statement would have been denied for; grants; and what people would have done after being stopped.
 Membership of PostgreSQL roles ({ pg_role: ... }) is taken from the roles that each record lists.`)
     .action(async (options: Options) => {
       process.exitCode = await run(options);

@@ -103,19 +103,26 @@ describe.each(['passthrough', 'scram'])('%s', (method) => {
         }
       }
     };
+    /** Connections of the tests before come to their end late, and leave a place: it is taken, too. */
+    const refused = async (user: string, way: 'directly' | 'through'): Promise<unknown> => {
+      let seen: unknown;
+      for (let attempt = 0; seen === undefined && attempt < 10; attempt++) {
+        await take(user);
+        seen = await failure(method, way, {});
+      }
+      return seen;
+    };
     try {
-      await take('agent_2');
-      const reserved = await failure(method, 'directly', {});
+      const reserved = await refused('agent_2', 'directly');
       expect(reserved).toMatchObject({ severity: 'FATAL', sqlstate: '53300', message: expect.stringContaining('remaining connection slots are reserved') as unknown });
-      expect(await failure(method, 'through', {})).toEqual(reserved);
-      await take('dba');
-      const full = await failure(method, 'directly', {});
+      expect(await refused('agent_2', 'through')).toEqual(reserved);
+      const full = await refused('dba', 'directly');
       expect(full).toMatchObject({ severity: 'FATAL', sqlstate: '53300', message: 'sorry, too many clients already' });
-      expect(await failure(method, 'through', {})).toEqual(full);
+      expect(await refused('dba', 'through')).toEqual(full);
     } finally {
       for (const each of taken) await each.end();
     }
-  });
+  }, 60_000);
 });
 
 describe('a server that is away', () => {
