@@ -83,15 +83,21 @@ export class PeopleGrants {
     this.#unknown = new Leasing(store, { rowBound: undefined, classes: [plan] }, { ...options, sizes: { ...DEFAULT_SIZES, firstRows: 1 } });
   }
 
-  /** Whom a key means; of one key always the same, as long as they are not covered and done with. */
+  /** Whom a key means: of one key always the same, until `forgetDelivered`. */
   person(key: string): Person {
     let person = this.#people.get(key);
     if (person === undefined) {
       person = { hash: this.#hasher.hash(key), deadlineMs: -Infinity, lease: undefined, fresh: NO_COUNTERS, delivered: false, wanted: false, notedMs: -Infinity };
-      if (this.#people.size >= MAX_REMEMBERED) this.#forgetDelivered();
       this.#people.set(key, person);
     }
     return person;
+  }
+
+  /** Lets go of those who are done with, if there are many. Not while somebody holds on to a `Person` who is to be granted again: a key must mean one of them. */
+  forgetDelivered(): void {
+    if (this.#people.size < MAX_REMEMBERED) return;
+    const kept = [...this.#people].filter(([, { delivered, wanted }]) => !delivered || wanted);
+    this.#people = new Map(kept);
   }
 
   /** A row about this person may go now. */
@@ -211,11 +217,6 @@ export class PeopleGrants {
     this.#dismiss(this.#people.values());
     this.#people.clear();
     return [...this.#unknown.close().flags, ...this.statementFlags()];
-  }
-
-  #forgetDelivered(): void {
-    const kept = [...this.#people].filter(([, { delivered, wanted }]) => !delivered || wanted);
-    this.#people = new Map(kept);
   }
 
   #take(asked: readonly Person[], { admitted, fresh, lease }: Admission, deadlineMs: number): void {

@@ -205,6 +205,7 @@ export class SubjectMeter {
       cls.aheadStarts = [];
       cls.aheadPeople = [];
       cls.aheadAt = 0;
+      cls.grants.forgetDelivered();
     }
     const type = buffer[start];
     for (let at = end; at + HEADER_BYTES <= buffer.length && buffer[at] === type;) {

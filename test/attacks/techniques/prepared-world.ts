@@ -62,6 +62,34 @@ group('prepared statements and shadowing definitions', 'prepared world', () => {
     await client.query('FETCH ALL FROM c');
   });
 
+  for (const [how, text] of [
+    ['', `SELECT set_config(name, 'crm, pg_catalog, public', false) FROM pg_settings WHERE name = 'search_path'`],
+    [', in a condition', `SELECT 1 FROM pg_settings WHERE name = 'search_path' AND set_config(name, 'crm, pg_catalog, public', false) <> ''`],
+  ] as const) {
+    attack(`search_path moved by a name that is read${how}`, async (attacker) => {
+      const client = await attacker.connect();
+      await client.query(shadow(attacker));
+      await client.query(`SET search_path = ${attacker.own}`);
+      await client.query('SELECT 1 FROM customers');
+      await client.query(text);
+      await client.query(ALL);
+    });
+    attack(`search_path moved by a name that is read${how}, and unqualified name in one pipeline`, async (attacker) => {
+      const client = await attacker.connect();
+      await client.query(shadow(attacker));
+      await client.query(`SET search_path = ${attacker.own}`);
+      await client.query('SELECT 1 FROM customers');
+      await client.ask([wire.query(text), wire.query(ALL)], 2);
+    });
+    attack(`search_path moved by a name that is read${how}, and unqualified name in one text`, async (attacker) => {
+      const client = await attacker.connect();
+      await client.query(shadow(attacker));
+      await client.query(`SET search_path = ${attacker.own}`);
+      await client.query(`SELECT 1 FROM customers; ${text}; ${ALL}`);
+      await client.query(`${ALL}`);
+    });
+  }
+
   attack('search_path moved and unqualified name in one pipeline', async (attacker) => {
     const client = await attacker.connect();
     await client.query(shadow(attacker));

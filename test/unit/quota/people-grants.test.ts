@@ -1,0 +1,65 @@
+import { expect, it } from 'vitest';
+import { MemoryStore } from '../../../src/quota/memory-store.ts';
+import { PeopleGrants } from '../../../src/quota/people-grants.ts';
+import { RecentPeople } from '../../../src/quota/recent-people.ts';
+
+const counter = { key: 'q:{customers}:subjects:3600000:p:agent', windowMs: 3_600_000, limit: 100_000, people: 1 };
+
+function grants(store: MemoryStore, recent = new RecentPeople()): PeopleGrants {
+  const pool = { counters: [{ counter, ruleId: 'r', flags: [] }], statement: [] };
+  return new PeopleGrants(store, 'customers', pool, { nowMs: () => performance.now(), secret: Buffer.from('secret'), scope: 'main', recent, keepTaken: true });
+}
+
+/** Delivers a row about each of these people, as the meter does: many are asked for at once, and each goes in its turn. */
+async function deliver(statement: PeopleGrants, from: number, to: number): Promise<void> {
+  for (let first = from; first < to; first += 500) {
+    const people = Array.from({ length: Math.min(500, to - first) }, (_, i) => statement.person(`${first + i}`));
+    for (const person of people) if (!statement.covers(person, performance.now())) statement.want(person);
+    if (statement.wants) expect((await statement.ask(1)).kind).toBe('granted');
+    for (const person of people) {
+      expect(statement.covers(person, performance.now())).toBe(true);
+      statement.deliver([person]);
+    }
+    statement.forgetDelivered();
+  }
+}
+
+it('forgets people who were delivered, and asks for them again for nothing', async () => {
+  const store = new MemoryStore();
+  const statement = grants(store);
+  await deliver(statement, 0, 500);
+  const five = statement.person('5');
+  await deliver(statement, 500, 60_000);
+  expect(statement.person('5')).toBe(five);
+  await deliver(statement, 60_000, 70_000);
+  expect(statement.taken.people).toBe(70_000);
+  expect(statement.person('5')).not.toBe(five);
+  await deliver(statement, 0, 1_000);
+  expect((await store.usage([counter]))[0]?.used).toBe(70_000);
+  statement.close();
+  expect((await store.usage([counter]))[0]?.used).toBe(70_000);
+});
+
+it('takes back whom it was granted and did not deliver, and nobody else', async () => {
+  const store = new MemoryStore();
+  const statement = grants(store);
+  const people = Array.from({ length: 10 }, (_, i) => statement.person(`${i}`));
+  for (const person of people) statement.want(person);
+  await statement.ask(1);
+  statement.deliver(people.slice(0, 3));
+  statement.close();
+  expect((await store.usage([counter]))[0]?.used).toBe(3);
+});
+
+it('needs no answer of the store for somebody whom another statement has just delivered, and cannot take them back', async () => {
+  const store = new MemoryStore();
+  const recent = new RecentPeople();
+  const first = grants(store, recent);
+  await deliver(first, 0, 10);
+  first.close();
+  const second = grants(store, recent);
+  expect(second.covers(second.person('7'), performance.now())).toBe(true);
+  expect(second.covers(second.person('70'), performance.now())).toBe(false);
+  second.close();
+  expect((await store.usage([counter]))[0]?.used).toBe(10);
+});
