@@ -7,6 +7,7 @@
  */
 
 import { createHash, hash, randomBytes } from 'node:crypto';
+import { OneShotHmac } from '../protocol/one-shot-hmac.ts';
 
 export const RECORD_VERSION = 2;
 export const MAC_CHARS = 64;
@@ -14,11 +15,6 @@ export const MAC_CHARS = 64;
 export const GENESIS_MAC = '0'.repeat(MAC_CHARS);
 /** `key_id` of a chain without a key. */
 export const NO_KEY_ID = 'none';
-
-/** SHA-256 works on blocks of 64 bytes; HMAC's pads are one block each. */
-const BLOCK_BYTES = 64;
-const DIGEST_BYTES = 32;
-const LINE_AT = BLOCK_BYTES + MAC_CHARS;
 
 /** The place of a record in its chain. */
 export interface ChainHead {
@@ -38,49 +34,35 @@ export function keyId(key: Buffer | undefined): string {
   return createHash('sha256').update('rowgate audit key id\0').update(key).digest('hex').slice(0, 16);
 }
 
-/**
- * Computes MACs of consecutive lines. One-shot hashes over a buffer that begins with HMAC's inner pad: `createHmac` makes an object a call, which
- * costs more than the hashing itself does for a line of this size.
- */
+/** Computes MACs of consecutive lines: over a buffer of the MAC before, in hex, and the line. */
 export class MacMaker {
-  /** [inner pad][MAC before, hex][line] */
-  #inner = Buffer.alloc(LINE_AT + 4096);
-  /** [outer pad][inner digest] */
-  readonly #outer: Buffer | undefined;
+  readonly #hmac: OneShotHmac;
+  readonly #keyed: boolean;
 
   constructor(key: Buffer | undefined) {
-    if (key === undefined) return;
-    const block = Buffer.alloc(BLOCK_BYTES);
-    (key.length > BLOCK_BYTES ? createHash('sha256').update(key).digest() : key).copy(block);
-    this.#outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
-    for (let i = 0; i < BLOCK_BYTES; i++) {
-      this.#inner[i] = (block[i] as number) ^ 0x36;
-      this.#outer[i] = (block[i] as number) ^ 0x5c;
-    }
+    this.#keyed = key !== undefined;
+    this.#hmac = new OneShotHmac(key ?? Buffer.alloc(0), MAC_CHARS + 4096);
   }
 
   /** Room for a line of at most `bytes` bytes. */
   reserve(bytes: number): void {
-    if (this.#inner.length >= LINE_AT + bytes) return;
-    const larger = Buffer.alloc(Math.max(LINE_AT + bytes, this.#inner.length * 2));
-    this.#inner.copy(larger, 0, 0, LINE_AT);
-    this.#inner = larger;
+    this.#hmac.reserve(MAC_CHARS + bytes, 0);
   }
 
   /** Where a line is put before `mac` is called. */
   get buffer(): Buffer {
-    return this.#inner;
+    return this.#hmac.buffer;
   }
 
   get lineAt(): number {
-    return LINE_AT;
+    return OneShotHmac.AT + MAC_CHARS;
   }
 
   /** The MAC of the line that stands in the buffer, `bytes` long. */
   mac(before: string, bytes: number): string {
-    this.#inner.write(before, BLOCK_BYTES, MAC_CHARS, 'latin1');
-    if (this.#outer === undefined) return hash('sha256', this.#inner.subarray(BLOCK_BYTES, LINE_AT + bytes), 'hex');
-    this.#outer.write(hash('sha256', this.#inner.subarray(0, LINE_AT + bytes), 'hex'), BLOCK_BYTES, DIGEST_BYTES, 'hex');
-    return hash('sha256', this.#outer, 'hex');
+    const { buffer } = this.#hmac;
+    buffer.write(before, OneShotHmac.AT, MAC_CHARS, 'latin1');
+    if (!this.#keyed) return hash('sha256', buffer.subarray(OneShotHmac.AT, this.lineAt + bytes), 'hex');
+    return this.#hmac.digest(MAC_CHARS + bytes, 'hex');
   }
 }

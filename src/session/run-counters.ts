@@ -4,7 +4,7 @@ import type { AuditDecision, ClassUnits } from '../audit/events.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { CounterCell, RoleClassCounters } from '../metrics/plain-series.ts';
 import type { Refusal } from '../policy/types.ts';
-import type { RecordedRun } from './run-records.ts';
+import { decisionOf, type RecordedRun } from './run-records.ts';
 
 export interface CountedRun extends RecordedRun {
   readonly refusal: Refusal | undefined;
@@ -25,7 +25,7 @@ export class RunCounters {
 
   count(run: CountedRun, units: readonly ClassUnits[]): void {
     const metrics = this.#metrics;
-    const decision = decisionOf(run);
+    const decision = decisionOf(run, run.refusal);
     const kind = run.statement.kind === 'known' ? run.statement.facts.kind : 'unparsed';
     held(this.#statements, kind, decision, () => metrics.counter('statements', { kind, decision })).value += 1;
     if (units.length === 0) return;
@@ -39,11 +39,6 @@ export class RunCounters {
       counters.bytes += run.bytes;
     }
   }
-}
-
-function decisionOf({ refusal, flag }: CountedRun): AuditDecision {
-  if (refusal !== undefined) return refusal.severity === 'FATAL' ? 'terminate' : 'block';
-  return flag === undefined ? 'allow' : 'flag';
 }
 
 function held<K, T>(series: Map<string, Map<K, T>>, first: string, second: K, find: () => T): T {

@@ -43,13 +43,9 @@ export function recordStart(session: SessionState, run: RecordedRun, done: (refu
     }
     const event: StatementStart = {
       event: 'statement_start',
-      ...session.auditIdentity(run.principal),
-      statement_id: run.id,
-      ...shown(description),
-      relations: run.reach.relations,
-      opaque: run.reach.opaque,
+      ...told(session, run, description),
       classes: leastOf(run.reach),
-      decision: run.flag === undefined ? 'allow' : 'flag',
+      decision: decisionOf(run, undefined),
       rule_id: run.flag?.ruleId,
       reason: run.flag?.reason,
     };
@@ -74,11 +70,7 @@ export function recordEnd(session: SessionState, run: RecordedRun, end: RunEnd):
     }
     const event: StatementEnd = {
       event: 'statement_end',
-      ...session.auditIdentity(run.principal),
-      statement_id: run.id,
-      ...shown(description),
-      relations: run.reach.relations,
-      opaque: run.reach.opaque,
+      ...told(session, run, description),
       classes: end.classes,
       decision: decisionOf(run, end.refusal),
       rule_id: end.refusal?.ruleId ?? run.flag?.ruleId,
@@ -93,7 +85,7 @@ export function recordEnd(session: SessionState, run: RecordedRun, end: RunEnd):
   }, ignore);
 }
 
-function decisionOf({ flag }: RecordedRun, refusal: Refusal | undefined): AuditDecision {
+export function decisionOf({ flag }: Pick<RecordedRun, 'flag'>, refusal: Refusal | undefined): AuditDecision {
   if (refusal !== undefined) return refusal.severity === 'FATAL' ? 'terminate' : 'block';
   return flag === undefined ? 'allow' : 'flag';
 }
@@ -106,6 +98,11 @@ function describe({ gate }: SessionState, { statement }: RecordedRun, use: (desc
   } catch (error) {
     failed(error);
   }
+}
+
+/** What both records say of the statement and whose it is. */
+function told(session: SessionState, { id, principal, reach }: RecordedRun, description: StatementDescription): Omit<StatementStart, 'event' | 'classes' | 'decision'> {
+  return { ...session.auditIdentity(principal), statement_id: id, ...shown(description), relations: reach.relations, opaque: reach.opaque };
 }
 
 /** Without what is kept beside it. */
