@@ -9,7 +9,7 @@ const unitOnly = given.includes('--unit');
 const vitestArgs = given.filter((each) => each !== '--unit');
 
 ensureInstalled();
-if (!unitOnly) ensureRedis();
+if (!unitOnly) ensurePrograms();
 // Integration tests run the compiled command.
 build();
 // Started by its file, not by npx: the exit code and the signals are vitest's own.
@@ -17,17 +17,20 @@ const vitest = join(root, 'node_modules/vitest/vitest.mjs');
 const result = spawnSync(process.execPath, [vitest, 'run', ...(unitOnly ? ['test/unit'] : []), ...vitestArgs], { cwd: root, stdio: 'inherit' });
 process.exit(result.status ?? 1);
 
-function ensureRedis() {
-  if (hasRedis()) return;
+function ensurePrograms() {
+  const missing = [...(hasRedis() ? [] : ['redis-server']), ...(hasPsql() ? [] : ['postgresql-client'])];
+  if (missing.length === 0) return;
   if (!isDebianRoot()) {
+    if (!hasPsql()) console.error('psql is not installed: the tests that run it are skipped. Debian and Ubuntu: apt-get install postgresql-client.');
+    if (hasRedis()) return;
     console.error('The tests start a redis-server of their own, and none is installed. Debian and Ubuntu: apt-get install redis-server. macOS: brew install redis. Fedora: dnf install valkey-compat-redis or redis.');
     process.exit(1);
   }
-  console.log('Installing redis-server ...');
+  console.log(`Installing ${missing.join(' and ')} ...`);
   withoutServices(() => {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     runOrExit('apt-get', ['update', '-qq'], { env });
-    runOrExit('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'], { env });
+    runOrExit('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { env });
   });
   if (!hasRedis()) {
     console.error('redis-server was installed, but cannot be started.');
@@ -37,6 +40,10 @@ function ensureRedis() {
 
 function hasRedis() {
   return spawnSync(process.env.ROWGATE_TEST_REDIS ?? 'redis-server', ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+function hasPsql() {
+  return spawnSync('psql', ['--version'], { stdio: 'ignore' }).status === 0;
 }
 
 function isDebianRoot() {

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { execFileSync } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
+import { childrenOf } from '../support/children.ts';
 
 /** One Rowgate that can be killed and started again with the same files, as an orchestrator does. */
 export class RowgateProcess {
@@ -53,7 +53,7 @@ export class RowgateProcess {
   workers(): readonly number[] {
     const { pid } = this.#child ?? {};
     if (pid === undefined) return [];
-    return execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' }).trim().split(/\s+/u).map(Number);
+    return childrenOf(pid);
   }
 
   async ready(): Promise<boolean> {

@@ -1,6 +1,6 @@
 /** For what policy allows, the client gets what the server sent: psql's output and a driver's results, direct and through Rowgate. */
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -34,7 +34,7 @@ function psql(port: number, args: readonly string[], user = 'agent'): string {
   return out;
 }
 
-describe('psql', () => {
+describe.skipIf(spawnSync('psql', ['--version']).status !== 0)('psql', () => {
   for (const command of ['\\d', '\\dt+ *.*', '\\df+ pg_catalog.lower', '\\du', '\\dn+', '\\dp crm.*', '\\dT', '\\di+ crm.*', '\\dv+ crm.*', '\\conninfo']) {
     test(`${command} prints the same`, () => {
       if (command === '\\conninfo') expect(psql(rowgate.port, ['-c', command])).toContain('agent');

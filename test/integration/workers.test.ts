@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { childrenOf } from '../support/children.ts';
 import { makeCustomerBase, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { untilTrue } from '../support/redis-processes.ts';
 import { startRowgate, type TestRowgate } from '../support/rowgate.ts';
@@ -26,7 +27,7 @@ afterAll(async () => {
 });
 
 function pids(): number[] {
-  return execFileSync('ps', ['-o', 'pid=', '--ppid', String(rowgate.process.pid)], { encoding: 'utf8' }).trim().split(/\s+/u).map(Number);
+  return childrenOf(rowgate.process.pid as number);
 }
 
 async function admin(path: string, method = 'GET'): Promise<Record<string, unknown>> {
