@@ -1,6 +1,6 @@
 import type { RefusalCode } from './refusal-codes.ts';
 import { askContact, refuse, sentences } from './refusal-codes.ts';
-import type { Refusal } from './types.ts';
+import type { PrincipalPolicy, Refusal } from './types.ts';
 
 /** Parts of Rowgate without which protected data stops. */
 export type Outage = 'store' | 'audit' | 'catalog';
@@ -24,7 +24,7 @@ const TEXTS: Readonly<Record<Outage, { readonly code: RefusalCode; readonly mess
 };
 
 /** Says nothing about hosts, files or errors: those are in the log, for the people who run Rowgate. */
-export function outageRefusal(outage: Outage, contact: string | undefined): Refusal {
+export function outageRefusal(outage: Outage, principal: Pick<PrincipalPolicy, 'contact'> | undefined): Refusal {
   const text = TEXTS[outage];
   return refuse(text.code, {
     ruleId: `outage/${outage}`,
@@ -32,7 +32,7 @@ export function outageRefusal(outage: Outage, contact: string | undefined): Refu
     detail: text.detail,
     hint: sentences(
       outage === 'catalog' ? 'Try again in a moment.' : 'Statements that reach no protected data work. Try again in a moment.',
-      askContact(contact, 'If it lasts'),
+      askContact(principal?.contact, 'If it lasts'),
     ),
   });
 }

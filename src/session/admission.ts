@@ -22,6 +22,11 @@ export interface Newcomer {
 /** What PostgreSQL says when `max_connections` is reached (`InitProcess`, src/backend/storage/lmgr/proc.c). */
 export const TOO_MANY_CLIENTS: ErrorFields = { severity: 'FATAL', sqlstate: '53300', message: 'sorry, too many clients already' };
 
+/** The server's own too_many_connections, as the cause of an error. */
+export function isServerFull(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof Error && 'code' in error.cause && error.cause.code === TOO_MANY_CLIENTS.sqlstate;
+}
+
 export class Admission {
   /** Of other processes that share this one's port. */
   readonly elsewhere = new SessionsElsewhere();

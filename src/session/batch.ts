@@ -1,6 +1,8 @@
 /** The statements of one Query or Parse text, judged one after the other: earlier ones change what later ones mean before the server has run any. */
 
 import { wireNameOf } from '../protocol/frontend-messages.ts';
+import { mixedBatchRefusal } from '../policy/form-refusals.ts';
+import { outageRefusal } from '../policy/outage-refusal.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { Analysis } from '../sql/facts.ts';
 import { changesDefinitions, changesSearchPath, thingsMade } from './effects.ts';
@@ -43,7 +45,7 @@ async function withCopies(session: SessionState, judgement: Judgement): Promise<
     if (expected.length > 0) session.expectedCopies = [...session.expectedCopies, ...expected];
     return judgement;
   } catch {
-    return { ...judgement, verdict: { kind: 'block', refusal: session.gate.outage('store', session.principal) } };
+    return { ...judgement, verdict: { kind: 'block', refusal: outageRefusal('store', session.principal) } };
   }
 }
 
@@ -66,7 +68,7 @@ export function mixedBatch(session: SessionState, judged: readonly Judged[]): Re
   const cuttable = judged.some(({ statement, judgement }) => costsUnits(statement, judgement.reach));
   const settles = judged.some(({ statement }) => statement.kind === 'known' && (statement.facts.kind === 'commit' || statement.facts.kind === 'begin'));
   const changes = judged.some(({ judgement, statement }) => !judgement.reach.readOnly && statement.kind === 'known' && statement.facts.modifies);
-  return cuttable && changes && (!session.inTransaction || settles) ? session.gate.mixedBatchRefusal(session.principal) : undefined;
+  return cuttable && changes && (!session.inTransaction || settles) ? mixedBatchRefusal(session.principal) : undefined;
 }
 
 function after(later: LaterInBatch, statement: Statement, { reach }: Judgement): LaterInBatch {

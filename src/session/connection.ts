@@ -7,13 +7,14 @@ import type { ClientTls } from '../auth/client-tls.ts';
 import { writeErrorResponse, type ErrorFields } from '../protocol/backend-messages.ts';
 import { ProtocolViolation } from '../protocol/message-stream.ts';
 import type { BackendType, FrontendType } from '../protocol/message-types.ts';
-import { readStartupPacket, type StartupMessage } from '../protocol/startup.ts';
+import type { StartupMessage } from '../protocol/startup.ts';
 import { decideLogin, loginNameRefusal } from '../policy/login-verdict.ts';
+import { outageRefusal } from '../policy/outage-refusal.ts';
 import { isLoginName } from '../policy/principal.ts';
 import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
-import { TOO_MANY_CLIENTS, type Newcomer } from './admission.ts';
+import { isServerFull, TOO_MANY_CLIENTS, type Newcomer } from './admission.ts';
 import { Direction } from './duplex.ts';
-import { isTlsHandshake, mustBeEncrypted, negotiateTls, NOT_ENCRYPTED, StuffedBytesError } from './encryption.ts';
+import { mustBeEncrypted, NOT_ENCRYPTED } from './encryption.ts';
 import { STARTING_DRAINED, type Draining } from './drain.ts';
 import { databaseOf, HandshakeBackend, HandshakeFrontend, startupForServer } from './handshake.ts';
 import type { WatchedSession } from './idle-watch.ts';
@@ -23,17 +24,16 @@ import type { Peer } from './peer.ts';
 import type { ServiceGate } from './service-gate.ts';
 import { proveClient, type ProvenClient } from './prove-client.ts';
 import type { ServerAuthentication } from './server-authentication.ts';
+import { asksForReplication, judgeReplication } from './replication.ts';
 import { Session } from './session.ts';
+import { StartupPhase } from './startup-phase.ts';
 import { textDecoderFor } from './text-encoding.ts';
 import type { Target } from './routes.ts';
 import { connectUpstream, type UpstreamAddress } from './upstream.ts';
 
 const UPSTREAM_TIMEOUT_MS = 10_000;
-/** How often a client may ask for encryption before its startup packet: once for TLS, once for GSS ("SSL Session Encryption"). */
-const MAX_ENCRYPTION_REQUESTS = 2;
 /** The server's word that a password was wrong, or that the login may not come in this way. */
 const WRONG_PASSWORD: ReadonlySet<string> = new Set(['28P01', '28000']);
-const NO = Buffer.from('N', 'latin1');
 
 export interface ConnectionHooks {
   onClosed(connection: ClientConnection): void;
@@ -61,8 +61,9 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   #server: Socket | undefined;
   #upstream: UpstreamAddress | undefined;
   #forgetKey: () => void = () => undefined;
+  readonly #startup: StartupPhase;
+  /** What the client sent behind what was read. */
   #pending: Buffer = Buffer.alloc(0);
-  #encryptionRequests = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   #user = '';
@@ -76,9 +77,9 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     this.#hooks = hooks;
     this.address = peer.address;
     this.clientAddress = peer.text;
-    this.#record = new LoginRecord(gate, this.id, peer.text);
+    this.#record = new LoginRecord(gate.connections, this.id, peer.text);
     this.#watch(client);
-    client.on('data', this.#onStartupData);
+    this.#startup = this.#startUp(client);
     this.#timer = setTimeout(() => this.#refuse({ severity: 'FATAL', sqlstate: '57014', message: 'canceling authentication due to timeout' }, 'authentication timed out'), gate.config.limits.authTimeoutMs);
   }
 
@@ -128,6 +129,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   close(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#startup.stop();
     this.#gate.admission.leave(this);
     this.#forgetKey();
     clearTimeout(this.#timer);
@@ -136,95 +138,41 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     if (this.#attempt === 'open') this.#gate.logins.delay.abandoned(this.#user, this.address);
     this.#attempt = 'over';
     this.session?.end(undefined, reason);
-    if (this.#piped !== undefined) this.#gate.replicationEnded(this.#piped, reason, this.#client.bytesWritten, Date.now() - this.#startedMs);
+    if (this.#piped !== undefined) this.#gate.connections.replicationEnded(this.#piped, reason, this.#client.bytesWritten, Date.now() - this.#startedMs);
     this.#client.destroySoon();
     this.#server?.destroySoon();
     this.#hooks.onClosed(this);
   }
 
-  readonly #onStartupData = (chunk: Buffer): void => {
-    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
-    if (this.#tlsVersion === undefined && this.#encryptionRequests === 0 && isTlsHandshake(this.#pending)) {
-      void this.#encrypt('direct');
-      return;
-    }
-    for (;;) {
-      const packet = readStartupPacket(this.#pending, this.#gate.config.limits.startupPacketBytes);
-      switch (packet.kind) {
-        case 'incomplete':
+  #startUp(client: Socket): StartupPhase {
+    return new StartupPhase(client, this.#gate.config.limits.startupPacketBytes, {
+      tls: () => this.#tls,
+      encrypted: (encrypted) => {
+        this.#client = encrypted;
+        this.#tlsVersion = encrypted.getProtocol() ?? 'unknown';
+        this.#watch(encrypted);
+      },
+      tlsFailed: (error) => this.#gate.connections.tlsFailed(error, this.clientAddress),
+      cancel: (bytes) => void this.#passCancelOn(bytes),
+      started: (startup, unread) => {
+        this.#record.claimed(startup, databaseOf(startup));
+        if (this.#tlsVersion === undefined && mustBeEncrypted(this.#tls)) {
+          this.#refuse(NOT_ENCRYPTED, 'not encrypted');
           return;
-        case 'ssl_request':
-        case 'gssenc_request':
-          if (++this.#encryptionRequests > MAX_ENCRYPTION_REQUESTS) {
-            this.close('too many encryption requests');
-            return;
-          }
-          this.#pending = this.#pending.subarray(packet.consumedBytes);
-          if (this.#tlsVersion !== undefined) {
-            this.#refuse({ severity: 'FATAL', sqlstate: '08P01', message: 'the connection is encrypted already' }, 'encryption asked for twice');
-            return;
-          }
-          if (packet.kind === 'ssl_request' && this.#tls !== undefined) {
-            void this.#encrypt('requested');
-            return;
-          }
-          this.#client.write(NO);
-          break;
-        case 'cancel_request':
-          void this.#passCancelOn(packet.bytes);
-          return;
-        case 'invalid':
-          if (packet.sqlstate === undefined) this.close(packet.reason);
-          else this.#refuse({ severity: 'FATAL', sqlstate: packet.sqlstate, message: packet.reason }, packet.reason);
-          return;
-        case 'startup':
-          this.#record.claimed(packet, databaseOf(packet));
-          if (this.#tlsVersion === undefined && mustBeEncrypted(this.#tls)) {
-            this.#refuse(NOT_ENCRYPTED, 'not encrypted');
-            return;
-          }
-          this.#client.off('data', this.#onStartupData);
-          this.#client.pause();
-          this.#pending = this.#pending.subarray(packet.consumedBytes);
-          this.#start(packet).catch((error: unknown) => this.#fault(error));
-          return;
-      }
-    }
-  };
-
-  /** From plain text to TLS. Nothing that came in plain text is believed afterwards. */
-  async #encrypt(how: 'requested' | 'direct'): Promise<void> {
-    const tls = this.#tls;
-    this.#client.off('data', this.#onStartupData);
-    const first = this.#pending;
-    this.#pending = Buffer.alloc(0);
-    try {
-      if (tls === undefined) throw new Error('listen.tls is not configured');
-      const client = await negotiateTls(tls, this.#client, first, how);
-      if (this.#closed) {
-        client.destroy();
-        return;
-      }
-      this.#client = client;
-      this.#tlsVersion = client.getProtocol() ?? 'unknown';
-    } catch (error) {
-      if (error instanceof StuffedBytesError) this.#refuse({ severity: 'FATAL', sqlstate: '08P01', message: error.message, detail: error.detail }, error.message);
-      else if (!this.#closed) {
-        this.#gate.tlsFailed(error, this.clientAddress);
-        this.close('TLS handshake failed');
-      }
-      return;
-    }
-    this.#watch(this.#client);
-    this.#client.on('data', this.#onStartupData);
+        }
+        this.#pending = unread;
+        this.#start(startup).catch((error: unknown) => this.#fault(error));
+      },
+      refuse: (error, reason) => this.#refuse(error, reason),
+      close: (reason) => this.close(reason),
+    });
   }
 
   /** The server that gave the key compares it once more. Nobody is told whether it was right. */
   async #passCancelOn(bytes: Buffer): Promise<void> {
-    this.#client.off('data', this.#onStartupData);
     // Behind the length and the code: the process id and the key.
     const verdict = await this.#gate.cancelKeys.pass(bytes.subarray(8));
-    this.#gate.countCancel(verdict);
+    this.#gate.connections.cancelAsked(verdict);
     this.close(`cancel request: ${verdict}`);
   }
 
@@ -246,18 +194,24 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
       this.#refuse({ severity: 'FATAL', sqlstate: '3D000', message: `database "${this.#database}" does not exist` }, 'no such database');
       return;
     }
-    const replication = isReplication(startup.parameters.get('replication'));
     const login = await this.#prove(route);
     if (login === undefined || this.#closed) return;
     this.#authMethod = login.method;
-    const replicator = replication ? await this.#replicator(route) : undefined;
-    if (replication && replicator === undefined) return;
+    let replicator: PrincipalPolicy | undefined;
+    if (asksForReplication(startup.parameters.get('replication'))) {
+      const verdict = await judgeReplication(gate, { user: this.#user, database: this.#database }, route);
+      if (verdict.kind === 'refused') {
+        this.#refuse(fatal(verdict.refusal), verdict.reason);
+        return;
+      }
+      replicator = verdict.principal;
+    }
     const forServer = startupForServer(startup, route.database);
     let server: Socket;
     try {
       server = await connectUpstream(route.address, UPSTREAM_TIMEOUT_MS);
     } catch (error) {
-      gate.upstreamFailed(error);
+      gate.connections.upstreamFailed(error);
       // libpq goes on to its next host, and pg_isready says that nobody is let in, at this SQLSTATE alone (internal_ping, fe-connect.c).
       this.#refuse({ severity: 'FATAL', sqlstate: '57P03', message: 'the database server cannot be reached through Rowgate', hint: 'The people who run the database know more.' }, 'upstream unreachable');
       return;
@@ -385,8 +339,9 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
       await login.catalog;
       await gate.confirmCatalog(this.#user, this.#database);
     } catch (error) {
-      gate.catalogFailed(error);
-      this.#refuse(fatal(gate.outage('catalog', undefined)), 'catalog unavailable');
+      gate.connections.catalogFailed(error);
+      // The server is full for Rowgate's own connection too: its answer is the one that the client would get in a moment.
+      this.#refuse(isServerFull(error) ? TOO_MANY_CLIENTS : fatal(outageRefusal('catalog', undefined)), 'catalog unavailable');
       return;
     }
     if (this.#closed) return;
@@ -407,7 +362,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     const identity = { id: this.id, principal: this.#user, database: this.#database, clientAddress: this.clientAddress };
     this.session = new Session(identity, gate, { client: this.#client, server, upstream: this.#upstream as UpstreamAddress, keyData }, {
       onEnd: (reason) => this.#sessionEnded(reason),
-      onFault: (error) => gate.fault(error),
+      onFault: (error) => gate.connections.fault(error),
     });
     const { state } = this.session;
     for (const [name, value] of parameters) state.noteParameter(name, value);
@@ -429,34 +384,6 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     this.close('server closed the connection');
   }
 
-  /** The login, if it may replicate; else the connection is over. */
-  async #replicator(route: Target): Promise<PrincipalPolicy | undefined> {
-    const gate = this.#gate;
-    // Physical replication names no database; whether a login may replicate is the same in all of them.
-    const database = gate.hasCatalog(this.#database) ? this.#database : 'postgres';
-    const sameServer = gate.routes.find(database)?.address === route.address;
-    if (sameServer && gate.policy.roles.some((role) => role.replication)) {
-      try {
-        await gate.openCatalog(database);
-        await gate.confirmCatalog(this.#user, database);
-      } catch (error) {
-        gate.catalogFailed(error);
-        this.#refuse(fatal(gate.outage('catalog', undefined)), 'catalog unavailable');
-        return undefined;
-      }
-      const principal = gate.principalPolicy(this.#user, database);
-      // In monitor mode too: what replication carries cannot be counted, so it is not let through on a flag.
-      if (principal.replication) return principal;
-      const verdict = decideLogin({ database: this.#database, replication: true }, principal, gate.databaseRules);
-      if (verdict.kind === 'block') {
-        this.#refuseBy(verdict.refusal);
-        return undefined;
-      }
-    }
-    this.#refuse({ severity: 'FATAL', sqlstate: '42501', message: 'replication connections are not allowed for this login (rule login/replication)' }, 'replication refused');
-    return undefined;
-  }
-
   /** A place among the sessions, for a client that the server knows now. */
   #admitted(): boolean {
     const refused = this.#gate.draining ? STARTING_DRAINED : this.#gate.admission.enter(this, this.#user);
@@ -472,7 +399,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     frontend.detach();
     backend.detach();
     this.#piped = { session_id: this.id, principal: this.#user, roles, client_address: this.clientAddress, application_name: applicationName, database: this.#database };
-    this.#gate.replicationStarted(this.#piped, this.#description);
+    this.#gate.connections.replicationStarted(this.#piped, this.#description);
     server.write(frontend.stream.takeUnread());
     this.#client.write(backend.stream.takeUnread());
     this.#client.pipe(server);
@@ -489,13 +416,13 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   }
 
   #refuseBy(refusal: Refusal): void {
-    this.#refuse(fatal(refusal), refusal.message, refusal.ruleId);
+    this.#refuse(fatal(refusal), refusal.message);
   }
 
   /** Put on record, told to the client, and closed. `reason` may tell more than the client learns. */
-  #refuse(error: ErrorFields, reason: string, closeReason = reason): void {
+  #refuse(error: ErrorFields, reason: string): void {
     this.#record.failed(reason, error.sqlstate);
-    this.#hangUp(error, closeReason);
+    this.#hangUp(error, reason);
   }
 
   #hangUp(error: ErrorFields, reason: string): void {
@@ -509,17 +436,11 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
       this.#refuse({ severity: 'FATAL', sqlstate: '08P01', message: error.message }, error.message);
       return;
     }
-    this.#gate.fault(error);
+    this.#gate.connections.fault(error);
     this.#refuse({ severity: 'FATAL', sqlstate: 'XX000', message: 'internal error of the proxy' }, 'internal error');
   }
 }
 
 function fatal(refusal: Refusal): ErrorFields {
   return { severity: 'FATAL', sqlstate: refusal.sqlstate, message: refusal.message, detail: refusal.detail, hint: refusal.hint };
-}
-
-/** `replication` in the startup packet: a boolean as PostgreSQL reads one, or `database` (ProcessStartupPacket). Anything unclear counts as yes. */
-function isReplication(value: string | undefined): boolean {
-  if (value === undefined) return false;
-  return !/^(off|of|false|fals|fal|fa|f|no|n|0)$/i.test(value);
 }

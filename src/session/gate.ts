@@ -2,7 +2,6 @@ import type { Snapshot } from '../catalog/snapshot.ts';
 import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { AuditEvent, ClassUnits, Flag, StatementEnd } from '../audit/events.ts';
 import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
-import type { Outage } from '../policy/outage-refusal.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
 import type { ColumnAt } from '../catalog/output-keys.ts';
 import type { Neighbours } from '../quota/neighbours.ts';
@@ -80,11 +79,6 @@ export interface Gate {
   describeStatement(statement: Statement): StatementDescription | Promise<StatementDescription>;
   /** To a statement that Rowgate answers itself. Rejects with `StoreUnavailableError` if the counters cannot be asked. */
   answer(question: OwnQuestion, principal: PrincipalPolicy): Promise<OwnAnswer>;
-  outage(kind: Outage, principal: PrincipalPolicy): Refusal;
-  mixedBatchRefusal(principal: PrincipalPolicy): Refusal;
-  fastpathRefusal(principal: PrincipalPolicy): Refusal;
-  /** The text is too large, or not valid in client_encoding. */
-  unreadableRefusal(principal: PrincipalPolicy, tooLarge: boolean): Refusal;
   storeFailed(error: Error): void;
   /** Moves the metrics at the end of a run. */
   countRun(run: Run, units: readonly ClassUnits[]): void;

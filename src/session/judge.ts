@@ -6,6 +6,7 @@
 
 import type { LocalRelation, Reach, ResolvedReach } from '../catalog/reach-types.ts';
 import { wireNameOf } from '../protocol/frontend-messages.ts';
+import { outageRefusal } from '../policy/outage-refusal.ts';
 import type { Verdict } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import type { Portal } from './names.ts';
@@ -61,7 +62,7 @@ async function refreshThenJudge(session: SessionState, statement: Statement, lat
   } catch {
     // Without a catalog nothing is proven harmless.
     const reach = opaqueReach(session.gate.classNames, 'the catalog cannot be read', false);
-    return { reach, verdict: { kind: 'block', refusal: session.gate.outage('catalog', session.principal) }, onlyMisses: false, copiesEpoch: Infinity };
+    return { reach, verdict: { kind: 'block', refusal: outageRefusal('catalog', session.principal) }, onlyMisses: false, copiesEpoch: Infinity };
   }
   return judgeNow(session, statement, 'likely', later);
 }

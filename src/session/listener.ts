@@ -42,7 +42,7 @@ export class Listener {
     const address = server.address();
     const actual = typeof address === 'object' && address !== null ? address.port : port;
     if (socket !== undefined) await listenOnSocket(this.#server(), socketPath(socket.directory, actual), socket.mode);
-    for (const each of this.#servers) each.on('error', (error) => this.#gate.fault(error));
+    for (const each of this.#servers) each.on('error', (error) => this.#gate.connections.fault(error));
     this.#idleWatch.start();
     return actual;
   }
@@ -103,7 +103,7 @@ export class Listener {
       },
       onRefused: (reason) => {
         left();
-        this.#gate.proxyHeaderRefused(reason, proxied.address);
+        this.#gate.connections.proxyHeaderRefused(reason, proxied.address);
       },
       onGone: left,
     });

@@ -8,6 +8,7 @@ import { UpstreamLogin } from '../auth/upstream-login.ts';
 import { VerifierSourceError } from '../auth/verifiers.ts';
 import type { ClientTls } from '../auth/client-tls.ts';
 import type { ErrorFields } from '../protocol/backend-messages.ts';
+import { isServerFull, TOO_MANY_CLIENTS } from './admission.ts';
 import { authenticateClient } from './client-login.ts';
 import { certificateFault, channelBindingOf, ownCertificate } from './encryption.ts';
 import { AuthenticationRelay, OwnLogin, type ServerAuthentication } from './server-authentication.ts';
@@ -36,7 +37,7 @@ export interface ClientToProve {
   readonly gate: {
     readonly logins: Logins;
     readonly clientTls: ClientTls | undefined;
-    verifiersFailed(error: unknown): void;
+    connections: { verifiersFailed(error: unknown): void };
   };
   /** The server that the client wants to. */
   readonly upstream: UpstreamAddress;
@@ -72,10 +73,10 @@ export async function proveClient({ gate, upstream, client, user, pending }: Cli
         result = await authenticateClient(client, pending, logins.authenticator(user, channelBindingOf(client), cleartext, { id: upstreamId(upstream), connect: () => connectForPg(upstream, LOOKUP_CONNECT_MS) }), cleartext);
       } catch (error) {
         if (!(error instanceof VerifierSourceError)) throw error;
-        gate.verifiersFailed(error);
+        gate.connections.verifiersFailed(error);
         return {
           kind: 'refused', wrongPassword: false, reason: 'the verifiers cannot be read',
-          error: { severity: 'FATAL', sqlstate: '57P03', message: 'logins cannot be checked at present', hint: 'Try again in a moment; the people who run Rowgate know more.' },
+          error: isServerFull(error) ? TOO_MANY_CLIENTS : { severity: 'FATAL', sqlstate: '57P03', message: 'logins cannot be checked at present', hint: 'Try again in a moment; the people who run Rowgate know more.' },
         };
       }
       if (result.step === undefined) return { kind: 'gone' };

@@ -3,6 +3,7 @@
 import { writeNoticeResponse } from '../protocol/backend-messages.ts';
 import * as messages from '../protocol/frontend-messages.ts';
 import type { AtHeader, AtMessage } from '../protocol/message-stream.ts';
+import { unreadableRefusal } from '../policy/form-refusals.ts';
 import type { Refusal } from '../policy/types.ts';
 import { StoreUnavailableError } from '../quota/store.ts';
 import type { LeaseCredit } from '../quota/lease-plan.ts';
@@ -95,5 +96,5 @@ export function tooLarge(buffer: Buffer, start: number, end: number): boolean {
 }
 
 export function unreadable(session: SessionState, oversized: boolean): Refusal {
-  return session.gate.unreadableRefusal(session.principal, oversized);
+  return unreadableRefusal(session.principal, oversized ? session.gate.maxStatementBytes : undefined);
 }

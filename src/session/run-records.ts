@@ -5,6 +5,7 @@
 
 import type { AuditDecision, ClassUnits, StatementEnd, StatementStart } from '../audit/events.ts';
 import type { Reach } from '../catalog/reach-types.ts';
+import { outageRefusal } from '../policy/outage-refusal.ts';
 import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { StatementDescription } from './gate.ts';
 import type { SessionState } from './session-state.ts';
@@ -34,7 +35,7 @@ export interface RunEnd {
 /** `done` is told a refusal if the record could not be written and the rows must not leave. */
 export function recordStart(session: SessionState, run: RecordedRun, done: (refusal: Refusal | undefined) => void): void {
   const { gate } = session;
-  const written = (error: unknown): void => done(error === undefined || gate.auditMayFail ? undefined : gate.outage('audit', run.principal));
+  const written = (error: unknown): void => done(error === undefined || gate.auditMayFail ? undefined : outageRefusal('audit', run.principal));
   describe(session, run, (description) => {
     if (run.flag === undefined && run.reach.opaque.length === 0) {
       const { statement, leastClasses } = statementParts(session, run.reach, description);

@@ -6,6 +6,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Reach } from '../catalog/reach-types.ts';
 import type { ClassUnits } from '../audit/events.ts';
+import { outageRefusal } from '../policy/outage-refusal.ts';
 import { quotaRefusal } from '../policy/quota-refusal.ts';
 import { plainRowBytes, plainRowUnits, rowCost } from '../policy/row-cost.ts';
 import type { CompiledClass, PrincipalPolicy, Refusal, Verdict } from '../policy/types.ts';
@@ -163,7 +164,7 @@ export class Run implements RecordedRun {
       return undefined;
     } catch (error) {
       gate.storeFailed(error instanceof Error ? error : new Error(String(error)));
-      return gate.outage('store', this.principal);
+      return outageRefusal('store', this.principal);
     }
   }
 
@@ -339,7 +340,7 @@ export class Run implements RecordedRun {
       });
     } catch (error) {
       gate.storeFailed(error instanceof Error ? error : new Error(String(error)));
-      return gate.outage('store', this.principal);
+      return outageRefusal('store', this.principal);
     }
     if (this.#described !== undefined) this.#people?.describe(this.#described.columns, this.#described.reader);
     // What cannot be undone must not run if its answer could not be given.
@@ -363,14 +364,14 @@ export class Run implements RecordedRun {
         return this.#quotaRefusal(outcome.refusal);
       case 'unavailable':
         gate.storeFailed(outcome.error);
-        return gate.outage('store', this.principal);
+        return outageRefusal('store', this.principal);
     }
   }
 
   #quotaRefusal(refused: LeaseRefusal): Refusal {
     const quota = quotaOf(this.principal, refused.className, refused.ruleId);
     // A plan only names rules of this principal; a fault here must close the gate, not open it.
-    if (quota === undefined) return this.#session.gate.outage('store', this.principal);
+    if (quota === undefined) return outageRefusal('store', this.principal);
     const at = this.#reach.classes.findIndex((each) => each.className === refused.className);
     return quotaRefusal({
       quota,

@@ -1,13 +1,12 @@
 /** What all sessions share, brought together: the policy in force, catalogs, counters, audit log, metrics. */
 
 import { performance } from 'node:perf_hooks';
-import { auditSql } from '../audit/redact.ts';
 import type { ClientTls } from '../auth/client-tls.ts';
 import type { Logins } from '../auth/logins.ts';
 import type { Alerts } from '../audit/alerts/alerts.ts';
 import { alertOf } from '../audit/alerts/from-record.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
-import type { AuditEvent, ClassUnits, Flag, LoginDescription, LoginFailed, LoginSucceeded, SessionIdentity } from '../audit/events.ts';
+import type { AuditEvent, ClassUnits, Flag, LoginDescription } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
 import { FIRST_USER_OID } from '../catalog/catalog-rows.ts';
 import { isMemberOf } from '../catalog/members.ts';
@@ -18,9 +17,8 @@ import { compilePolicy } from '../policy/compile.ts';
 import type { Config } from '../policy/config.ts';
 import type { DatabaseRules } from '../policy/login-verdict.ts';
 import { writeCancelRequest } from '../protocol/startup.ts';
-import { outageRefusal, type Outage } from '../policy/outage-refusal.ts';
 import { policyFor } from '../policy/principal.ts';
-import { askContact, refuse, REFUSAL_KINDS, sentences } from '../policy/refusal-codes.ts';
+import { REFUSAL_KINDS } from '../policy/refusal-codes.ts';
 import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
 import { resolveOutputs, type ColumnAt } from '../catalog/output-keys.ts';
@@ -32,12 +30,12 @@ import { UnitPools } from '../quota/unit-pools.ts';
 import type { Analyser } from '../sql/analyser.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 import { Admission } from './admission.ts';
-import type { NormalisedSql } from '../sql/normalise.ts';
 import { BlindQuestions } from './blind-questions.ts';
 import { sendCancelRequest } from './cancel.ts';
-import { CancelKeys, type CancelVerdict } from './cancel-keys.ts';
+import { CancelKeys } from './cancel-keys.ts';
 import type { Catalogs } from './catalogs.ts';
 import type { Gate, LookupCrossing, StatementDescription } from './gate.ts';
+import { ConnectionEvents } from './connection-events.ts';
 import { PendingWork } from './pending-work.ts';
 import { GrantBook, grantRecord } from './grant-book.ts';
 import { OWN_COLUMNS, type OwnAnswer, type OwnQuestion } from './own-question.ts';
@@ -46,6 +44,7 @@ import type { Routes } from './routes.ts';
 import { ruleLabels } from './rule-labels.ts';
 import { RunCounters, type CountedRun } from './run-counters.ts';
 import type { SessionState } from './session-state.ts';
+import { StatementDescriptions } from './statement-descriptions.ts';
 import type { Statement } from './statement.ts';
 import { TimedStore } from './timed-store.ts';
 import { ToldFlags } from './told-flags.ts';
@@ -86,8 +85,8 @@ export class ServiceGate implements Gate {
   readonly #parts: GateParts;
   readonly #sessions = new Set<SessionState>();
   readonly #widened = new WeakMap<StatementFacts, readonly string[]>();
-  /** What records show of the statements that facts are kept of. Facts belong to texts that differ in literals at most. */
-  readonly #described = new WeakMap<StatementFacts, StatementDescription & { readonly mode: Config['audit']['sql'] }>();
+  readonly #descriptions: StatementDescriptions;
+  readonly connections: ConnectionEvents;
   #config: Config;
   #policy: Policy;
   /** Logins that were here -> the database of their last session; the oldest go first. */
@@ -106,6 +105,8 @@ export class ServiceGate implements Gate {
     this.#classNames = [...this.#policy.classes.keys()];
     this.#lookups.apply(this.#policy);
     this.#counters = new RunCounters(parts.metrics);
+    this.#descriptions = new StatementDescriptions(parts.analyser);
+    this.connections = new ConnectionEvents({ metrics: parts.metrics, log: parts.log, audit: (event) => void this.audit(event).catch(() => undefined) });
     const { notes } = parts.store;
     this.cancelKeys = new CancelKeys({
       routes: parts.routes,
@@ -316,26 +317,10 @@ export class ServiceGate implements Gate {
   }
 
   describeStatement(statement: Statement): StatementDescription | Promise<StatementDescription> {
-    const description = this.#describe(statement);
+    const description = this.#descriptions.of(statement, this.#config.audit.sql);
     if (!(description instanceof Promise)) return description;
     this.#pending.begin();
     return description.finally(() => this.#pending.end());
-  }
-
-  #describe(statement: Statement): StatementDescription | Promise<StatementDescription> {
-    if (statement.kind !== 'known') return { statement_kind: 'unparsed', sql: `<${statement.kind === 'opaque' ? statement.reason : 'empty'}>` };
-    const { facts } = statement;
-    const { sql: mode } = this.#config.audit;
-    const known = this.#described.get(facts);
-    if (known !== undefined && known.mode === mode) return known;
-    const text = facts.length === 0 ? statement.text : sliceUtf8(statement.text, facts.offset, facts.length);
-    const normalised = this.#parts.analyser.normalise(text);
-    const describe = ({ sql, fingerprint }: NormalisedSql): StatementDescription => {
-      const described = { statement_kind: facts.kind, sql: auditSql(mode, text, sql), fingerprint, mode };
-      if (mode !== 'full') this.#described.set(facts, described);
-      return described;
-    };
-    return normalised instanceof Promise ? normalised.then(describe) : describe(normalised);
   }
 
   raiseFlag(event: Flag, windowMs: number, key: string): void {
@@ -365,41 +350,6 @@ export class ServiceGate implements Gate {
     }
   }
 
-  // --- refusals -------------------------------------------------------------------------------------------------------
-
-  outage(kind: Outage, principal: PrincipalPolicy | undefined): Refusal {
-    return outageRefusal(kind, principal?.contact);
-  }
-
-  fastpathRefusal(principal: PrincipalPolicy): Refusal {
-    const ruleId = `${principal.deny.get('fastpath') ?? principal.roles[0] ?? 'unlisted'}/deny/fastpath`;
-    return refuse('statement_denied', {
-      ruleId,
-      message: `a function call by the fast-path interface is not allowed (rule ${ruleId})`,
-      hint: 'Call the function with SELECT.',
-    });
-  }
-
-  mixedBatchRefusal(principal: PrincipalPolicy): Refusal {
-    const ruleId = `${principal.roles[0] ?? 'unlisted'}/mixed_batch`;
-    return refuse('statement_denied', {
-      ruleId,
-      message: `a text of several statements that reads protected data and changes something is not allowed outside of a transaction (rule ${ruleId})`,
-      detail: 'If the quota ended in the middle of it, its changes could not be undone any more.',
-      hint: sentences('Send the statements one at a time, or send BEGIN first and COMMIT last, each by itself.', askContact(principal.contact, 'If your work needs it')),
-    });
-  }
-
-  unreadableRefusal(principal: PrincipalPolicy, tooLarge: boolean): Refusal {
-    const ruleId = `${principal.roles[0] ?? 'unlisted'}/unreadable`;
-    return refuse('statement_denied', {
-      ruleId,
-      message: tooLarge ? `the statement is larger than ${this.maxStatementBytes} bytes (rule ${ruleId})` : `the statement is not valid in the session's client_encoding (rule ${ruleId})`,
-      detail: 'Rowgate must be able to read a statement to let it through.',
-      hint: askContact(principal.contact, 'If your work needs it'),
-    });
-  }
-
   // --- what happened --------------------------------------------------------------------------------------------------
 
   quotaUsed(ruleId: string, principal: string, used: number, limit: number): void {
@@ -422,60 +372,9 @@ export class ServiceGate implements Gate {
     log[level]({ rule: refusal.ruleId, principal: principal.principal, sqlstate: refusal.sqlstate }, refusal.message);
   }
 
-  countCancel(verdict: CancelVerdict): void {
-    this.#parts.metrics.count('cancelRequests');
-    if (verdict !== 'passed') this.#parts.metrics.count('cancelRequestsRefused');
-  }
-
   storeFailed(error: Error): void {
     this.#parts.metrics.count('storeErrors');
     this.#parts.log.error({ err: error }, 'the counter store failed');
-  }
-
-  catalogFailed(error: unknown): void {
-    this.#parts.metrics.count('catalogErrors');
-    this.#parts.log.error({ err: error }, 'the catalog cannot be read');
-  }
-
-  upstreamFailed(error: unknown): void {
-    this.#parts.log.error({ err: error }, 'the database server cannot be reached');
-  }
-
-  proxyHeaderRefused(reason: string, address: string): void {
-    this.#parts.log.warn({ client: address }, reason);
-  }
-
-  fault(error: unknown): void {
-    this.#parts.log.error({ err: error }, 'a session ended by a fault of Rowgate');
-  }
-
-  loginSucceeded(event: Omit<LoginSucceeded, 'event'>): void {
-    this.audit({ event: 'login_succeeded', ...event }).catch(() => undefined);
-  }
-
-  loginFailed(event: Omit<LoginFailed, 'event'>): void {
-    this.#parts.metrics.count('authFailures', { sqlstate: event.sqlstate ?? '' });
-    this.#parts.log.warn({ session: event.session_id, principal: event.principal, client: event.client_address, sqlstate: event.sqlstate, reason: event.reason }, 'login failed');
-    this.audit({ event: 'login_failed', ...event }).catch(() => undefined);
-  }
-
-  replicationStarted(identity: SessionIdentity, login: LoginDescription): void {
-    this.#parts.metrics.count('sessionsTotal');
-    this.#parts.log.warn({ session: identity.session_id, principal: identity.principal, client: identity.client_address }, 'replication connection, unmetered by the policy');
-    this.audit({ event: 'session_start', ...identity, ...login, replication: true }).catch(() => undefined);
-  }
-
-  replicationEnded(identity: SessionIdentity, reason: string, bytes: number, durationMs: number): void {
-    this.audit({ event: 'session_end', ...identity, replication: true, reason, rows: 0, units: 0, bytes, duration_ms: durationMs }).catch(() => undefined);
-  }
-
-  verifiersFailed(error: unknown): void {
-    this.#parts.log.error({ err: error }, 'the verifiers of logins cannot be read');
-  }
-
-  tlsFailed(error: unknown, clientAddress: string): void {
-    this.#parts.metrics.count('tlsFailures');
-    this.#parts.log.info({ client: clientAddress, reason: error instanceof Error ? error.message.trim() : String(error) }, 'a TLS handshake failed');
   }
 
   sessionStarted(state: SessionState, login: LoginDescription): void {
@@ -497,10 +396,6 @@ export class ServiceGate implements Gate {
     this.audit({ event: 'session_end', ...state.auditIdentity(state.principal), reason, rows, units, bytes, duration_ms: durationMs }).catch(() => undefined);
     this.#parts.log.debug({ session: state.identity.id, reason }, 'session ended');
   }
-}
-
-function sliceUtf8(text: string, offset: number, length: number): string {
-  return Buffer.from(text, 'utf8').subarray(offset, offset + length).toString('utf8');
 }
 
 function limitsMembersOf(policy: Policy, pgRole: string): boolean {

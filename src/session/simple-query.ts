@@ -2,6 +2,7 @@
 
 import * as messages from '../protocol/frontend-messages.ts';
 import { AtMessage } from '../protocol/message-stream.ts';
+import { fastpathRefusal } from '../policy/form-refusals.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { Analysis } from '../sql/facts.ts';
 import { judgeBatch, mixedBatch, opaqueReason, statementsOf, type Judged } from './batch.ts';
@@ -179,7 +180,7 @@ export class SimpleQuery {
     // Its result is one value of any size and no statement's; roles with quotas have no use for it that SELECT does not serve.
     if (role !== undefined || judgement.verdict.kind === 'block' || session.principal.metered) {
       groupEnds(session);
-      return this.#refuseQuery(session.gate.fastpathRefusal(session.principal));
+      return this.#refuseQuery(fastpathRefusal(session.principal));
     }
     const run = runOfJudged(this.#session, { statement, judgement });
     sent(session, statement, judgement.reach);

@@ -16,8 +16,11 @@ const MAX_CONNECTIONS = 20;
 let authority: TestAuthority;
 let postgres: TestPostgres;
 const rowgates = new Map<string, TestRowgate>();
+type RowgateSettings = Parameters<typeof startRowgate>[0];
+const settings = new Map<string, RowgateSettings>();
 const staying: Client[] = [];
 
+const FULL = { severity: 'FATAL', sqlstate: '53300', message: 'sorry, too many clients already' };
 const HBA = 'host all rejected 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 scram-sha-256';
 
 beforeAll(async () => {
@@ -31,14 +34,15 @@ beforeAll(async () => {
     CREATE ROLE rejected LOGIN PASSWORD 'secret'; CREATE ROLE no_login PASSWORD 'secret'; CREATE ROLE no_password LOGIN; CREATE ROLE expired LOGIN PASSWORD 'secret' VALID UNTIL '2020-01-01';
     CREATE ROLE limited LOGIN PASSWORD 'secret' CONNECTION LIMIT 0;
   `);
-  for (const each of ['CREATE DATABASE closed', 'REVOKE CONNECT ON DATABASE closed FROM PUBLIC', 'CREATE DATABASE full_up CONNECTION LIMIT 0', 'CREATE DATABASE shut ALLOW_CONNECTIONS false']) await admin.query(each);
+  for (const each of ['CREATE DATABASE closed', 'REVOKE CONNECT ON DATABASE closed FROM PUBLIC', 'CREATE DATABASE elsewhere', 'CREATE DATABASE full_up CONNECTION LIMIT 0', 'CREATE DATABASE shut ALLOW_CONNECTIONS false']) await admin.query(each);
   await admin.end();
   const limits = 'limits: { max_login_delay: 1s }';
-  rowgates.set('passthrough', await startRowgate({ postgresPort: postgres.port, extra: limits }));
-  rowgates.set('scram', await startRowgate({
+  settings.set('passthrough', { postgresPort: postgres.port, extra: limits });
+  settings.set('scram', {
     postgresPort: postgres.port, upstreamHost: 'localhost', listen: `tls: { cert: ${shown.cert}, key: ${shown.key}, mode: require }`, upstream: `tls: { mode: verify-full, ca: ${authority.ca} }`,
     extra: `auth: { method: scram, lookup: { user: rowgate_auth, password: secret } }\n${limits}`,
-  }));
+  });
+  for (const [method, each] of settings) rowgates.set(method, await startRowgate(each));
   // As long as somebody is in the database, the catalog keeps its own connection to it.
   for (const method of rowgates.keys()) {
     const client = clientOf(method, 'through', {});
@@ -99,41 +103,57 @@ describe.each(['passthrough', 'scram'])('%s', (method) => {
 
   test('too many connections', async () => {
     const taken: Client[] = [];
-    const take = async (user: string): Promise<void> => {
-      // A connection that has just ended keeps its place for a moment.
-      for (let refused = 0; refused < 3;) {
-        const client = new Client({ host: 'localhost', port: postgres.port, user, password: 'secret', database: 'postgres' });
-        client.on('error', () => undefined);
-        try {
-          await client.connect();
-          taken.push(client);
-        } catch {
-          refused++;
-          await sleep(100);
-        }
-      }
-    };
-    /** Connections of the tests before come to their end late, and leave a place: it is taken, too. */
-    const refused = async (user: string, way: 'directly' | 'through'): Promise<unknown> => {
-      let seen: unknown;
-      for (let attempt = 0; seen === undefined && attempt < 10; attempt++) {
-        await take(user);
-        seen = await failure(method, way, {});
-      }
-      return seen;
-    };
     try {
-      const reserved = await refused('agent_2', 'directly');
+      const reserved = await refusedWhenFull(taken, 'agent_2', method, 'directly');
       expect(reserved).toMatchObject({ severity: 'FATAL', sqlstate: '53300', message: expect.stringContaining('remaining connection slots are reserved') as unknown });
-      expect(await refused('agent_2', 'through')).toEqual(reserved);
-      const full = await refused('dba', 'directly');
-      expect(full).toMatchObject({ severity: 'FATAL', sqlstate: '53300', message: 'sorry, too many clients already' });
-      expect(await refused('dba', 'through')).toEqual(full);
+      expect(await refusedWhenFull(taken, 'agent_2', method, 'through')).toEqual(reserved);
+      const full = await refusedWhenFull(taken, 'dba', method, 'directly');
+      expect(full).toMatchObject(FULL);
+      expect(await refusedWhenFull(taken, 'dba', method, 'through')).toEqual(full);
     } finally {
       for (const each of taken) await each.end();
     }
   }, 60_000);
+
+  // Which of the two gets the last place differs from method to method.
+  test.each([0, 1])('%i places, and Rowgate wants one of its own, too', async (places) => {
+    const taken: Client[] = [];
+    const rowgate = await startRowgate(settings.get(method) as RowgateSettings);
+    try {
+      await take(taken, 'dba');
+      for (let i = 0; i < places; i++) await taken.pop()?.end();
+      expect(await failure(method, 'through', { user: 'dba', database: 'elsewhere', port: rowgate.port })).toMatchObject(FULL);
+    } finally {
+      for (const each of taken) await each.end();
+      await rowgate.stop();
+    }
+  }, 60_000);
 });
+
+/** All places of the server. A connection that has just ended keeps its own for a moment. */
+async function take(taken: Client[], user: string): Promise<void> {
+  for (let refused = 0; refused < 3;) {
+    const client = new Client({ host: 'localhost', port: postgres.port, user, password: 'secret', database: 'postgres' });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      taken.push(client);
+    } catch {
+      refused++;
+      await sleep(100);
+    }
+  }
+}
+
+/** Connections of the tests before come to their end late, and leave a place: it is taken, too. */
+async function refusedWhenFull(taken: Client[], user: string, method: string, way: 'directly' | 'through'): Promise<unknown> {
+  let seen: unknown;
+  for (let attempt = 0; seen === undefined && attempt < 10; attempt++) {
+    await take(taken, user);
+    seen = await failure(method, way, {});
+  }
+  return seen;
+}
 
 describe('a server that is away', () => {
   const run = (command: string, ...args: readonly string[]): { readonly code: number | null; readonly out: string } | undefined => {

@@ -78,7 +78,7 @@ describe('the refusal of a used-up quota', () => {
 
 describe('the refusal during an outage', () => {
   it.each(['store', 'audit', 'catalog'] as const)('of the %s is 57P03, names whom to ask and no host', (outage) => {
-    const refusal = outageRefusal(outage, contact);
+    const refusal = outageRefusal(outage, { contact });
     expect(refusal).toMatchObject({ sqlstate: '57P03', severity: 'ERROR', ruleId: `outage/${outage}`, code: `${outage}_unavailable` });
     expect(refusal.message).toMatch(/^protected data is not available: /);
     expect(refusal.hint).toMatch(/If it lasts, ask dpo@example\.com\.$/);
