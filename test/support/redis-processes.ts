@@ -77,6 +77,11 @@ export function persistent(port: number, directory: string): string[] {
   return [...plain(port, directory), '--appendonly', 'yes', '--appendfsync', 'always'];
 }
 
+function emptyFile(path: string): string {
+  writeFileSync(path, '');
+  return path;
+}
+
 /** A primary with replicas that Sentinels watch. */
 export interface SentinelSetup {
   readonly servers: readonly RedisProcess[];
@@ -86,14 +91,16 @@ export interface SentinelSetup {
 }
 
 export async function startSentinels(downAfterMs = 1000): Promise<SentinelSetup> {
-  const fast = (port: number, directory: string): string[] => [...persistent(port, directory), '--repl-diskless-sync-delay', '0'];
+  // Whose replica a server is, Sentinel writes into its file (CONFIG REWRITE): on the command line it would be for ever, and two could wait for each other.
+  const fast = (port: number, directory: string): string[] => [emptyFile(join(directory, 'redis.conf')), ...persistent(port, directory), '--repl-diskless-sync-delay', '0'];
   const first = await RedisProcess.start(fast);
-  const second = await RedisProcess.start((port, directory) => [...fast(port, directory), '--replicaof', '127.0.0.1', String(first.port)]);
+  const second = await RedisProcess.start(fast);
+  await second.command((client) => client.replicaof('127.0.0.1', first.port));
   const servers = [first, second];
   await untilTrue(() => second.command(async (client) => (await client.info('replication')).includes('master_link_status:up')));
   const sentinels = await Promise.all([1, 2, 3].map(() => RedisProcess.start((port, directory) => {
     const file = join(directory, 'sentinel.conf');
-    writeFileSync(file, [`port ${port}`, 'bind 127.0.0.1', `dir ${directory}`, `sentinel monitor rowgate 127.0.0.1 ${first.port} 2`, `sentinel down-after-milliseconds rowgate ${downAfterMs}`, 'sentinel failover-timeout rowgate 5000', ''].join('\n'));
+    writeFileSync(file, [`port ${port}`, 'bind 127.0.0.1', `dir ${directory}`, `sentinel monitor rowgate 127.0.0.1 ${first.port} 2`, `sentinel down-after-milliseconds rowgate ${downAfterMs}`, 'sentinel failover-timeout rowgate 5000', 'logfile sentinel.log', ''].join('\n'));
     return [file, '--sentinel'];
   })));
   const anyone = sentinels[0] as RedisProcess;
