@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-FROM node:20-bookworm-slim AS build
+FROM node:24-bookworm-slim AS build
 WORKDIR /build
 # Dependencies by themselves first: a change of the source leaves this layer in the cache.
 COPY package.json package-lock.json ./
@@ -10,7 +10,7 @@ COPY scripts ./scripts
 COPY src ./src
 RUN npm run build && npm prune --omit=dev --no-audit --no-fund --ignore-scripts
 
-FROM node:20-bookworm-slim
+FROM node:24-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /opt/rowgate
 # A number, not a name: Kubernetes' runAsNonRoot can check it, and the owner of a mounted audit volume can be set to it beforehand.

@@ -104,6 +104,11 @@ export class MessageStream<T extends number> {
     return this.#bodyLeft > 0 && !this.#dropping;
   }
 
+  /** What came last ended within a message, so that more is certain to come. */
+  get amidMessage(): boolean {
+    return this.#bodyLeft > 0 || this.#gatherBytes > 0 || this.#position < this.#chunk.length;
+  }
+
   push(chunk: Buffer): void {
     if (this.#position < this.#chunk.length) {
       // A header that was cut by the chunk's end, or what came in before a pause took effect.

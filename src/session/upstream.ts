@@ -1,8 +1,9 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import { ALPN } from '../auth/client-tls.ts';
 import type { UpstreamTls } from '../auth/upstream-tls.ts';
 import { writeSslRequest } from '../protocol/startup.ts';
+import { connectDirect } from './direct-reads.ts';
 import { connectTarget, isSocketDirectory } from './unix-socket.ts';
 
 export interface UpstreamAddress {
@@ -17,7 +18,7 @@ const NO = 'N'.charCodeAt(0);
 /** Opens a connection to the server, encrypted as configured, or rejects with the reason. */
 export function connectUpstream(address: UpstreamAddress, timeoutMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const raw = connect({ ...connectTarget(address), noDelay: true, keepAlive: true });
+    const raw = connectDirect({ ...connectTarget(address), noDelay: true, keepAlive: true });
     const timer = setTimeout(() => raw.destroy(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
     const failed = (error: Error): void => {
       clearTimeout(timer);
