@@ -1,5 +1,6 @@
 /** The catalogs of the databases that sessions use: a snapshot each, and what the policy's classes mean in it. */
 
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Catalog } from '../catalog/catalog.ts';
 import { CopyBook } from '../catalog/copy-book.ts';
@@ -47,6 +48,8 @@ interface Held {
   changes: number;
   confirmed: number;
   readonly book: CopyBook;
+  /** What the store said last of the field `DEFINITIONS`. */
+  definitions: string | undefined;
   /** Copies that were over when the refresh that is under way was begun. */
   settled: readonly string[];
   copiesTimer: NodeJS.Timeout | undefined;
@@ -68,6 +71,8 @@ const COPIES_AGAIN_MS = 100;
  */
 const COPIES_POLL_MS = 400;
 const COPIES_KNOWN_MS = 2_500;
+/** Among the fields of a database's copies: another value whenever somebody has changed definitions. */
+const DEFINITIONS = 'd';
 
 export class Catalogs {
   #options: CatalogsOptions;
@@ -94,13 +99,25 @@ export class Catalogs {
     if (held.released || held.index === undefined || !held.book.known || held.asking) return;
     held.asking = true;
     try {
-      const kept = await this.#options.copies.read(copiesKey(held, held.index.snapshot));
+      const kept = await this.#readKept(held, held.index.snapshot);
       if (held.book.addFound(kept)) this.#reindexIfNew(held, held.index.snapshot);
     } catch {
       // Likewise.
     } finally {
       held.asking = false;
     }
+  }
+
+  /** What is kept of its copies. On the way it is seen whether another process knows of definitions that have changed. */
+  async #readKept(held: Held, snapshot: Snapshot): Promise<ReadonlyMap<string, string>> {
+    const kept = new Map(await this.#options.copies.read(copiesKey(held, snapshot)));
+    const told = kept.get(DEFINITIONS);
+    kept.delete(DEFINITIONS);
+    if (told !== undefined && told !== held.definitions) {
+      held.definitions = told;
+      held.changes += 1;
+    }
+    return kept;
   }
 
   get(database: string): Held {
@@ -166,7 +183,7 @@ export class Catalogs {
       },
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
-    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
+    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), definitions: undefined, settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
     this.#held.set(target.key, held);
     this.#name(held, database);
     this.#releaseWhenIdle(held);
@@ -230,13 +247,29 @@ export class Catalogs {
     return found;
   }
 
-  markStale(database: string): void {
+  /** `elsewhere`: the other processes are told, too. */
+  markStale(database: string, elsewhere: boolean): void {
     const held = this.#find(database);
-    if (held !== undefined) held.changes += 1;
+    if (held !== undefined) this.#markStale(held, elsewhere);
   }
 
-  markAllStale(): void {
-    for (const held of this.#held.values()) held.changes += 1;
+  markAllStale(elsewhere: boolean): void {
+    for (const held of this.#held.values()) this.#markStale(held, elsewhere);
+  }
+
+  #markStale(held: Held, elsewhere: boolean): void {
+    held.changes += 1;
+    const { copies } = this.#options;
+    if (!elsewhere || !copies.shared || held.index === undefined) return;
+    const told = randomUUID();
+    copies.put(copiesKey(held, held.index.snapshot), new Map([[DEFINITIONS, told]])).then(
+      () => {
+        held.definitions = told;
+        // What another process told of a moment before was overwritten by it.
+        held.changes += 1;
+      },
+      () => undefined, // They see it at their next look at the catalog.
+    );
   }
 
   async refresh(database: string): Promise<Snapshot> {
@@ -322,7 +355,7 @@ export class Catalogs {
     const key = copiesKey(held, snapshot);
     const { settled } = held;
     try {
-      const lost = held.book.take(await copies.read(key), snapshot);
+      const lost = held.book.take(await this.#readKept(held, snapshot), snapshot);
       if (lost.size > 0) await copies.put(key, lost);
       const { put, drop } = held.book.resolve(snapshot, settled, Date.now());
       // First the copies that were found, then what they were expected by.
@@ -344,7 +377,7 @@ export class Catalogs {
     const again = async (): Promise<void> => {
       if (held.book.known || held.index === undefined || this.#held.get(held.key) !== held) return;
       try {
-        const kept = await this.#options.copies.read(copiesKey(held, held.index.snapshot));
+        const kept = await this.#readKept(held, held.index.snapshot);
         // A newer snapshot may have asked for them meanwhile.
         if (held.book.known) return;
         held.book.take(kept, held.index.snapshot);

@@ -41,10 +41,10 @@ export interface Gate {
   snapshot(database: string): Snapshot;
   /** A snapshot that was begun after this call; rejects if the catalog cannot be read. */
   refreshCatalog(database: string): Promise<Snapshot>;
-  /** Definitions were changed through Rowgate: the next statement of any session waits for a new snapshot. */
-  markCatalogStale(database: string): void;
+  /** Definitions were changed through Rowgate: the next statement of any session waits for a new snapshot. `elsewhere`: a moment later those of other processes, too. */
+  markCatalogStale(database: string, elsewhere: boolean): void;
   /** Roles were changed: the same for every database. */
-  markRolesStale(): void;
+  markRolesStale(elsewhere: boolean): void;
   catalogStale(database: string): boolean;
   /** What a statement of a database reaches, by its facts. */
   reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach;

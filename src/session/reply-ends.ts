@@ -131,11 +131,11 @@ export class ReplyEnds {
         session.groupReach = undefined;
         if (session.catalogTouched) {
           session.catalogTouched = false;
-          session.gate.markCatalogStale(session.identity.database);
+          session.gate.markCatalogStale(session.identity.database, session.principal.metered);
         }
         if (session.rolesTouched) {
           session.rolesTouched = false;
-          session.gate.markRolesStale();
+          session.gate.markRolesStale(session.principal.metered);
         }
       }
     }

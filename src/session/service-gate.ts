@@ -238,12 +238,12 @@ export class ServiceGate implements Gate {
     return this.#parts.catalogs.refresh(database);
   }
 
-  markCatalogStale(database: string): void {
-    this.#parts.catalogs.markStale(database);
+  markCatalogStale(database: string, elsewhere: boolean): void {
+    this.#parts.catalogs.markStale(database, elsewhere);
   }
 
-  markRolesStale(): void {
-    this.#parts.catalogs.markAllStale();
+  markRolesStale(elsewhere: boolean): void {
+    this.#parts.catalogs.markAllStale(elsewhere);
   }
 
   /** A catalog of before a change, or of before the login was made, does not tell whose member it is. */

@@ -26,8 +26,8 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
-async function start(): Promise<TestRowgate> {
-  const rowgate = await startRowgate({ postgresPort: postgres.port, store: `{ redis: "redis://127.0.0.1:${redis.port}/0", timeout: 1s }`, role: 'deny: []' });
+async function start(refresh = '2s'): Promise<TestRowgate> {
+  const rowgate = await startRowgate({ postgresPort: postgres.port, store: `{ redis: "redis://127.0.0.1:${redis.port}/0", timeout: 1s }`, role: 'deny: []', edit: (text) => text.replace('refresh: 2s', `refresh: ${refresh}`) });
   started.push(rowgate);
   return rowgate;
 }
@@ -37,6 +37,28 @@ const ALL = `SELECT string_agg(email, ' ') AS all FROM`;
 async function refusal(client: Client, sql: string): Promise<string | undefined> {
   return client.query(sql).then(() => undefined, (error: { code?: string }) => error.code);
 }
+
+test('a function that a login with quotas makes another is another in the other processes, before they look by themselves', async () => {
+  const [one, other] = [await start('10m'), await start('10m')];
+  const maker = await one.connect('agent_3');
+  const reader = await other.connect('agent');
+  const define = (body: string): string => `CREATE OR REPLACE FUNCTION public.greeting() RETURNS text LANGUAGE sql STABLE AS $$ ${body} $$`;
+  await admin.query(`GRANT CREATE ON SCHEMA public TO agent_3`);
+  await maker.query(define(`SELECT 'hello'`));
+  await expect.poll(() => reader.query('SELECT public.greeting()').then(({ rows }) => rows, () => []), { timeout: 5_000 }).toEqual([{ greeting: 'hello' }]);
+  const used = async (): Promise<number> => (await reader.query<{ used: string }>(`SELECT * FROM rowgate.usage`)).rows.reduce((sum, row) => sum + Number(row.used), 0);
+  const before = await used();
+  await reader.query('SELECT public.greeting()');
+  expect(await used()).toBe(before);
+  await maker.query(define('SELECT max(email) FROM crm.customers'));
+  await expect.poll(async () => {
+    await reader.query('SELECT public.greeting()');
+    return await used() > before;
+  }, { timeout: 3_000, interval: 100 }).toBe(true);
+  await maker.end();
+  await reader.end();
+  for (const rowgate of started.splice(0)) await rowgate.stop();
+});
 
 describe('copies', () => {
   test('are known to another process as soon as they are there, and after a restart', async () => {
