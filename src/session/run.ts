@@ -16,6 +16,7 @@ import { planLease, quotaOf } from '../quota/lease-planner.ts';
 import type { ColumnShape } from '../protocol/backend-messages.ts';
 import type { Ahead } from '../protocol/message-stream.ts';
 import type { RowReader } from './row-reader.ts';
+import { flagCrossings, flagLookUps, flagVerdict } from './run-flags.ts';
 import { recordEnd, recordStart, totalUnits, type RecordedRun } from './run-records.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
@@ -302,7 +303,7 @@ export class Run implements RecordedRun {
     if (this.#people !== undefined) this.#raise(this.#people.close());
     const units = this.#unitsByClass();
     gate.countRun(this, units);
-    for (const { class: className, units: spent } of units) if (spent === 1) this.#lookedUp(className);
+    for (const { class: className, units: spent } of units) if (spent === 1) flagLookUps(this.#session, this, className);
     if (this.metered) this.#session.addTotals(this.rows, totalUnits(units), this.bytes);
     if (this.id !== '') this.#recordEnd(units, sqlstate);
     return closed?.credits ?? [];
@@ -320,7 +321,7 @@ export class Run implements RecordedRun {
       onRefundError: (error) => gate.storeFailed(error),
     });
     this.#leasing = leasing;
-    if (this.#flagged !== undefined) this.#raiseVerdict(this.#flagged);
+    if (this.#flagged !== undefined) flagVerdict(this.#session, this, this.#flagged);
     return leasing;
   }
 
@@ -406,47 +407,10 @@ export class Run implements RecordedRun {
     }));
   }
 
-  /** One unit: it may have been a question about one person, or one bit of one. */
-  #lookedUp(className: string): void {
-    const { gate } = this.#session;
-    for (const { ruleId, windowMs, count, reason } of gate.lookedUp(this.principal, className)) {
-      gate.raiseFlag(
-        { event: 'flag', ...this.#session.auditIdentity(this.principal), statement_id: this.id, decision: 'flag', rule_id: ruleId, reason, classes: [{ class: className, units: count }] },
-        windowMs,
-        `${ruleId}:${this.principal.principal}`,
-      );
-    }
-  }
-
-  #raiseVerdict({ ruleId, reason }: { readonly ruleId: string; readonly reason: string }): void {
-    const { gate } = this.#session;
-    gate.raiseFlag(
-      { event: 'flag', ...this.#session.auditIdentity(this.principal), statement_id: this.id, decision: 'flag', rule_id: ruleId, reason, classes: [] },
-      FLAG_EVERY_MS,
-      `${ruleId}:${this.principal.principal}`,
-    );
-  }
-
-  #raise(flags: readonly FlagCrossing[]): void {
-    for (const flag of flags) {
-      const window = flag.windowMs === 'statement' ? FLAG_EVERY_MS : flag.windowMs;
-      this.#flagged ??= { ruleId: flag.ruleId, reason: `${flag.used} of ${flag.limit}` };
-      this.#session.gate.raiseFlag(
-        {
-          event: 'flag',
-          ...this.#session.auditIdentity(this.principal),
-          statement_id: this.id,
-          decision: 'flag',
-          rule_id: flag.ruleId,
-          reason: `${flag.used} ${flag.dimension === 'bytes' ? 'bytes' : 'units'} of class "${flag.className}" used, the limit is ${flag.limit}`,
-          classes: [{ class: flag.className, units: flag.used }],
-        },
-        window,
-        flag.counterKey === undefined ? `${flag.ruleId}:${this.principal.principal}` : `${flag.ruleId}:${flag.counterKey}`,
-      );
-    }
+  #raise(crossings: readonly FlagCrossing[]): void {
+    const [first] = crossings;
+    if (first === undefined) return;
+    this.#flagged ??= { ruleId: first.ruleId, reason: `${first.used} of ${first.limit}` };
+    flagCrossings(this.#session, this, crossings);
   }
 }
-
-/** Flags that no window belongs to are raised at most this often for one rule and principal. */
-const FLAG_EVERY_MS = 3_600_000;

@@ -1,0 +1,48 @@
+/** The flags that a run raises. Each is raised once in its window for whom it is about, however many statements pass the limit. */
+
+import type { ClassUnits } from '../audit/events.ts';
+import type { PrincipalPolicy } from '../policy/types.ts';
+import type { FlagCrossing } from '../quota/lease-plan.ts';
+import type { SessionState } from './session-state.ts';
+
+export interface FlaggedRun {
+  readonly id: string;
+  readonly principal: PrincipalPolicy;
+}
+
+/** Flags that no window belongs to are raised at most this often for one rule and principal. */
+const FLAG_EVERY_MS = 3_600_000;
+
+/** A limit that flags was passed. */
+export function flagCrossings(session: SessionState, run: FlaggedRun, crossings: readonly FlagCrossing[]): void {
+  for (const { ruleId, className, dimension, used, limit, windowMs, counterKey } of crossings) {
+    const reason = `${used} ${dimension === 'bytes' ? 'bytes' : 'units'} of class "${className}" used, the limit is ${limit}`;
+    raise(session, run, { ruleId, reason, classes: [{ class: className, units: used }] }, windowMs === 'statement' ? FLAG_EVERY_MS : windowMs, counterKey);
+  }
+}
+
+/** What the verdict flagged before anything ran. */
+export function flagVerdict(session: SessionState, run: FlaggedRun, flagged: { readonly ruleId: string; readonly reason: string }): void {
+  raise(session, run, { ...flagged, classes: [] }, FLAG_EVERY_MS);
+}
+
+/** The run cost one unit: it may have been a question about one person, or one bit of one. */
+export function flagLookUps(session: SessionState, run: FlaggedRun, className: string): void {
+  for (const { ruleId, windowMs, count, reason } of session.gate.lookedUp(run.principal, className)) {
+    raise(session, run, { ruleId, reason, classes: [{ class: className, units: count }] }, windowMs);
+  }
+}
+
+function raise(
+  session: SessionState,
+  { id, principal }: FlaggedRun,
+  { ruleId, reason, classes }: { readonly ruleId: string; readonly reason: string; readonly classes: readonly ClassUnits[] },
+  windowMs: number,
+  counter = principal.principal,
+): void {
+  session.gate.raiseFlag(
+    { event: 'flag', ...session.auditIdentity(principal), statement_id: id, decision: 'flag', rule_id: ruleId, reason, classes },
+    windowMs,
+    `${ruleId}:${counter}`,
+  );
+}
