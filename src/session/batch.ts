@@ -21,7 +21,7 @@ export function judgeBatch(session: SessionState, statements: readonly Statement
   let later: LaterInBatch = NOT_LATER;
   for (const [i, statement] of statements.entries()) {
     const judgement = judge(session, statement, later);
-    if (judgement instanceof Promise) return judgeSlowly(session, statements, i, judged, later);
+    if (judgement instanceof Promise) return judgeSlowly(session, statements, i, judged, later, judgement);
     judged.push({ statement, judgement });
     // What it copies must be known before what stands behind it is judged.
     if (judgement.reach.copies !== undefined && i < statements.length - 1) return copiesFirst(session, statements, i, judged, later);
@@ -49,10 +49,15 @@ async function withCopies(session: SessionState, judgement: Judgement): Promise<
   }
 }
 
-async function judgeSlowly(session: SessionState, statements: readonly Statement[], from: number, judged: Judged[], before: LaterInBatch): Promise<readonly Judged[]> {
+/** `first`: the judgement of the first of them that is under way. */
+async function judgeSlowly(
+  session: SessionState, statements: readonly Statement[], from: number, judged: Judged[], before: LaterInBatch, first?: Promise<Judgement>,
+): Promise<readonly Judged[]> {
   let later = before;
+  let underWay = first;
   for (const statement of statements.slice(from)) {
-    const judgement = await withCopies(session, await judge(session, statement, later));
+    const judgement = await withCopies(session, await (underWay ?? judge(session, statement, later)));
+    underWay = undefined;
     judged.push({ statement, judgement });
     later = after(later, statement, judgement);
   }

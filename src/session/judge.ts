@@ -10,6 +10,7 @@ import { outageRefusal } from '../policy/outage-refusal.ts';
 import type { Verdict } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import type { Portal } from './names.ts';
+import { definesAndRunsNothing, namesNothing } from './catalog-independence.ts';
 import { eitherReach, NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
@@ -37,9 +38,13 @@ const MAX_NAMED_DEPTH = 4;
 export function judge(session: SessionState, statement: Statement, later: LaterInBatch = NOT_LATER): Judgement | Promise<Judgement> {
   const { gate, identity } = session;
   if (statement.kind === 'empty') return ALLOWED;
-  if (gate.catalogStale(identity.database)) return refreshThenJudge(session, statement, later);
+  const onlyDefines = statement.kind === 'known' && !session.principal.metered && definesAndRunsNothing(statement.facts);
+  const anyCatalogDoes = onlyDefines || (statement.kind === 'known' && namesNothing(statement.facts));
+  if (gate.catalogStale(identity.database) && !anyCatalogDoes) return refreshThenJudge(session, statement, later);
   const first = judgeNow(session, statement, 'likely', later);
   if (!first.missed) return first;
+  // What a migration made a moment ago holds nothing of a class that it did not tell of.
+  if (onlyDefines) return ALLOWED;
   // Names that the snapshot lacks are worth one look at the catalog as it is now.
   return refreshThenJudge(session, statement, later);
 }
