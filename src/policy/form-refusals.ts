@@ -34,6 +34,17 @@ export function unreadableRefusal(principal: PrincipalPolicy, tooLargeFor: numbe
   });
 }
 
+/** A function that the statement may call was made or replaced while its rows were on the way: what the rest of them would be is not known. */
+export function changedCodeRefusal(principal: PrincipalPolicy): Refusal {
+  const ruleId = `${roleOf(principal)}/changed_code`;
+  return refuse('statement_denied', {
+    ruleId,
+    message: `a function that the statement may call was changed while it ran (rule ${ruleId})`,
+    detail: 'Rowgate cannot tell what the rest of its rows are made of.',
+    hint: sentences('Run it again.', askContact(principal.contact, 'If your work needs it')),
+  });
+}
+
 function roleOf(principal: PrincipalPolicy): string {
   return principal.roles[0] ?? 'unlisted';
 }

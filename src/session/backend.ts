@@ -21,6 +21,9 @@ import { ToldSettings } from './told-settings.ts';
 import { BINARY_TRAILER_BYTES, headOf, passOn, RowMeter, type ReplyTurn } from './row-meter.ts';
 import type { SessionState } from './session-state.ts';
 
+/** What may come while the statement still waits for a lock (`log_lock_waits` makes it a notice), and says nothing of what it will run. */
+const ASIDE: ReadonlySet<BackendType> = new Set<BackendType>([Backend.ParameterStatus, Backend.NoticeResponse, Backend.NotificationResponse]);
+
 export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
   readonly #session: SessionState;
   #stream: MessageStream<BackendType> | undefined;
@@ -54,12 +57,12 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
     if (session.ended) return AtHeader.Drop;
     if (type === Backend.DataRow) {
       this.#expect(type);
-      if (this.#rows.mustLookAgain()) return this.#lookAgain(AtHeader.Pause);
+      if (this.#rows.mustLookAgain()) return this.#lookAgain(AtHeader.Pause, true);
       return this.#rows.row(bodyBytes);
     }
     if (type === Backend.CopyData) {
       this.#expect(type);
-      if (this.#rows.mustLookAgain()) return this.#lookAgain(AtHeader.Pause);
+      if (this.#rows.mustLookAgain()) return this.#lookAgain(AtHeader.Pause, true);
       if (this.#rows.copyHeader || bodyBytes === BINARY_TRAILER_BYTES) return AtHeader.Whole;
       return this.#rows.row(bodyBytes, true);
     }
@@ -76,7 +79,7 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
   }
 
   onMessage(type: BackendType, buffer: Buffer, start: number, end: number): AtMessage {
-    if (this.#rows.mustLookAgain()) return this.#lookAgain(AtMessage.Pause);
+    if (this.#rows.mustLookAgain()) return this.#lookAgain(AtMessage.Pause, !ASIDE.has(type));
     switch (type) {
       case Backend.ParameterStatus:
         return this.#parameterStatus(buffer, start, end);
@@ -129,8 +132,8 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
     }
   }
 
-  #lookAgain<Answer>(pause: Answer): Answer {
-    this.later(() => this.#rows.lookAgain());
+  #lookAgain<Answer>(pause: Answer, runs: boolean): Answer {
+    this.later(() => this.#rows.lookAgain(runs));
     return pause;
   }
 

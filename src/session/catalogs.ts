@@ -10,6 +10,7 @@ import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../c
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { DerivedStore } from '../quota/derived-store.ts';
 import type { Analysis, RoutineBody, StatementFacts } from '../sql/facts.ts';
+import { CodeChanges } from './code-changes.ts';
 import { upstreamId, type Routes } from './routes.ts';
 import { connectForPg } from './upstream.ts';
 
@@ -48,6 +49,7 @@ interface Held {
   changes: number;
   confirmed: number;
   readonly book: CopyBook;
+  readonly codeChanges: CodeChanges;
   /** What the store said last of the field `DEFINITIONS`. */
   definitions: string | undefined;
   /** Copies that were over when the refresh that is under way was begun. */
@@ -183,7 +185,7 @@ export class Catalogs {
       },
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
-    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), definitions: undefined, settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
+    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), codeChanges: new CodeChanges(), definitions: undefined, settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
     this.#held.set(target.key, held);
     this.#name(held, database);
     this.#releaseWhenIdle(held);

@@ -5,6 +5,7 @@
  */
 
 import { wireNameOf } from '../protocol/frontend-messages.ts';
+import { codeChange } from './code-changes.ts';
 import type { LeaseCredit } from '../quota/lease-plan.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import type { LocalRelation, Reach } from '../catalog/reach-types.ts';
@@ -64,6 +65,7 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   if (session.encodingTouched && (opaque || changesEncoding(statement.facts) || ENDS_SCOPE.has(statement.facts.kind))) session.encodingUnsettled = true;
   if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
   if (opaque || statement.facts.changesCatalog) session.catalogTouched = true;
+  if (statement.kind === 'known') noteCodeChanges(session, statement.facts);
   if (statement.kind === 'opaque' || reach.categories.has('opaque') || CHANGES_ROLES.has(statement.facts.node)) session.rolesTouched = true;
   if (statement.kind === 'known') {
     const made = thingsMade(statement.facts, reach);
@@ -74,6 +76,15 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   if (statement.kind === 'known' && statement.facts.kind === 'begin') session.beginInFlight = true;
   // DO, CALL and functions may PREPARE, DEALLOCATE and open cursors under any name. A name that is merely unknown may not.
   if (statement.kind === 'opaque' || reach.categories.has('opaque') || reach.opensCursors) session.tainted = true;
+}
+
+/** From now on, and from the commit on, a statement that is under way may run what has become of a function. */
+function noteCodeChanges(session: SessionState, facts: StatementFacts): void {
+  const change = codeChange(facts);
+  if (change !== undefined) session.codeChanged = [...session.codeChanged, change];
+  else if (facts.kind !== 'commit' || session.codeChanged.length === 0) return;
+  const changes = session.gate.codeChanges(session.identity.database);
+  for (const each of change === undefined ? session.codeChanged : [change]) changes.note(each);
 }
 
 /** The server has done it. `credits`: what DECLARE paid for its cursor. */

@@ -9,6 +9,7 @@ import type { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { UnitPools } from '../quota/unit-pools.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
+import type { CodeChanges } from './code-changes.ts';
 import type { OwnAnswer, OwnQuestion } from './own-question.ts';
 import type { Run } from './run.ts';
 import type { Statement } from './statement.ts';
@@ -46,6 +47,8 @@ export interface Gate {
   /** Roles were changed: the same for every database. */
   markRolesStale(elsewhere: boolean): void;
   catalogStale(database: string): boolean;
+  /** Functions that were changed through this process, in the database. */
+  codeChanges(database: string): CodeChanges;
   /** What a statement of a database reaches, by its facts. */
   reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach;
   /** Keeps, for all sessions, what the targets are copies of. Resolves before the statement may be forwarded: to the names that are settled when the transaction is over, or rejects. */

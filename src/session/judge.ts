@@ -25,6 +25,8 @@ export interface Judgement {
   readonly copiesEpoch: number;
   /** The catalog that it was judged by; undefined where none played a part. */
   readonly catalogVersion?: string | undefined;
+  /** `CodeChanges.count` at that time. */
+  readonly codeChanges?: number | undefined;
 }
 
 /** How session names are looked up: before a request is sent the newest requested ones, at its reply the confirmed ones. */
@@ -79,7 +81,7 @@ export function judgeNow(session: SessionState, statement: Statement, view: Name
   const resolved = resolve(session, statement, view, later, 0);
   const { principal } = session;
   const verdict = verdictOf(statement.kind === 'known' ? statement.facts : undefined, resolved.reach, principal);
-  return { reach: resolved.reach, verdict, missed: resolved.missed, onlyMisses: resolved.onlyMisses, copiesEpoch, catalogVersion: session.gate.snapshot(session.identity.database).version };
+  return { reach: resolved.reach, verdict, missed: resolved.missed, onlyMisses: resolved.onlyMisses, copiesEpoch, catalogVersion: session.gate.snapshot(session.identity.database).version, codeChanges: session.gate.codeChanges(session.identity.database).count };
 }
 
 interface Resolved {

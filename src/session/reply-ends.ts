@@ -129,6 +129,11 @@ export class ReplyEnds {
           session.expectedCopies = [];
         }
         session.groupReach = undefined;
+        if (session.codeChanged.length > 0) {
+          const changes = session.gate.codeChanges(session.identity.database);
+          for (const each of session.codeChanged) changes.note(each);
+          session.codeChanged = [];
+        }
         if (session.catalogTouched) {
           session.catalogTouched = false;
           session.gate.markCatalogStale(session.identity.database, session.principal.metered);

@@ -34,6 +34,7 @@ export function runOfJudged(session: SessionState, { statement, judgement }: Jud
   const run = new Run(session, statement, reach, judgement.verdict);
   run.copiesEpoch = judgement.copiesEpoch;
   run.catalogVersion = judgement.catalogVersion;
+  run.codeChanges = judgement.codeChanges;
   return run;
 }
 

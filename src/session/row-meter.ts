@@ -4,6 +4,7 @@ import * as messages from '../protocol/backend-messages.ts';
 import type { Entry } from '../protocol/ledger.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type Ahead } from '../protocol/message-stream.ts';
 import type { Reach } from '../catalog/reach-types.ts';
+import { changedCodeRefusal } from '../policy/form-refusals.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import { costsUnits, judgeNow, namesUserObjects } from './judge.ts';
@@ -40,6 +41,8 @@ export class RowMeter {
   readonly #looseNames: LooseTextMeter;
   /** The run that was checked against what the server confirmed since it was judged. */
   #arrived: Run | undefined;
+  /** The catalog was read after the first that came of it. */
+  #lookedAt: Run | undefined;
   /** What Describe told of portals and statements, for those who execute them later. */
   readonly #descriptions = new WeakMap<object, readonly ColumnShape[]>();
   /** The chunk in which units were last spent, by its time. */
@@ -156,16 +159,20 @@ export class RowMeter {
   mustLookAgain(): boolean {
     const { gate, identity, ledger, principal } = this.#session;
     const run = ledger.head === undefined ? undefined : runOf(ledger.head.payload);
-    return run !== undefined && run !== this.#arrived && principal.metered && gate.catalogStale(identity.database) && this.#hangsOnDefinitions(run);
+    return run !== undefined && run !== this.#arrived && run !== this.#lookedAt && principal.metered && gate.catalogStale(identity.database) && this.#hangsOnDefinitions(run);
   }
 
-  async lookAgain(): Promise<void> {
-    const { gate, identity } = this.#session;
+  /** `runs`: what came shows that the server is past planning it. */
+  async lookAgain(runs: boolean): Promise<void> {
+    const { gate, identity, ledger } = this.#session;
+    const looked = ledger.head === undefined ? undefined : runOf(ledger.head.payload);
     await gate.refreshCatalog(identity.database).catch(() => {
       // What cannot be looked up may be anything.
       const run = this.arrivedRun();
       if (run !== undefined) this.#widen(run, unionReach(run.reach, opaqueReach(gate.classNames, 'the catalog cannot be read', false)));
     });
+    // Planned before this look was begun: what changes from now on is not what it runs, and a migration that goes on does not keep it waiting.
+    if (runs) this.#lookedAt = looked;
   }
 
   /** A definition of one's own changes what others mean; what it says itself was told when it was judged. */
@@ -173,11 +180,25 @@ export class RowMeter {
     return catalogVersion !== undefined && statement.kind === 'known' && !statement.facts.changesCatalog && namesUserObjects(statement.facts);
   }
 
+  /** A function that it may call was changed since this was last asked, or since it was judged. */
+  #mayRunOtherCode(run: Run): boolean {
+    const { gate, identity, principal } = this.#session;
+    const changes = gate.codeChanges(identity.database);
+    const { statement, codeChanges, reach } = run;
+    if (codeChanges === undefined || codeChanges === changes.count || !principal.metered || run.cut) return false;
+    run.codeChanges = changes.count;
+    return statement.kind === 'known' && !statement.facts.changesCatalog && changes.mayConcern(statement.facts, reach.pure, codeChanges);
+  }
+
   /** The run that the head's replies belong to, brought up to date with what the server confirmed since it was judged. */
   arrivedRun(): Run | undefined {
     const { payload } = headOf(this.#session);
     const run = runOf(payload);
-    if (run === undefined || this.#arrived === run) return run;
+    if (run === undefined) return undefined;
+    if (this.#arrived === run) {
+      if (this.#mayRunOtherCode(run)) this.#cut(run, changedCodeRefusal(run.principal));
+      return run;
+    }
     this.#arrived = run;
     const statement = payload.kind === 'execute' ? (this.#session.names.portal(payload.portalName)?.statement ?? UNKNOWN_PORTAL) : run.statement;
     // A relation that became a copy while the statement waited for a lock on it: the server reads it as it is now.
@@ -187,6 +208,7 @@ export class RowMeter {
       const { reach } = judgeNow(this.#session, statement, 'confirmed');
       if (costsUnits(statement, reach) && !covers(run.reach, reach)) this.#widen(run, unionReach(run.reach, reach));
     }
+    if (this.#mayRunOtherCode(run)) this.#widen(run, unionReach(run.reach, opaqueReach(gate.classNames, 'a function was changed while the statement waited', false)));
     if (payload.kind === 'execute') this.#describeExecuted(run, this.#session.names.portal(payload.portalName));
     return run;
   }

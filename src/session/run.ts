@@ -62,6 +62,7 @@ export class Run implements RecordedRun {
   copiesEpoch = Infinity;
   /** The catalog that it was judged by. */
   catalogVersion: string | undefined;
+  codeChanges: number | undefined;
   /** It is on its way to the server and counts among the session's metered ones. */
   forwarded = false;
   /** What the verdict flagged. */

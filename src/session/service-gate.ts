@@ -34,6 +34,7 @@ import { BlindQuestions } from './blind-questions.ts';
 import { sendCancelRequest } from './cancel.ts';
 import { CancelKeys } from './cancel-keys.ts';
 import type { Catalogs } from './catalogs.ts';
+import type { CodeChanges } from './code-changes.ts';
 import type { Gate, LookupCrossing, StatementDescription } from './gate.ts';
 import { ConnectionEvents } from './connection-events.ts';
 import { PendingWork } from './pending-work.ts';
@@ -253,6 +254,10 @@ export class ServiceGate implements Gate {
 
   catalogStale(database: string): boolean {
     return this.#parts.catalogs.isStale(database);
+  }
+
+  codeChanges(database: string): CodeChanges {
+    return this.#parts.catalogs.get(database).codeChanges;
   }
 
   reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach {

@@ -8,6 +8,7 @@ import type { SessionIdentity as AuditIdentity } from '../audit/events.ts';
 import type { ErrorFields } from '../protocol/backend-messages.ts';
 import type { LocalRelation, Reach, SearchPath } from '../catalog/reach-types.ts';
 import type { PrincipalPolicy } from '../policy/types.ts';
+import type { CodeChange } from './code-changes.ts';
 import type { Gate } from './gate.ts';
 import { SessionNames } from './names.ts';
 import type { Request } from './request.ts';
@@ -80,6 +81,8 @@ export class SessionState {
   expectedCopies: readonly string[] = [];
   /** The catalog is to be read again once this session's transaction is over. */
   catalogTouched = false;
+  /** Changes of functions in the open transaction, which others see when it commits. */
+  codeChanged: readonly CodeChange[] = [];
   /** Likewise roles and memberships, which are shared by all databases. */
   rolesTouched = false;
   /** Code ran that may have made statements or cursors that Rowgate did not see. */

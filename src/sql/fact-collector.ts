@@ -73,6 +73,7 @@ export interface Collected extends FoundTraces {
   readonly assigns: readonly string[];
   readonly defines: readonly QualifiedName[];
   readonly definesType: QualifiedName | undefined;
+  readonly definesFunction: string | undefined;
   readonly settings: readonly SettingChange[];
   readonly opaque: readonly string[];
   readonly categories: readonly TextCategory[];
@@ -97,6 +98,7 @@ class FactCollector {
   readonly #assigns = new Set<string>();
   readonly #defines: QualifiedName[] = [];
   #definesType: QualifiedName | undefined;
+  #definesFunction: string | undefined;
   readonly #settings: SettingChange[] = [];
   readonly #traces = new Traces();
   readonly #useOf = new Map<RawNode, number>();
@@ -143,6 +145,7 @@ class FactCollector {
       assigns: [...this.#assigns],
       defines: this.#defines,
       definesType: this.#definesType,
+      definesFunction: this.#definesFunction,
       settings: this.#settings,
       opaque: this.#opaque,
       categories: [...this.#categories],
@@ -404,6 +407,9 @@ class FactCollector {
         return undefined;
       case 'AlterObjectSchemaStmt':
         this.#defineMoved(node, text(node, 'newschema'), rangeVarName(child(node, 'relation') ?? {}).name);
+        return undefined;
+      case 'CreateFunctionStmt':
+        this.#definesFunction = qualified(list(node, 'funcname'))?.name;
         return undefined;
       case 'CreateEnumStmt':
         this.#definesType = qualified(list(node, 'typeName'));

@@ -142,6 +142,8 @@ export interface StatementFacts {
   readonly defines: readonly { readonly schema: string | undefined; readonly name: string }[];
   /** The enum, composite type or domain that this statement makes. */
   readonly definesType: { readonly schema: string | undefined; readonly name: string } | undefined;
+  /** The last part of the name of the function that this statement makes or replaces. */
+  readonly definesFunction?: string | undefined;
   /** Anything that can change what a name means (DDL of relations, functions, types, schemas, operators, roles; SET search_path is in `settings`). */
   readonly changesCatalog: boolean;
   /** What a plain SELECT or COPY TO gives, column by column, undefined for expressions; undefined as a whole where it cannot be counted off. */

@@ -77,3 +77,21 @@ test('a login with quotas waits for the catalog behind a definition of anybody',
   expect(await refusal(agent, 'SELECT * FROM public.plain')).toBe('53400');
   for (const client of [dba, agent]) await client.end();
 });
+
+test('a login with quotas is not kept waiting for as long as a migration lasts', async () => {
+  const [dba, agent] = [await rowgate.connect('dba'), await rowgate.connect('agent_2')];
+  let answered = 0;
+  let over = false;
+  const migration = (async () => {
+    for (let n = 0; n < 3000 && !over; n++) await dba.query(`CREATE TABLE public.step_${n} (id int)`);
+  })();
+  const work = (async () => {
+    for (; answered < 20; answered++) await agent.query(`SELECT name, price FROM public.tariffs`);
+    over = true;
+  })();
+  await migration;
+  const meanwhile = answered;
+  await work;
+  expect(meanwhile).toBe(20);
+  for (const client of [dba, agent]) await client.end();
+}, 60_000);

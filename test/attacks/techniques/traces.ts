@@ -262,6 +262,46 @@ group('definitions that change while a statement waits', 'opaque code', () => {
   attack('a function in SQL is replaced', waiting(`CREATE FUNCTION OWN() RETURNS text LANGUAGE sql AS 'SELECT ''x''::text'`, `CREATE OR REPLACE FUNCTION OWN() RETURNS text LANGUAGE sql AS 'SELECT string_agg(email, '' '') FROM crm.customers'`, 'SELECT OWN(), count(*) FROM public.deferred'), 'lax');
   attack('a function in PL/pgSQL is replaced', waiting(`CREATE FUNCTION OWN() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''x''; END'`, `CREATE OR REPLACE FUNCTION OWN() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT string_agg(email, '' '') FROM crm.customers); END'`, 'SELECT OWN(), count(*) FROM public.deferred'), 'lax');
   attack('a view is replaced', waiting(`CREATE VIEW OWN AS SELECT 'x'::text AS all_of_them`, `CREATE OR REPLACE VIEW OWN AS SELECT string_agg(email, ' ') AS all_of_them FROM crm.customers`, `SELECT all_of_them || '' FROM public.deferred FULL JOIN OWN ON true`), 'lax');
+  /** Nothing is left of what ran when the first row comes. */
+  const undone = (before: string, during: string, after: string): Technique => async (attacker) => {
+    const [maker, reader] = [await attacker.connect(), await attacker.connect()];
+    const name = (sql: string): string => sql.replaceAll('OWN', `public.${attacker.own}`);
+    await maker.query(name(before));
+    await reader.query(name('SELECT OWN(1)'));
+    await maker.query('BEGIN; LOCK TABLE public.deferred IN ACCESS EXCLUSIVE MODE');
+    const answer = reader.query(name('SELECT OWN(1), count(*), pg_sleep(1) FROM public.deferred'));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await maker.query(name(during));
+    await maker.query('COMMIT');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await maker.query(name(after));
+    await answer;
+  };
+  const TAKES = `(SELECT string_agg(email, ' ') FROM crm.customers)`;
+  attack('a function is replaced and put back', undone(`CREATE FUNCTION OWN(int) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''x''; END'`, `CREATE OR REPLACE FUNCTION OWN(int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN ${TAKES}; END $$`, `CREATE OR REPLACE FUNCTION OWN(int) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''x''; END'`), 'lax');
+  attack('a function that fits better comes and goes', undone(`CREATE FUNCTION OWN(bigint) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''x''; END'`, `CREATE FUNCTION OWN(int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN ${TAKES}; END $$`, 'DROP FUNCTION OWN(int)'), 'lax');
+  /** Rows that came before it began were what they seemed to be. */
+  const midway = (read: (client: WireClient, sql: string) => Promise<unknown>): Technique => async (attacker) => {
+    const [maker, reader] = [await attacker.connect(), await attacker.connect()];
+    const own = `public.${attacker.own}`;
+    const define = (body: string): string => `CREATE OR REPLACE FUNCTION ${own}(int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN ${body}; END $$`;
+    await maker.query(define(`'x'`));
+    // A server hears of new definitions when it locks a table, which this function does late.
+    await maker.query(`CREATE FUNCTION ${own}_hears(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN IF $1 > 5 THEN PERFORM 1 FROM public.tariffs; END IF; RETURN $1; END'`);
+    const answer = read(reader, `SELECT g, repeat('x', 10000), CASE WHEN g = 5 THEN pg_sleep(1)::text END, ${own}_hears(g), ${own}(g) FROM generate_series(1, 10) g`);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await maker.query(define(TAKES));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await maker.query(define(`'x'`));
+    await answer;
+  };
+  attack('a function is replaced while its statement runs', midway((reader, sql) => reader.query(sql)), 'lax');
+  attack('a function is replaced while COPY runs', midway((reader, sql) => reader.query(`COPY (${sql}) TO STDOUT`)), 'lax');
+  attack('a function is replaced between two pages of a cursor', midway(async (reader, sql) => {
+    await reader.query(`BEGIN; DECLARE c CURSOR FOR ${sql}`);
+    await reader.query('FETCH 3 FROM c');
+    await reader.query('FETCH 7 FROM c');
+  }), 'lax');
   attack('a function is replaced, and dropped at once', async (attacker) => {
     const [maker, reader] = [await attacker.connect(), await attacker.connect()];
     const { own } = attacker;
