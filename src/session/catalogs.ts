@@ -31,6 +31,9 @@ export interface CatalogsOptions {
   readonly onError: (error: Error) => void;
 }
 
+/** Whether other processes learn of a change of definitions, and whether it was one of functions. */
+export type Elsewhere = 'untold' | 'told' | 'code told';
+
 interface Held {
   /** Names that clients have for the database, of those that are in use. */
   readonly names: Set<string>;
@@ -50,8 +53,8 @@ interface Held {
   confirmed: number;
   readonly book: CopyBook;
   readonly codeChanges: CodeChanges;
-  /** What the store said last of the field `DEFINITIONS`. */
-  definitions: string | undefined;
+  /** What the store said last of the fields `DEFINITIONS` and `CODE`. */
+  told: { readonly definitions: string | undefined; readonly code: string | undefined };
   /** Copies that were over when the refresh that is under way was begun. */
   settled: readonly string[];
   copiesTimer: NodeJS.Timeout | undefined;
@@ -75,6 +78,8 @@ const COPIES_POLL_MS = 400;
 const COPIES_KNOWN_MS = 2_500;
 /** Among the fields of a database's copies: another value whenever somebody has changed definitions. */
 const DEFINITIONS = 'd';
+/** Likewise for those of functions and the like. */
+const CODE = 'c';
 
 export class Catalogs {
   #options: CatalogsOptions;
@@ -113,12 +118,13 @@ export class Catalogs {
   /** What is kept of its copies. On the way it is seen whether another process knows of definitions that have changed. */
   async #readKept(held: Held, snapshot: Snapshot): Promise<ReadonlyMap<string, string>> {
     const kept = new Map(await this.#options.copies.read(copiesKey(held, snapshot)));
-    const told = kept.get(DEFINITIONS);
+    const told = { definitions: kept.get(DEFINITIONS), code: kept.get(CODE) };
+    const before = held.told;
+    held.told = told;
+    if (told.definitions !== undefined && told.definitions !== before.definitions) held.changes += 1;
+    if (told.code !== undefined && told.code !== before.code) held.codeChanges.note({ functionName: undefined });
     kept.delete(DEFINITIONS);
-    if (told !== undefined && told !== held.definitions) {
-      held.definitions = told;
-      held.changes += 1;
-    }
+    kept.delete(CODE);
     return kept;
   }
 
@@ -185,7 +191,7 @@ export class Catalogs {
       },
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
-    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), codeChanges: new CodeChanges(), definitions: undefined, settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
+    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), codeChanges: new CodeChanges(), told: { definitions: undefined, code: undefined }, settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
     this.#held.set(target.key, held);
     this.#name(held, database);
     this.#releaseWhenIdle(held);
@@ -250,23 +256,24 @@ export class Catalogs {
   }
 
   /** `elsewhere`: the other processes are told, too. */
-  markStale(database: string, elsewhere: boolean): void {
+  markStale(database: string, elsewhere: Elsewhere): void {
     const held = this.#find(database);
     if (held !== undefined) this.#markStale(held, elsewhere);
   }
 
-  markAllStale(elsewhere: boolean): void {
+  markAllStale(elsewhere: Elsewhere): void {
     for (const held of this.#held.values()) this.#markStale(held, elsewhere);
   }
 
-  #markStale(held: Held, elsewhere: boolean): void {
+  #markStale(held: Held, elsewhere: Elsewhere): void {
     held.changes += 1;
     const { copies } = this.#options;
-    if (!elsewhere || !copies.shared || held.index === undefined) return;
-    const told = randomUUID();
-    copies.put(copiesKey(held, held.index.snapshot), new Map([[DEFINITIONS, told]])).then(
+    if (elsewhere === 'untold' || !copies.shared || held.index === undefined) return;
+    const definitions = randomUUID();
+    const code = elsewhere === 'code told' ? definitions : held.told.code;
+    copies.put(copiesKey(held, held.index.snapshot), new Map(code === definitions ? [[DEFINITIONS, definitions], [CODE, code]] : [[DEFINITIONS, definitions]])).then(
       () => {
-        held.definitions = told;
+        held.told = { definitions, code };
         // What another process told of a moment before was overwritten by it.
         held.changes += 1;
       },

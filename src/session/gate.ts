@@ -9,6 +9,7 @@ import type { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { UnitPools } from '../quota/unit-pools.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
+import type { Elsewhere } from './catalogs.ts';
 import type { CodeChanges } from './code-changes.ts';
 import type { OwnAnswer, OwnQuestion } from './own-question.ts';
 import type { Run } from './run.ts';
@@ -42,10 +43,10 @@ export interface Gate {
   snapshot(database: string): Snapshot;
   /** A snapshot that was begun after this call; rejects if the catalog cannot be read. */
   refreshCatalog(database: string): Promise<Snapshot>;
-  /** Definitions were changed through Rowgate: the next statement of any session waits for a new snapshot. `elsewhere`: a moment later those of other processes, too. */
-  markCatalogStale(database: string, elsewhere: boolean): void;
+  /** Definitions were changed through Rowgate: the next statement of any session waits for a new snapshot. `elsewhere`: whether, a moment later, those of other processes do, too. */
+  markCatalogStale(database: string, elsewhere: Elsewhere): void;
   /** Roles were changed: the same for every database. */
-  markRolesStale(elsewhere: boolean): void;
+  markRolesStale(elsewhere: Elsewhere): void;
   catalogStale(database: string): boolean;
   /** Functions that were changed through this process, in the database. */
   codeChanges(database: string): CodeChanges;

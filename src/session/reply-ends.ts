@@ -129,6 +129,7 @@ export class ReplyEnds {
           session.expectedCopies = [];
         }
         session.groupReach = undefined;
+        const elsewhere = !session.principal.metered ? 'untold' : session.codeChanged.length > 0 ? 'code told' : 'told';
         if (session.codeChanged.length > 0) {
           const changes = session.gate.codeChanges(session.identity.database);
           for (const each of session.codeChanged) changes.note(each);
@@ -136,11 +137,11 @@ export class ReplyEnds {
         }
         if (session.catalogTouched) {
           session.catalogTouched = false;
-          session.gate.markCatalogStale(session.identity.database, session.principal.metered);
+          session.gate.markCatalogStale(session.identity.database, elsewhere);
         }
         if (session.rolesTouched) {
           session.rolesTouched = false;
-          session.gate.markRolesStale(session.principal.metered);
+          session.gate.markRolesStale(elsewhere);
         }
       }
     }

@@ -253,7 +253,7 @@ export class RowMeter {
     const run = this.arrivedRun();
     if (run !== undefined && unknown.size > ownTables(session, run.statement)) {
       // A table that was made a moment ago may be anything: the snapshot is too old to tell.
-      session.gate.markCatalogStale(session.identity.database, false);
+      session.gate.markCatalogStale(session.identity.database, 'untold');
       this.#widen(run, unionReach(run.reach, opaqueReach(session.gate.classNames, 'the server named a table that the catalog did not have a moment ago', false)));
     }
     if (run !== undefined) {

@@ -33,7 +33,7 @@ import { Admission } from './admission.ts';
 import { BlindQuestions } from './blind-questions.ts';
 import { sendCancelRequest } from './cancel.ts';
 import { CancelKeys } from './cancel-keys.ts';
-import type { Catalogs } from './catalogs.ts';
+import type { Catalogs, Elsewhere } from './catalogs.ts';
 import type { CodeChanges } from './code-changes.ts';
 import type { Gate, LookupCrossing, StatementDescription } from './gate.ts';
 import { ConnectionEvents } from './connection-events.ts';
@@ -239,11 +239,11 @@ export class ServiceGate implements Gate {
     return this.#parts.catalogs.refresh(database);
   }
 
-  markCatalogStale(database: string, elsewhere: boolean): void {
+  markCatalogStale(database: string, elsewhere: Elsewhere): void {
     this.#parts.catalogs.markStale(database, elsewhere);
   }
 
-  markRolesStale(elsewhere: boolean): void {
+  markRolesStale(elsewhere: Elsewhere): void {
     this.#parts.catalogs.markAllStale(elsewhere);
   }
 

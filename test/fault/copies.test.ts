@@ -1,7 +1,8 @@
 /** What is a copy is known to every process, outlives a restart, and nothing is copied while it cannot be kept. */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Client } from 'pg';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Query, type Client } from 'pg';
 import { makeCustomerBase, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startRowgate, type TestRowgate } from '../support/rowgate.ts';
@@ -34,8 +35,10 @@ async function start(refresh = '2s'): Promise<TestRowgate> {
 
 const ALL = `SELECT string_agg(email, ' ') AS all FROM`;
 
-async function refusal(client: Client, sql: string): Promise<string | undefined> {
-  return client.query(sql).then(() => undefined, (error: { code?: string }) => error.code);
+async function refusal(client: Client, sql: string, said: string[] = []): Promise<string | undefined> {
+  const query = new Query<{ said?: string }>(sql);
+  client.query(query).on('row', (row) => said.push(row.said ?? ''));
+  return new Promise((resolve) => query.on('end', () => resolve(undefined)).on('error', (error) => resolve((error as { code?: string }).code)));
 }
 
 test('a function that a login with quotas makes another is another in the other processes, before they look by themselves', async () => {
@@ -55,6 +58,26 @@ test('a function that a login with quotas makes another is another in the other 
     await reader.query('SELECT public.greeting()');
     return await used() > before;
   }, { timeout: 3_000, interval: 100 }).toBe(true);
+  await maker.end();
+  await reader.end();
+  for (const rowgate of started.splice(0)) await rowgate.stop();
+});
+
+test('and ends statements of the other processes that may call it and are under way', async () => {
+  const [one, other] = [await start('10m'), await start('10m')];
+  const maker = await one.connect('agent_3');
+  const reader = await other.connect('agent_2');
+  await admin.query('GRANT CREATE ON SCHEMA public TO agent_3');
+  const define = (body: string): string => `CREATE OR REPLACE FUNCTION public.slow_greeting(int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN ${body}; END $$`;
+  await maker.query(define(`'hello'`));
+  await maker.query(`CREATE FUNCTION public.hears(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN IF $1 > 5 THEN PERFORM 1 FROM public.tariffs; END IF; RETURN $1; END'`);
+  await sleep(1000);
+  const seen: string[] = [];
+  const answer = refusal(reader, `SELECT g, repeat('x', 10000), CASE WHEN g = 5 THEN pg_sleep(2)::text END, public.hears(g), public.slow_greeting(g) AS said FROM generate_series(1, 10) g`, seen);
+  await sleep(400);
+  await maker.query(define('(SELECT string_agg(email, $m$ $m$) FROM crm.customers)'));
+  expect(await answer).toBe('42501');
+  expect(seen.join('')).not.toContain('@');
   await maker.end();
   await reader.end();
   for (const rowgate of started.splice(0)) await rowgate.stop();
