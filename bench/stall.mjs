@@ -9,7 +9,9 @@ const AT_ONCE = 100;
 
 /** @typedef {{ calmMs: number, largeMs: number, deepMs: number, manyMs: number }} Stalls  the longest answer to `SELECT 1` in each time */
 
-/** @param {number} port @returns {Promise<(sql: string) => Promise<void>>} runs one statement after another, whatever comes of it */
+/** @typedef {{ run: (sql: string) => Promise<void>, end: () => void }} Session  runs one statement after another, whatever comes of it */
+
+/** @param {number} port @returns {Promise<Session>} */
 function session(port) {
   return new Promise((resolve, reject) => {
     /** @type {(() => void) | undefined} */
@@ -25,12 +27,15 @@ function session(port) {
       failed: () => undefined,
       ready: () => {
         if (logged) done?.();
-        else resolve(run);
+        else resolve({ run, end: () => socket.destroy() });
         logged = true;
       },
     });
     socket.on('data', (chunk) => messages.push(chunk));
-    socket.on('close', () => done?.());
+    socket.on('close', () => {
+      done?.();
+      reject(new Error(`a session at port ${port} was closed before it began`));
+    });
     socket.write(startup(LOGIN, DATABASE));
     socket.unref();
   });
@@ -50,7 +55,7 @@ export async function stalls(port) {
     const ended = work().then(() => (over = true));
     while (!over) {
       const startedMs = performance.now();
-      await calm('SELECT 1');
+      await calm.run('SELECT 1');
       most = Math.max(most, performance.now() - startedMs);
     }
     await ended;
@@ -60,8 +65,9 @@ export async function stalls(port) {
   // Compilers and caches warm up.
   await longest(() => sleep(CALM_MS));
   const calmMs = await longest(() => sleep(CALM_MS));
-  const largeMs = await longest(() => first(LARGE));
-  const deepMs = await longest(() => first(deep(1)));
-  const manyMs = await longest(() => Promise.all(others.map((run, i) => run(deep(i + 2)))));
+  const largeMs = await longest(() => first.run(LARGE));
+  const deepMs = await longest(() => first.run(deep(1)));
+  const manyMs = await longest(() => Promise.all(others.map(({ run }, i) => run(deep(i + 2)))));
+  for (const { end } of [calm, ...others]) end();
   return { calmMs, largeMs, deepMs, manyMs };
 }
