@@ -14,7 +14,8 @@ const unhurried = new WeakSet<Socket>();
 /** As `net.connect`; what comes in is emitted as `data` as ever. */
 export function connectDirect(options: TcpSocketConnectOpts | IpcSocketConnectOpts): Socket {
   const callback = (bytes: number): boolean => {
-    const chunk = Buffer.allocUnsafe(bytes);
+    // Memory of its own: what a session keeps of a chunk must not hold on to the pool that all share.
+    const chunk = Buffer.allocUnsafeSlow(bytes);
     shared.copy(chunk, 0, 0, bytes);
     // Between two of those who listen there may be nobody.
     if (socket.listenerCount('data') > 0 && socket.readableLength === 0) socket.emit('data', chunk);
