@@ -1,13 +1,15 @@
 /** Rows and CopyData on their way to the client: spent against their run's lease, described, cut. */
 
 import * as messages from '../protocol/backend-messages.ts';
+import { wireNameOf } from '../protocol/frontend-messages.ts';
 import type { Entry } from '../protocol/ledger.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type Ahead } from '../protocol/message-stream.ts';
 import type { Reach } from '../catalog/reach-types.ts';
 import { changedCodeRefusal } from '../policy/form-refusals.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
-import { costsUnits, judgeNow, namesUserObjects } from './judge.ts';
+import { costsUnits, judgeNow, lookUpStatement, namesUserObjects } from './judge.ts';
+import { anythingWritten, withThoseMade } from './late-copies.ts';
 import { LooseTextMeter } from './loose-text.ts';
 import type { Portal } from './names.ts';
 import { errorFields } from './refusal-message.ts';
@@ -177,7 +179,7 @@ export class RowMeter {
 
   /** A definition of one's own changes what others mean; what it says itself was told when it was judged. */
   #hangsOnDefinitions({ statement, catalogVersion }: Run): boolean {
-    return catalogVersion !== undefined && statement.kind === 'known' && !statement.facts.changesCatalog && namesUserObjects(statement.facts);
+    return catalogVersion !== undefined && statement.kind === 'known' && (!statement.facts.changesCatalog || statement.facts.derives) && namesUserObjects(statement.facts);
   }
 
   /** A function that it may call was changed since this was last asked, or since it was judged. */
@@ -187,7 +189,14 @@ export class RowMeter {
     const { statement, codeChanges, reach } = run;
     if (codeChanges === undefined || codeChanges === changes.count || !principal.metered || run.cut) return false;
     run.codeChanges = changes.count;
-    return statement.kind === 'known' && !statement.facts.changesCatalog && changes.mayConcern(statement.facts, reach.pure, codeChanges);
+    return statement.kind === 'known' && (!statement.facts.changesCatalog || statement.facts.derives) && changes.mayConcern(statement.facts, reach.pure, codeChanges);
+  }
+
+  #anythingCalled({ statement, reach }: Run): Reach {
+    const session = this.#session;
+    const named = statement.kind === 'known' && statement.facts.named?.kind === 'execute' ? lookUpStatement(session, wireNameOf(statement.facts.named.name), 'confirmed') : statement;
+    const copies = named?.kind === 'known' ? anythingWritten(session, named.facts) : undefined;
+    return withThoseMade(session, unionReach(reach, { ...opaqueReach(session.gate.classNames, 'a function was changed while the statement waited', false), copies }));
   }
 
   /** The run that the head's replies belong to, brought up to date with what the server confirmed since it was judged. */
@@ -206,9 +215,9 @@ export class RowMeter {
     const outdated = gate.copiesEpoch(identity.database) > run.copiesEpoch || (this.#hangsOnDefinitions(run) && run.catalogVersion !== gate.snapshot(identity.database).version);
     if (outdated || (payload.kind === 'execute' ? statement !== run.statement || isNamed(statement) : isNamed(statement))) {
       const { reach } = judgeNow(this.#session, statement, 'confirmed');
-      if (costsUnits(statement, reach) && !covers(run.reach, reach)) this.#widen(run, unionReach(run.reach, reach));
+      if (costsUnits(statement, reach) && !covers(run.reach, reach)) this.#widen(run, withThoseMade(this.#session, unionReach(run.reach, reach)));
     }
-    if (this.#mayRunOtherCode(run)) this.#widen(run, unionReach(run.reach, opaqueReach(gate.classNames, 'a function was changed while the statement waited', false)));
+    if (this.#mayRunOtherCode(run)) this.#widen(run, this.#anythingCalled(run));
     if (payload.kind === 'execute') this.#describeExecuted(run, this.#session.names.portal(payload.portalName));
     return run;
   }

@@ -280,6 +280,29 @@ group('definitions that change while a statement waits', 'opaque code', () => {
   const TAKES = `(SELECT string_agg(email, ' ') FROM crm.customers)`;
   attack('a function is replaced and put back', undone(`CREATE FUNCTION OWN(int) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''x''; END'`, `CREATE OR REPLACE FUNCTION OWN(int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN ${TAKES}; END $$`, `CREATE OR REPLACE FUNCTION OWN(int) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''x''; END'`), 'lax');
   attack('a function that fits better comes and goes', undone(`CREATE FUNCTION OWN(bigint) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''x''; END'`, `CREATE FUNCTION OWN(int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN ${TAKES}; END $$`, 'DROP FUNCTION OWN(int)'), 'lax');
+  /** What a statement writes while that happens is read afterwards. */
+  const written = (write: string, restore: boolean): Technique => async (attacker) => {
+    const [maker, reader] = [await attacker.connect(), await attacker.connect()];
+    const name = (sql: string): string => sql.replaceAll('OWN', `public.${attacker.own}`);
+    const define = (body: string): string => name(`CREATE OR REPLACE FUNCTION OWN(int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN ${body}; END $$`);
+    await maker.query(define(`'x'`));
+    await reader.query(name('CREATE TABLE OWN_kept (said text, n bigint, slept text)'));
+    await reader.query(name('SELECT OWN(1)'));
+    await maker.query('BEGIN; LOCK TABLE public.deferred IN ACCESS EXCLUSIVE MODE');
+    const answer = reader.query(name(write));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await maker.query(define(TAKES));
+    await maker.query('COMMIT');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    if (restore) await maker.query(define(`'x'`));
+    await answer;
+    for (const table of ['kept', 'made']) await reader.query(name(`SELECT said FROM OWN_${table}`));
+  };
+  for (const restore of [false, true]) {
+    const what = restore ? 'replaced and put back' : 'replaced';
+    attack(`a function is ${what} while its value is inserted`, written('INSERT INTO OWN_kept SELECT OWN(1), count(*), pg_sleep(1)::text FROM public.deferred', restore), 'lax');
+    attack(`a function is ${what} while a table is made of its value`, written('CREATE TABLE OWN_made AS SELECT OWN(1) AS said, count(*), pg_sleep(1)::text FROM public.deferred', restore), 'lax');
+  }
   /** Rows that came before it began were what they seemed to be. */
   const midway = (read: (client: WireClient, sql: string) => Promise<unknown>): Technique => async (attacker) => {
     const [maker, reader] = [await attacker.connect(), await attacker.connect()];
