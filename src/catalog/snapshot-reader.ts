@@ -134,7 +134,8 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   };
 }
 
-function columnsInOrder([relation, attnums, names, types]: readonly [number, readonly number[], readonly string[], readonly number[]]): CatalogRows['columns'][number] {
+/** As PostgreSQL numbers them, whatever order they came in. */
+export function columnsInOrder([relation, attnums, names, types]: readonly [number, readonly number[], readonly string[], readonly number[]]): CatalogRows['columns'][number] {
   if (attnums.every((attnum, i) => i === 0 || attnum > (attnums[i - 1] as number))) return { relation, attnums, names, types };
   const order = attnums.map((_, i) => i).toSorted((a, b) => (attnums[a] as number) - (attnums[b] as number));
   const sorted = <T>(values: readonly T[]): T[] => order.map((at) => values[at] as T);

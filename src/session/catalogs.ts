@@ -276,6 +276,7 @@ export class Catalogs {
         held.told = { definitions, code };
         // What another process told of a moment before was overwritten by it.
         held.changes += 1;
+        if (elsewhere === 'code told') held.codeChanges.note({ functionName: undefined });
       },
       () => undefined, // They see it at their next look at the catalog.
     );

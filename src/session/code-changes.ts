@@ -18,7 +18,9 @@ const CHANGES_CODE: ReadonlySet<string> = new Set([
 /** Of relations as well as of functions. */
 const MOVES: ReadonlySet<string> = new Set(['RenameStmt', 'AlterObjectSchemaStmt', 'AlterOwnerStmt']);
 
-export function codeChange({ node, relations, definesFunction }: StatementFacts): CodeChange | undefined {
+export function codeChange({ kind, node, relations, definesFunction }: StatementFacts): CodeChange | undefined {
+  // Of whatever was prepared, by whomever.
+  if (kind === 'commit_prepared') return { functionName: undefined };
   if (!CHANGES_CODE.has(node) && !(MOVES.has(node) && relations.length === 0)) return undefined;
   return { functionName: node === 'CreateFunctionStmt' ? definesFunction : undefined };
 }

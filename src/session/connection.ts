@@ -9,10 +9,9 @@ import { ProtocolViolation } from '../protocol/message-stream.ts';
 import type { BackendType, FrontendType } from '../protocol/message-types.ts';
 import type { StartupMessage } from '../protocol/startup.ts';
 import { decideLogin, loginNameRefusal } from '../policy/login-verdict.ts';
-import { outageRefusal } from '../policy/outage-refusal.ts';
 import { isLoginName } from '../policy/principal.ts';
 import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
-import { isServerFull, TOO_MANY_CLIENTS, type Newcomer } from './admission.ts';
+import { TOO_MANY_CLIENTS, type Newcomer } from './admission.ts';
 import { Direction } from './duplex.ts';
 import { mustBeEncrypted, NOT_ENCRYPTED } from './encryption.ts';
 import { STARTING_DRAINED, type Draining } from './drain.ts';
@@ -24,6 +23,7 @@ import type { Peer } from './peer.ts';
 import type { ServiceGate } from './service-gate.ts';
 import { proveClient, type ProvenClient } from './prove-client.ts';
 import type { ServerAuthentication } from './server-authentication.ts';
+import { catalogFailure, fatalFields } from './refusal-message.ts';
 import { asksForReplication, judgeReplication } from './replication.ts';
 import { Session } from './session.ts';
 import { StartupPhase } from './startup-phase.ts';
@@ -201,7 +201,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     if (asksForReplication(startup.parameters.get('replication'))) {
       const verdict = await judgeReplication(gate, { user: this.#user, database: this.#database }, route);
       if (verdict.kind === 'refused') {
-        this.#refuse(fatal(verdict.refusal), verdict.reason);
+        this.#refuse(verdict.error, verdict.reason);
         return;
       }
       replicator = verdict.principal;
@@ -340,8 +340,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
       await gate.confirmCatalog(this.#user, this.#database);
     } catch (error) {
       gate.connections.catalogFailed(error);
-      // The server is full for Rowgate's own connection too: its answer is the one that the client would get in a moment.
-      this.#refuse(isServerFull(error) ? TOO_MANY_CLIENTS : fatal(outageRefusal('catalog', undefined)), 'catalog unavailable');
+      this.#refuse(catalogFailure(error), 'catalog unavailable');
       return;
     }
     if (this.#closed) return;
@@ -416,7 +415,7 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
   }
 
   #refuseBy(refusal: Refusal): void {
-    this.#refuse(fatal(refusal), refusal.message);
+    this.#refuse(fatalFields(refusal), refusal.message);
   }
 
   /** Put on record, told to the client, and closed. `reason` may tell more than the client learns. */
@@ -439,8 +438,4 @@ export class ClientConnection implements Newcomer, WatchedSession, Draining {
     this.#gate.connections.fault(error);
     this.#refuse({ severity: 'FATAL', sqlstate: 'XX000', message: 'internal error of the proxy' }, 'internal error');
   }
-}
-
-function fatal(refusal: Refusal): ErrorFields {
-  return { severity: 'FATAL', sqlstate: refusal.sqlstate, message: refusal.message, detail: refusal.detail, hint: refusal.hint };
 }

@@ -24,7 +24,7 @@ export class Direction<T extends number> {
   readonly #beforeChunk: () => void;
   #stream: MessageStream<T>;
   #reading = true;
-  readonly #mayLookAway: boolean;
+  #mayLookAway: boolean;
   /** Bytes since a chunk last ended with a message. */
   #streamed = 0;
   #lookingAway: NodeJS.Timeout | undefined;
@@ -85,6 +85,7 @@ export class Direction<T extends number> {
   detach(): void {
     this.#from.off('data', this.#onData);
     this.#to.off('drain', this.#onDrain);
+    this.#mayLookAway = false;
     clearTimeout(this.#lookingAway);
   }
 

@@ -64,7 +64,7 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   if (opaque || changesEncoding(statement.facts)) session.encodingTouched = true;
   if (session.encodingTouched && (opaque || changesEncoding(statement.facts) || ENDS_SCOPE.has(statement.facts.kind))) session.encodingUnsettled = true;
   if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
-  if (opaque || statement.facts.changesCatalog) session.catalogTouched = true;
+  if (opaque || statement.facts.changesCatalog || statement.facts.kind === 'commit_prepared') session.catalogTouched = true;
   if (statement.kind === 'known') noteCodeChanges(session, statement.facts);
   if (statement.kind === 'opaque' || reach.categories.has('opaque') || CHANGES_ROLES.has(statement.facts.node)) session.rolesTouched = true;
   if (statement.kind === 'known') {

@@ -5,6 +5,7 @@ import { wireNameOf } from '../protocol/frontend-messages.ts';
 import type { Entry } from '../protocol/ledger.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type Ahead } from '../protocol/message-stream.ts';
 import type { Reach } from '../catalog/reach-types.ts';
+import { blockOrFlag } from '../policy/decide.ts';
 import { changedCodeRefusal } from '../policy/form-refusals.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
@@ -18,6 +19,7 @@ import type { ColumnShape } from '../protocol/backend-messages.ts';
 import { runOf, type Request } from './request.ts';
 import { COPY_READERS, DATA_ROW } from './row-reader.ts';
 import type { Run } from './run.ts';
+import { flagVerdict } from './run-flags.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { countsPeople } from './subject-meter.ts';
@@ -192,6 +194,16 @@ export class RowMeter {
     return statement.kind === 'known' && (!statement.facts.changesCatalog || statement.facts.derives) && changes.mayConcern(statement.facts, reach.pure, codeChanges);
   }
 
+  /** Rows are on the way already. */
+  #stopMidway(run: Run): void {
+    const session = this.#session;
+    const { copies } = this.#anythingCalled(run);
+    if (copies !== undefined) session.gate.rememberCopies(session.identity.database, copies).then((expected) => (session.expectedCopies = [...session.expectedCopies, ...expected]), (error: unknown) => session.gate.storeFailed(error as Error));
+    const verdict = blockOrFlag(changedCodeRefusal(run.principal), run.principal);
+    if (verdict.kind === 'block') this.#cut(run, verdict.refusal);
+    else if (verdict.kind === 'flag') flagVerdict(session, run, verdict);
+  }
+
   #anythingCalled({ statement, reach }: Run): Reach {
     const session = this.#session;
     const named = statement.kind === 'known' && statement.facts.named?.kind === 'execute' ? lookUpStatement(session, wireNameOf(statement.facts.named.name), 'confirmed') : statement;
@@ -205,7 +217,7 @@ export class RowMeter {
     const run = runOf(payload);
     if (run === undefined) return undefined;
     if (this.#arrived === run) {
-      if (this.#mayRunOtherCode(run)) this.#cut(run, changedCodeRefusal(run.principal));
+      if (this.#mayRunOtherCode(run)) this.#stopMidway(run);
       return run;
     }
     this.#arrived = run;

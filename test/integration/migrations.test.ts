@@ -1,5 +1,6 @@
 /** Definitions through Rowgate: a migration is not held up by the catalog that each of its statements changes, and whoever comes behind it is judged by what it made. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeCustomerBase, startPostgres, type TestPostgres } from '../support/postgres.ts';
@@ -8,7 +9,7 @@ import { startRowgate, type TestRowgate } from '../support/rowgate.ts';
 let postgres: TestPostgres;
 let rowgate: TestRowgate;
 beforeAll(async () => {
-  postgres = await startPostgres();
+  postgres = await startPostgres(['-c', 'max_prepared_transactions=2']);
   await makeCustomerBase(postgres, 500);
   // It does not look by itself while a test runs.
   rowgate = await startRowgate({ postgresPort: postgres.port, edit: (text) => text.replace('refresh: 2s', 'refresh: 10m') });
@@ -95,3 +96,20 @@ test('a login with quotas is not kept waiting for as long as a migration lasts',
   expect(meanwhile).toBe(20);
   for (const client of [dba, agent]) await client.end();
 }, 60_000);
+
+test('a function that a prepared transaction has replaced is another once it is committed, also for a statement that waits', async () => {
+  const [dba, agent, admin] = [await rowgate.connect('dba'), await rowgate.connect('agent'), await postgres.connect()];
+  const define = (body: string): string => `CREATE OR REPLACE FUNCTION public.greeting(int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN ${body}; END $$`;
+  await dba.query(define(`'hello'`));
+  expect((await agent.query('SELECT public.greeting(1)')).rows).toEqual([{ greeting: 'hello' }]);
+  await admin.query(`BEGIN; ${define('(SELECT string_agg(email, $m$ $m$) FROM crm.customers)')}; PREPARE TRANSACTION 'other'`);
+  await admin.query('BEGIN; LOCK TABLE public.tariffs IN ACCESS EXCLUSIVE MODE');
+  const answer = refusal(agent, 'SELECT public.greeting(1), count(*), pg_sleep(1) FROM public.tariffs');
+  await sleep(300);
+  await dba.query(`COMMIT PREPARED 'other'`);
+  await admin.query('COMMIT');
+  await sleep(300);
+  await admin.query(define(`'hello'`));
+  expect(await answer).toBe('53400');
+  for (const client of [dba, agent, admin]) await client.end();
+});

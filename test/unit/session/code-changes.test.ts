@@ -9,7 +9,7 @@ describe('a change of what a name calls', () => {
 
   test.each([
     'ALTER FUNCTION f() RENAME TO g', 'ALTER FUNCTION f() SET SCHEMA s', 'ALTER FUNCTION f() SET search_path = s', 'CREATE OPERATOR + (FUNCTION = f, LEFTARG = t, RIGHTARG = t)', 'CREATE AGGREGATE a(int) (SFUNC = f, STYPE = int)', 'CREATE CAST (t AS text) WITH FUNCTION f(t)',
-    'CREATE DOMAIN d AS text CHECK (f(value))', 'ALTER DOMAIN d ADD CHECK (f(value))', 'CREATE EXTENSION hstore',
+    'CREATE DOMAIN d AS text CHECK (f(value))', 'ALTER DOMAIN d ADD CHECK (f(value))', 'CREATE EXTENSION hstore', `COMMIT PREPARED 'x'`,
   ])('%s: of whatever name', (sql) => {
     expect(codeChange(factsOf(sql))).toEqual({ functionName: undefined });
   });
