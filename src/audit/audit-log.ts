@@ -228,16 +228,20 @@ export class AuditLog {
     return true;
   }
 
+  /** One write, and then the way at once is tried again: where records never stop coming, this one would never be left. */
   async #flush(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const bodies = this.#batchBodies();
-      const batch = this.#takeBatch(bodies.length);
-      this.#inFlight = batch;
-      const result = await this.#operations.watch(() => this.#file.append(bodies, this.#syncsEach));
-      this.#inFlight = [];
-      this.#settle(batch, result);
-    }
+    if (this.#queue.length > 0) await this.#writeBatch();
     this.#flushScheduled = false;
+    if (this.#queue.length > 0) this.#scheduleFlush();
+  }
+
+  async #writeBatch(): Promise<void> {
+    const bodies = this.#batchBodies();
+    const batch = this.#takeBatch(bodies.length);
+    this.#inFlight = batch;
+    const result = await this.#operations.watch(() => this.#file.append(bodies, this.#syncsEach));
+    this.#inFlight = [];
+    this.#settle(batch, result);
   }
 
   /** Of the records that the next write takes. */
@@ -428,7 +432,7 @@ export class AuditLog {
     }
     this.#setStatus({ kind: 'closed' });
     const flushed = this.#operations.run(async () => {
-      await this.#flush();
+      while (this.#queue.length > 0) await this.#writeBatch();
       await this.#file.syncIfDirty().catch(ignore);
       await this.#file.close();
     });

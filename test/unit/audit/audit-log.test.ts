@@ -116,6 +116,27 @@ describe('a healthy audit log', () => {
     expect(settled).toEqual(['a', 'b', 'c']);
   });
 
+  it('comes back from the other thread to this one while records never stop coming', async () => {
+    const io = new FaultyFileIo();
+    let atOnce = 0;
+    const log = await openLog({ placeCheckMs: 20, io: { ...io, write: io.write, writeNow: (fd, bytes) => (atOnce++, fs.writeSync(fd, bytes)) } });
+    let writing = true;
+    const written: Promise<void>[] = [];
+    const oneATurn = (): void => {
+      written.push(log.write(event(String(written.length))));
+      if (writing) setImmediate(oneATurn);
+    };
+    oneATurn();
+    // It looks for the file's place on the other thread, again and again.
+    await until(() => io.writes.length > 3);
+    const [before, elsewhere] = [atOnce, io.writes.length];
+    await until(() => io.writes.length > elsewhere + 3);
+    writing = false;
+    await Promise.all(written);
+    expect(atOnce - before).toBeGreaterThan(io.writes.length - elsewhere);
+    expect(reasons()).toEqual(written.map((_, at) => String(at)));
+  });
+
   it('refuses records beyond its bound, and tells of them as soon as there is room', async () => {
     const io = new FaultyFileIo();
     const log = await openLog({ io, maxBufferedChars: 250 });
