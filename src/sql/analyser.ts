@@ -19,8 +19,10 @@ export interface AnalyserOptions {
   readonly maxBytes?: number;
   /** Longest time in the worker thread. Default 5 s. */
   readonly timeoutMs?: number;
-  /** Large texts that may wait at once. Default 64. */
-  readonly maxQueued?: number;
+  /** Characters of large texts that may wait at once. Default 64 Mi. */
+  readonly maxQueuedChars?: number;
+  /** Longest that a large text waits for its turn. Default 10 s. */
+  readonly maxWaitMs?: number;
   /** The compiled worker thread, for tests. */
   readonly workerUrl?: URL;
   /** For tests. */
@@ -46,7 +48,8 @@ const DEFAULT_CACHE_BYTES = 16 * 1024 * 1024;
 const DEFAULT_INLINE_BYTES = 4 * 1024;
 const DEFAULT_MAX_BYTES = 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 5_000;
-const DEFAULT_MAX_QUEUED = 64;
+const DEFAULT_MAX_QUEUED_CHARS = 64 * 1024 * 1024;
+const DEFAULT_MAX_WAIT_MS = 10_000;
 
 /** The largest tree of a text of 4 KiB stays far below; the instance starts with 128 MiB. */
 const INLINE_MEMORY_BYTES = 192 * 1024 * 1024;
@@ -110,7 +113,8 @@ export class Analyser {
     this.#normalised = new FactsCache(cacheBytes / 4, (value) => value.sql.length * 2 + 200);
     this.#worker = new WorkerClient({
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      maxQueued: options.maxQueued ?? DEFAULT_MAX_QUEUED,
+      maxQueuedChars: options.maxQueuedChars ?? DEFAULT_MAX_QUEUED_CHARS,
+      maxWaitMs: options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS,
       url: options.workerUrl ?? compiledWorker(),
     });
   }

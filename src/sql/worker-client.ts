@@ -4,8 +4,10 @@ import type { WorkerReply, WorkerRequest, WorkerResult } from './analyse-worker.
 export interface WorkerOptions {
   /** Longest that one text may take, from the moment that it is handed over. */
   readonly timeoutMs: number;
-  /** Texts that wait or run. More are refused. */
-  readonly maxQueued: number;
+  /** Characters of the texts that wait. More are refused. */
+  readonly maxQueuedChars: number;
+  /** Longest that a text waits for its turn. */
+  readonly maxWaitMs: number;
   /** The compiled worker. */
   readonly url: URL;
 }
@@ -17,18 +19,24 @@ export type WorkerAnswer =
 
 interface Job {
   readonly request: WorkerRequest;
+  readonly sinceMs: number;
   readonly finish: (answer: WorkerAnswer) => void;
 }
 
+const TOO_MANY = 'too many large statements are waiting to be analysed';
 /** Stack for about 600,000 nested terms; the parser's own C stack is watched by a canary (`postgres-parser.ts`). */
 const STACK_MIB = 64;
 /** The JSON of a 1 MiB chain of terms and the tree made from it. */
 const HEAP_MIB = 768;
 
-/** One worker thread behind one bounded queue. It is started by the first job and replaced after a timeout or a crash. */
+/**
+ * One worker thread behind one queue, which is bounded by size and time. The shortest text is next: many of some KiB, as programs that start together send them, do not wait for one
+ * of a MiB, and who sends many of these waits himself. The thread is started by the first job and replaced after a timeout or a crash.
+ */
 export class WorkerClient {
   readonly #options: WorkerOptions;
   readonly #queue: Job[] = [];
+  #queuedChars = 0;
   #worker: Worker | undefined;
   #running: Job | undefined;
   #watchdog: NodeJS.Timeout | undefined;
@@ -41,11 +49,11 @@ export class WorkerClient {
 
   run(task: WorkerRequest['task'], text: string): Promise<WorkerAnswer> {
     if (this.#closed) return Promise.resolve({ kind: 'failed', reason: 'the analyser is closed' });
-    if (this.#queue.length + (this.#running === undefined ? 0 : 1) >= this.#options.maxQueued) {
-      return Promise.resolve({ kind: 'failed', reason: 'too many large statements are waiting to be analysed' });
-    }
+    // A text that finds nobody waiting has its turn, however large.
+    if (this.#queue.length > 0 && this.#queuedChars + text.length > this.#options.maxQueuedChars) return Promise.resolve({ kind: 'failed', reason: TOO_MANY });
     return new Promise((finish) => {
-      this.#queue.push({ request: { id: this.#nextId, task, text }, finish });
+      this.#queue.push({ request: { id: this.#nextId, task, text }, sinceMs: performance.now(), finish });
+      this.#queuedChars += text.length;
       this.#nextId += 1;
       this.#next();
     });
@@ -55,13 +63,14 @@ export class WorkerClient {
     this.#closed = true;
     const worker = this.#worker;
     for (const job of this.#queue.splice(0)) job.finish({ kind: 'failed', reason: 'the analyser is closed' });
+    this.#queuedChars = 0;
     this.#fail('the analyser is closed');
     await worker?.terminate();
   }
 
   #next(): void {
     if (this.#running !== undefined) return;
-    const job = this.#queue.shift();
+    const job = this.#takeNext();
     if (job === undefined) {
       // An idle thread must not keep the process alive; a working one must.
       this.#worker?.unref();
@@ -76,6 +85,25 @@ export class WorkerClient {
     } catch (error) {
       this.#fail(`the analysis thread cannot be used: ${message(error)}`);
     }
+  }
+
+  /** The shortest text, of several the one that came first. Those that have waited for too long are answered. */
+  #takeNext(): Job | undefined {
+    const tooOldMs = performance.now() - this.#options.maxWaitMs;
+    let next: Job | undefined;
+    for (const job of [...this.#queue]) {
+      if (job.sinceMs < tooOldMs) {
+        this.#leave(job);
+        job.finish({ kind: 'failed', reason: TOO_MANY });
+      } else if (next === undefined || job.request.text.length < next.request.text.length) next = job;
+    }
+    if (next !== undefined) this.#leave(next);
+    return next;
+  }
+
+  #leave(job: Job): void {
+    this.#queue.splice(this.#queue.indexOf(job), 1);
+    this.#queuedChars -= job.request.text.length;
   }
 
   #start(): Worker {

@@ -32,3 +32,14 @@ describe.each([SUPPORT, MARKETING, SESSIONS, DBA])('$title', ({ login, work }) =
     expect((await office.used()) - before, 'units').toBe(units ?? 0);
   });
 });
+
+test('programs that start together may send large statements at once', async () => {
+  const clients = await Promise.all(Array.from({ length: 80 }, () => WireClient.connect({ port: office.rowgate.port, user: SUPPORT.login })));
+  const before = await office.used();
+  const nested = (n: number): string => `SELECT ${'('.repeat(2_000)}${n}${')'.repeat(2_000)} WHERE 1 IN (${Array.from({ length: 2_000 }, (_, i) => i).join(', ')})`;
+  const answers = await Promise.all(clients.map((client, at) => outcome(client, nested(at))));
+  await Promise.all(clients.map((client) => client.end()));
+  expect(new Set(answers.map(([first = '']) => first.replace(/\d+/g, 'N'))).size, 'all alike').toBe(1);
+  expect(answers.flat().filter((line) => /not allowed|error/i.test(line))).toEqual([]);
+  expect((await office.used()) - before, 'units').toBe(0);
+});

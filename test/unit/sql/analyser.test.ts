@@ -172,10 +172,35 @@ describe('large texts', () => {
     expect(analyser.counters.opaque).toBe(1);
   });
 
-  it('are refused when too many wait', async () => {
-    const analyser = await create({ maxQueued: 2 });
-    const answers = await Promise.all([1, 2, 3].map(async (at) => analyser.analyse(large(`SELECT ${at}`))));
-    expect(answers.map((answer) => answer.kind)).toEqual(['statements', 'statements', 'opaque']);
+  it('wait for their turn, many at once too', async () => {
+    const analyser = await create();
+    const answers = await Promise.all(Array.from({ length: 500 }, async (_, at) => analyser.analyse(large(`SELECT ${at}`))));
+    expect(answers.filter(({ kind }) => kind !== 'statements')).toEqual([]);
+  });
+
+  it('are refused when too much text waits', async () => {
+    const analyser = await create({ maxQueuedChars: 2.5 * large('SELECT 1').length });
+    const answers = await Promise.all([1, 2, 3, 4].map(async (at) => analyser.analyse(large(`SELECT ${at}`))));
+    // The first does not wait: it is being analysed.
+    expect(answers.map((answer) => answer.kind)).toEqual(['statements', 'statements', 'statements', 'opaque']);
+  });
+
+  it('are refused after they have waited for too long', async () => {
+    const analyser = await create({ timeoutMs: 1_000, maxWaitMs: 500 });
+    const answers = await Promise.all([slow(), large('SELECT 1')].map(async (sql) => analyser.analyse(sql)));
+    expect(answers).toEqual([{ kind: 'opaque', reason: 'the analysis took too long' }, { kind: 'opaque', reason: 'too many large statements are waiting to be analysed' }]);
+    expect(await analyser.analyse(large('SELECT 2'))).toMatchObject({ kind: 'statements' });
+  });
+
+  it('go before longer ones', async () => {
+    const analyser = await create();
+    const done: string[] = [];
+    const run = async (name: string, sql: string): Promise<void> => {
+      await analyser.analyse(sql);
+      done.push(name);
+    };
+    await Promise.all([run('at work', large('SELECT 1')), run('long', `SELECT 1${'+1'.repeat(50_000)}`), run('short', large('SELECT 2'))]);
+    expect(done).toEqual(['at work', 'short', 'long']);
   });
 
   it('beyond the size limit are refused without a look, counted in bytes', async () => {
