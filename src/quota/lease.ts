@@ -17,11 +17,13 @@ export interface Ask {
  */
 export class Lease {
   readonly pools: readonly LeasePool[];
-  /** Per pool: what the next row may cost. The store's units and the statement's limits in one number. */
-  readonly #available: Float64Array;
-  readonly #spent: Float64Array;
-  /** What the row that did not fit costs, or 0. */
-  readonly #pending: Float64Array;
+  /**
+   * One array for three numbers a pool, since every statement makes one. What the next row may cost (the store's units and the statement's limits in
+   * one number), from `#spentAt` on what was spent, and from `#pendingAt` on what the row that did not fit costs, or 0.
+   */
+  readonly #cells: Float64Array;
+  readonly #spentAt: number;
+  readonly #pendingAt: number;
   #deadlineMs = Infinity;
 
   constructor(plan: LeasePlan, sizes: LeaseSizes = DEFAULT_SIZES) {
@@ -33,9 +35,9 @@ export class Lease {
       pools.push(pool, new LeasePool(className, 'bytes', bytes, { first: sizes.firstBytes, max: sizes.maxBytes, bound: Infinity, minimum: 0 }));
     }
     this.pools = pools;
-    this.#available = new Float64Array(this.pools.length);
-    this.#spent = new Float64Array(this.pools.length);
-    this.#pending = new Float64Array(this.pools.length);
+    this.#cells = new Float64Array(3 * pools.length);
+    this.#spentAt = pools.length;
+    this.#pendingAt = 2 * pools.length;
     this.#refresh();
   }
 
@@ -44,29 +46,29 @@ export class Lease {
    * A cost that is not a number is never affordable, so that a fault upstream of here closes the gate.
    */
   trySpend(costs: ArrayLike<number>, bytes: number): boolean {
-    const available = this.#available;
-    const spent = this.#spent;
-    for (let pool = 0; pool < available.length; pool += 2) {
+    const cells = this.#cells;
+    const count = this.#spentAt;
+    for (let pool = 0; pool < count; pool += 2) {
       const cost = costs[pool >> 1] as number;
-      if (!(cost >= 0 && cost <= (available[pool] as number) && bytes >= 0 && bytes <= (available[pool + 1] as number))) return this.#fall(costs, bytes);
+      if (!(cost >= 0 && cost <= (cells[pool] as number) && bytes >= 0 && bytes <= (cells[pool + 1] as number))) return this.#fall(costs, bytes);
     }
-    for (let pool = 0; pool < available.length; pool += 2) {
+    for (let pool = 0; pool < count; pool += 2) {
       const cost = costs[pool >> 1] as number;
-      available[pool] = (available[pool] as number) - cost;
-      available[pool + 1] = (available[pool + 1] as number) - bytes;
-      spent[pool] = (spent[pool] as number) + cost;
-      spent[pool + 1] = (spent[pool + 1] as number) + bytes;
+      cells[pool] = (cells[pool] as number) - cost;
+      cells[pool + 1] = (cells[pool + 1] as number) - bytes;
+      cells[count + pool] = (cells[count + pool] as number) + cost;
+      cells[count + pool + 1] = (cells[count + pool + 1] as number) + bytes;
     }
     return true;
   }
 
   /** What the next row of a class may cost. */
   availableUnits(classIndex: number): number {
-    return this.#available[2 * classIndex] as number;
+    return this.#cells[2 * classIndex] as number;
   }
 
   availableBytes(classIndex: number): number {
-    return this.#available[2 * classIndex + 1] as number;
+    return this.#cells[2 * classIndex + 1] as number;
   }
 
   /** Something held is void: renew before spending more. Looked at once a chunk. */
@@ -76,11 +78,11 @@ export class Lease {
 
   /** Units spent of a class by rows; the minimum charge is not in it. */
   spentUnits(classIndex: number): number {
-    return this.#spent[2 * classIndex] as number;
+    return this.#spentOf(2 * classIndex);
   }
 
   spentBytes(classIndex: number): number {
-    return this.#spent[2 * classIndex + 1] as number;
+    return this.#spentOf(2 * classIndex + 1);
   }
 
   /** Units of a counter that are reserved and not spent. */
@@ -105,12 +107,16 @@ export class Lease {
 
   /** Before a statement runs: a row of one unit must be affordable in each class, else the statement does not start. */
   expectFirstRow(): void {
-    this.#pending.fill(1);
+    this.#cells.fill(1, this.#pendingAt);
   }
 
   /** False if the waiting row's cost is no whole number: a fault of whoever computed it, for which nothing is asked. */
   get pendingIsSound(): boolean {
-    return this.#pending.every((cost) => Number.isSafeInteger(cost) && cost >= 0);
+    for (let p = 0; p < this.pools.length; p++) {
+      const cost = this.#pendingOf(p);
+      if (!Number.isSafeInteger(cost) || cost < 0) return false;
+    }
+    return true;
   }
 
   /** The first statement limit that the pending row would break. */
@@ -118,8 +124,8 @@ export class Lease {
     for (let p = 0; p < this.pools.length; p++) {
       const pool = this.#pool(p);
       if (pool.statement.length === 0) continue;
-      const spent = this.#spent[p] as number;
-      const rule = pool.statement.find(({ limit, enforced }) => enforced && spent + (this.#pending[p] as number) > limit);
+      const spent = this.#spentOf(p);
+      const rule = pool.statement.find(({ limit, enforced }) => enforced && spent + this.#pendingOf(p) > limit);
       if (rule === undefined) continue;
       const { className, dimension } = pool;
       return { ruleId: rule.ruleId, className, dimension, limit: rule.limit, used: spent, windowMs: 'statement', nextFreeInMs: undefined, counterKey: undefined };
@@ -132,7 +138,7 @@ export class Lease {
     this.#settle();
     const asks: Ask[] = [];
     for (let p = 0; p < this.pools.length; p++) {
-      const { want, need } = this.#pool(p).ask(this.#pending[p] as number, this.#spent[p] as number);
+      const { want, need } = this.#pool(p).ask(this.#pendingOf(p), this.#spentOf(p));
       if (want > 0) asks.push({ pool: p, want, need });
     }
     return asks.length < 2 ? asks : asks.toSorted((a, b) => Math.sign(b.need) - Math.sign(a.need));
@@ -177,7 +183,7 @@ export class Lease {
       const pool = this.#pool(p);
       if (!pool.tells) continue;
       const { className, dimension } = pool;
-      pool.crossings(this.#spent[p] as number, this.#pending[p] as number, ({ ruleId, limit }, counter, used) => {
+      pool.crossings(this.#spentOf(p), this.#pendingOf(p), ({ ruleId, limit }, counter, used) => {
         crossings.push({ ruleId, className, dimension, limit, used, windowMs: counter?.counter.windowMs ?? 'statement', counterKey: counter?.counter.key });
       });
     }
@@ -186,7 +192,7 @@ export class Lease {
 
   /** The row that waited goes, or never will. */
   clearPending(): void {
-    this.#pending.fill(0);
+    this.#cells.fill(0, this.#pendingAt);
   }
 
   /** Ends the lease: nothing can be spent any more. */
@@ -198,30 +204,38 @@ export class Lease {
       const credit = pool.close(refunds);
       if (credit !== undefined) credits.push(credit);
     }
-    this.#available.fill(-1);
+    this.#cells.fill(-1, 0, this.#spentAt);
     return { refunds, credits };
   }
 
   #fall(costs: ArrayLike<number>, bytes: number): false {
-    for (let pool = 0; pool < this.#pending.length; pool += 2) {
-      this.#pending[pool] = costs[pool >> 1] as number;
-      this.#pending[pool + 1] = bytes;
+    for (let pool = 0; pool < this.pools.length; pool += 2) {
+      this.#cells[this.#pendingAt + pool] = costs[pool >> 1] as number;
+      this.#cells[this.#pendingAt + pool + 1] = bytes;
     }
     return false;
   }
 
   #settle(): void {
-    for (let p = 0; p < this.pools.length; p++) this.#pool(p).settle(this.#spent[p] as number);
+    for (let p = 0; p < this.pools.length; p++) this.#pool(p).settle(this.#spentOf(p));
   }
 
   #refresh(): void {
     this.#deadlineMs = Infinity;
     for (let p = 0; p < this.pools.length; p++) {
       const pool = this.#pool(p);
-      const spent = this.#spent[p] as number;
-      this.#available[p] = Math.min(pool.held, pool.statementRoom(spent));
+      const spent = this.#spentOf(p);
+      this.#cells[p] = Math.min(pool.held, pool.statementRoom(spent));
       this.#deadlineMs = Math.min(this.#deadlineMs, pool.deadlineMs);
     }
+  }
+
+  #spentOf(pool: number): number {
+    return this.#cells[this.#spentAt + pool] as number;
+  }
+
+  #pendingOf(pool: number): number {
+    return this.#cells[this.#pendingAt + pool] as number;
   }
 
   #pool(index: number): LeasePool {

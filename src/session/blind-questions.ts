@@ -8,6 +8,7 @@ import type { LookupCrossing } from './gate.ts';
 interface NamedRule {
   readonly rule: LookupRule;
   readonly windowText: string;
+  readonly ruleId: string;
 }
 
 const NONE: readonly LookupCrossing[] = [];
@@ -24,7 +25,7 @@ export class BlindQuestions {
     for (const { name: role, lookups } of policy.roles) {
       if (lookups === undefined) continue;
       const { windowMs, windowText, above, habit } = lookups;
-      const byClass = new Map([...policy.classes.keys()].map((className) => [className, { rule: { role, className, windowMs, above, habit }, windowText }] as const));
+      const byClass = new Map([...policy.classes.keys()].map((className) => [className, { rule: { role, className, windowMs, above, habit }, windowText, ruleId: lookupRuleId(role, className, windowText) }] as const));
       this.#rules.set(role, byClass);
       for (const { rule } of byClass.values()) kept.push(rule);
     }
@@ -38,8 +39,8 @@ export class BlindQuestions {
       const named = this.#rules.get(role)?.get(className);
       const many = named === undefined ? undefined : this.#habits.note(named.rule, principal.principal, nowMs);
       if (named === undefined || many === undefined) continue;
-      const reason = `${many.count} look-ups in class "${className}" within ${named.windowText}; the habit of role "${role}" is ${many.habit}`;
-      (crossings ??= []).push({ ruleId: lookupRuleId(role, className, named.windowText), windowMs: named.rule.windowMs, count: many.count, reason });
+      const reason = (): string => `${many.count} look-ups in class "${className}" within ${named.windowText}; the habit of role "${role}" is ${many.habit}`;
+      (crossings ??= []).push({ ruleId: named.ruleId, windowMs: named.rule.windowMs, count: many.count, reason });
     }
     return crossings ?? NONE;
   }

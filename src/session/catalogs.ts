@@ -86,6 +86,8 @@ export class Catalogs {
   #policy: ReachPolicy;
   /** By the name that clients have for the database. */
   readonly #byName = new Map<string, Held>();
+  /** Of `#byName`, the entry that was asked for last: a statement asks a dozen times. */
+  #latest: { readonly name: string; readonly held: Held } | undefined;
   /** By server and database. */
   readonly #held = new Map<string, Held>();
 
@@ -135,8 +137,12 @@ export class Catalogs {
   }
 
   #find(database: string): Held | undefined {
+    if (this.#latest?.name === database) return this.#latest.held;
     const known = this.#byName.get(database);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#latest = { name: database, held: known };
+      return known;
+    }
     const target = this.#options.routes.find(database);
     const held = target === undefined ? undefined : this.#held.get(target.key);
     if (held !== undefined) this.#name(held, database);
@@ -150,6 +156,7 @@ export class Catalogs {
 
   /** Clients may have any number of names for one database: those of nobody are forgotten. */
   #forgetNames(held: Held): void {
+    this.#latest = undefined;
     for (const name of held.names) this.#byName.delete(name);
     held.names.clear();
   }

@@ -5,9 +5,9 @@ import type { PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
 import type { ColumnAt } from '../catalog/output-keys.ts';
 import type { Neighbours } from '../quota/neighbours.ts';
+import type { LeasingOptions } from '../quota/leasing.ts';
 import type { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
-import type { UnitPools } from '../quota/unit-pools.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 import type { Elsewhere } from './catalogs.ts';
 import type { CodeChanges } from './code-changes.ts';
@@ -22,7 +22,7 @@ export interface LookupCrossing {
   readonly ruleId: string;
   readonly windowMs: number;
   readonly count: number;
-  readonly reason: string;
+  readonly reason: () => string;
 }
 
 export interface Gate {
@@ -33,8 +33,8 @@ export interface Gate {
   readonly recentPeople: RecentPeople;
   /** One for each server and database, however many names clients have for it. */
   databaseKey(database: string): string;
-  /** Units that this process holds ready. */
-  readonly pools: UnitPools;
+  /** How statements of this process lease their units. */
+  readonly leasing: LeasingOptions;
   readonly maxStatementBytes: number;
   analyse(text: string): Analysis | Promise<Analysis>;
   /** Changes whenever the policy or the catalog of the database does. */
@@ -78,7 +78,7 @@ export interface Gate {
   /** Protected rows go out even if no audit record can be written (`audit.on_failure: continue`). */
   readonly auditMayFail: boolean;
   /** A flag rule was passed: raised once in `windowMs` for this key. */
-  raiseFlag(event: Flag, windowMs: number, key: string): void;
+  raiseFlag(event: () => Flag, windowMs: number, key: string): void;
   /** What the audit record shows of a statement. */
   describeStatement(statement: Statement): StatementDescription | Promise<StatementDescription>;
   /** To a statement that Rowgate answers itself. Rejects with `StoreUnavailableError` if the counters cannot be asked. */

@@ -17,6 +17,7 @@ import { errorFields } from './refusal-message.ts';
 import { covers, NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
 import type { ColumnShape } from '../protocol/backend-messages.ts';
 import { runOf, type Request } from './request.ts';
+import { RowDescriptions } from './row-descriptions.ts';
 import { COPY_READERS, DATA_ROW } from './row-reader.ts';
 import type { Run } from './run.ts';
 import { flagVerdict } from './run-flags.ts';
@@ -43,6 +44,7 @@ export class RowMeter {
   readonly #session: SessionState;
   readonly #turn: ReplyTurn;
   readonly #looseNames: LooseTextMeter;
+  readonly #described: RowDescriptions;
   /** The run that was checked against what the server confirmed since it was judged. */
   #arrived: Run | undefined;
   /** The catalog was read after the first that came of it. */
@@ -59,6 +61,7 @@ export class RowMeter {
   constructor(session: SessionState, turn: ReplyTurn) {
     this.#session = session;
     this.#turn = turn;
+    this.#described = new RowDescriptions(session);
     this.#looseNames = new LooseTextMeter(session, 'columns of a statement that is not known');
   }
 
@@ -252,35 +255,25 @@ export class RowMeter {
     const session = this.#session;
     const paid = this.#payForNames(entry, end - start - HEADER_BYTES);
     if (paid !== undefined) return paid;
-    const origins = messages.readColumns(buffer, start, end);
-    const classes = new Set<string>();
-    const unknown = new Set<number>();
-    let seen = 0;
-    for (const { tableOid } of origins) {
-      if (tableOid === seen) continue; // Nearly all columns are of the table that the one before is of, or of none.
-      seen = tableOid;
-      const names = tableOid === 0 ? NO_NAMES : session.gate.classesOfOid(session.identity.database, tableOid);
-      if (names === undefined) unknown.add(tableOid);
-      else for (const name of names) classes.add(name);
-    }
+    const { columns, classes, unknownTables, plain } = this.#described.read(buffer, start, end);
     const { payload } = entry;
     if (payload.kind === 'describe') {
       const statement = payload.target === 'statement' ? session.names.statement(payload.name) : session.names.portal(payload.name)?.statement;
-      if (statement !== undefined && classes.size > 0) this.#heed(statement, NO_REACH, classes);
-      this.#remember(payload.target === 'portal' ? session.names.portal(payload.name) : statement, payload.target, origins);
+      if (statement !== undefined && classes.length > 0) this.#heed(statement, NO_REACH, classes);
+      this.#remember(payload.target === 'portal' ? session.names.portal(payload.name) : statement, payload.target, columns);
       session.ledger.shift();
       return passOn(session);
     }
     const run = this.arrivedRun();
-    if (run !== undefined && unknown.size > ownTables(session, run.statement)) {
+    if (run !== undefined && unknownTables > ownTables(session, run.statement)) {
       // A table that was made a moment ago may be anything: the snapshot is too old to tell.
       session.gate.markCatalogStale(session.identity.database, 'untold');
       this.#widen(run, unionReach(run.reach, opaqueReach(session.gate.classNames, 'the server named a table that the catalog did not have a moment ago', false)));
     }
     if (run !== undefined) {
-      run.describe(origins, DATA_ROW);
-      run.plainColumns = origins.map(({ tableOid }) => tableOid !== 0);
-      if (classes.size > 0) {
+      run.describe(columns, DATA_ROW);
+      run.plainColumns = plain;
+      if (classes.length > 0) {
         const missing = this.#heed(run.statement, run.reach, classes);
         if (missing.length > 0) this.#widen(run, unionReach(run.reach, opaqueReach(missing, 'the server named a protected table in the result', false)));
       }
@@ -318,9 +311,9 @@ export class RowMeter {
   }
 
   /** The server's word beats ours: classes that its description shows and our verdict lacks are remembered with the statement. */
-  #heed(statement: Statement, known: Reach, classes: ReadonlySet<string>): readonly string[] {
+  #heed(statement: Statement, known: Reach, classes: readonly string[]): readonly string[] {
     const reach = known === NO_REACH ? judgeNow(this.#session, statement, 'confirmed').reach : known;
-    const missing = [...classes].filter((name) => !reach.classes.some((cls) => cls.className === name));
+    const missing = classes.filter((name) => !reach.classes.some((cls) => cls.className === name));
     if (missing.length > 0) this.#session.gate.widen(statement, missing);
     return missing;
   }
@@ -363,7 +356,6 @@ function ownTables(session: SessionState, statement: Statement): number {
   return session.localRelations.filter(({ name, classes, onlyType }) => !onlyType && named.has(name) && classes.length === 0).length;
 }
 
-const NO_NAMES: readonly string[] = [];
 const NO_TABLE = { tableOid: 0, attributeNumber: 0, type: 0 };
 
 const UNKNOWN_PORTAL: Statement = { kind: 'opaque', reason: 'the portal is not known to Rowgate', text: '' };

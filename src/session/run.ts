@@ -315,12 +315,7 @@ export class Run implements RecordedRun {
     this.#classes = this.#reach.classes.map((cls) => this.principal.classes.get(cls.className) as CompiledClass);
     this.#costs = new Float64Array(this.#reach.classes.length);
     const plan = planLease(this.principal, this.#reach.classes, rowBound, prepaid);
-    const leasing = new Leasing(gate.store, plan, {
-      nowMs: () => performance.now(),
-      neighbours: gate.neighbours,
-      pools: gate.pools,
-      onRefundError: (error) => gate.storeFailed(error),
-    });
+    const leasing = new Leasing(gate.store, plan, gate.leasing);
     this.#leasing = leasing;
     if (this.#flagged !== undefined) flagVerdict(this.#session, this, this.#flagged);
     return leasing;

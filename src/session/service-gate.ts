@@ -23,6 +23,7 @@ import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
 import { resolveOutputs, type ColumnAt } from '../catalog/output-keys.ts';
 import { withGrants } from '../quota/grants.ts';
+import type { LeasingOptions } from '../quota/leasing.ts';
 import { Neighbours } from '../quota/neighbours.ts';
 import { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
@@ -83,6 +84,7 @@ export class ServiceGate implements Gate {
   readonly #lookups = new BlindQuestions();
   readonly #toldFlags = new ToldFlags();
   readonly pools: UnitPools;
+  readonly leasing: LeasingOptions;
   readonly #parts: GateParts;
   readonly #sessions = new Set<SessionState>();
   readonly #widened = new WeakMap<StatementFacts, readonly string[]>();
@@ -117,6 +119,7 @@ export class ServiceGate implements Gate {
     });
     this.store = new TimedStore(parts.store, this.#pending, (seconds) => parts.metrics.leaseRoundTrip.observe(seconds));
     this.pools = new UnitPools(this.store, { nowMs: () => performance.now(), onError: (error) => this.storeFailed(error) });
+    this.leasing = { nowMs: () => performance.now(), neighbours: this.neighbours, pools: this.pools, onRefundError: (error) => this.storeFailed(error) };
     this.grants = new GrantBook(this.store, (event) => this.audit(grantRecord(event)));
   }
 
@@ -328,10 +331,11 @@ export class ServiceGate implements Gate {
     return description.finally(() => this.#pending.end());
   }
 
-  raiseFlag(event: Flag, windowMs: number, key: string): void {
+  raiseFlag(flag: () => Flag, windowMs: number, key: string): void {
     const { store, metrics, log } = this.#parts;
     // Whoever raised it, the store need not be asked again for each statement.
     if (!this.#toldFlags.first(key, Math.min(windowMs, FLAG_MEMORY_MS), performance.now())) return;
+    const event = flag();
     store
       .once(`flag:${key}`, windowMs)
       .catch(() => true) // Better told twice than not at all.

@@ -90,13 +90,12 @@ export class WorkerClient {
   /** The shortest text, of several the one that came first. Those that have waited for too long are answered. */
   #takeNext(): Job | undefined {
     const tooOldMs = performance.now() - this.#options.maxWaitMs;
-    let next: Job | undefined;
-    for (const job of [...this.#queue]) {
-      if (job.sinceMs < tooOldMs) {
-        this.#leave(job);
-        job.finish({ kind: 'failed', reason: TOO_MANY });
-      } else if (next === undefined || job.request.text.length < next.request.text.length) next = job;
+    for (const job of this.#queue.filter(({ sinceMs }) => sinceMs < tooOldMs)) {
+      this.#leave(job);
+      job.finish({ kind: 'failed', reason: TOO_MANY });
     }
+    let next: Job | undefined;
+    for (const job of this.#queue) if (next === undefined || job.request.text.length < next.request.text.length) next = job;
     if (next !== undefined) this.#leave(next);
     return next;
   }

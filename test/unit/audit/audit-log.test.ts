@@ -117,9 +117,9 @@ describe('a healthy audit log', () => {
   });
 
   it('comes back from the other thread to this one while records never stop coming', async () => {
-    const io = new FaultyFileIo();
     let atOnce = 0;
-    const log = await openLog({ placeCheckMs: 20, io: { ...io, write: io.write, writeNow: (fd, bytes) => (atOnce++, fs.writeSync(fd, bytes)) } });
+    const io = Object.assign(new FaultyFileIo(), { writeNow: (fd: number, bytes: Buffer) => (atOnce++, fs.writeSync(fd, bytes)) });
+    const log = await openLog({ placeCheckMs: 20, io });
     let writing = true;
     const written: Promise<void>[] = [];
     const oneATurn = (): void => {
