@@ -117,7 +117,7 @@ export class ReachIndex {
     const name = `function ${qualifiedName(fn)}`;
     if (fn.parts !== undefined) {
       const tally = new Tally();
-      for (const part of fn.parts) tally.add(this.types.functionEffects(part), 1);
+      for (const part of fn.parts) tally.add(this.types.effectsByTheWay(part), 1);
       return byWayOf({ ...tally.toEffects(), impure: true }, name);
     }
     const body = fn.definition === undefined ? undefined : this.snapshot.bodies.get(fn.definition);

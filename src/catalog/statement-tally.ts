@@ -161,7 +161,7 @@ function addOperators(tally: Tally, facts: StatementFacts, index: ReachIndex, sc
       if (use.schema === undefined || use.schema === 'pg_catalog') continue;
     }
     const operators = resolveOperators(index.snapshot, use, scope.searchPath);
-    for (const operator of operators) tally.touch(index.types.functionEffects(operator.function), 1);
+    for (const operator of operators) tally.touch(index.types.effectsByTheWay(operator.function), 1);
     if (operators.length === 0) tally.miss(`operator ${quoted(use)}`);
   }
 }
@@ -196,10 +196,10 @@ function addHidden(tally: Tally, facts: StatementFacts, uses: readonly ResolvedU
   for (const operator of types.hiddenOperators) {
     if (!possible(operator.left) || !possible(operator.right)) continue;
     const named = facts.operators.some((use) => use.name === operator.name && resolveOperators(snapshot, use, scope.searchPath).includes(operator));
-    if (named) tally.touch(types.functionEffects(operator.function), 1);
+    if (named) tally.touch(types.effectsByTheWay(operator.function), 1);
   }
   for (const cast of types.hiddenCasts) {
-    if (possible(cast.source) && possible(cast.target)) tally.touch(types.functionEffects(cast.function), 1);
+    if (possible(cast.source) && possible(cast.target)) tally.touch(types.effectsByTheWay(cast.function), 1);
   }
 }
 

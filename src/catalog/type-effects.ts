@@ -1,3 +1,4 @@
+import { takesNames } from '../sql/traces.ts';
 import { type Effects, NO_EFFECTS, Tally } from './effects.ts';
 import type { FunctionEffects } from './function-effects.ts';
 import type { CastRow, DependencyRow, OperatorRow } from './catalog-rows.ts';
@@ -22,14 +23,14 @@ export class TypeEffects {
   /** Operators of users whose functions do more than compute: usually none. While a body is read, that is not known yet, so all of them. */
   get hiddenOperators(): readonly OperatorRow[] {
     if (this.#hiddenOperators === undefined && this.#memo.busy) return [...this.#snapshot.operators.values()];
-    this.#hiddenOperators ??= [...this.#snapshot.operators.values()].filter((operator) => !isPlain(this.functionEffects(operator.function)));
+    this.#hiddenOperators ??= [...this.#snapshot.operators.values()].filter((operator) => !isPlain(this.effectsByTheWay(operator.function)));
     return this.#hiddenOperators;
   }
 
   /** The same for casts. */
   get hiddenCasts(): readonly CastRow[] {
     if (this.#hiddenCasts === undefined && this.#memo.busy) return this.#snapshot.casts;
-    this.#hiddenCasts ??= this.#snapshot.casts.filter((cast) => !isPlain(this.functionEffects(cast.function)));
+    this.#hiddenCasts ??= this.#snapshot.casts.filter((cast) => !isPlain(this.effectsByTheWay(cast.function)));
     return this.#hiddenCasts;
   }
 
@@ -38,11 +39,22 @@ export class TypeEffects {
     return fn === undefined ? NO_EFFECTS : this.#functions.of(fn).effects;
   }
 
+  /**
+   * Of a function that is called by way of an operator, a cast, an aggregate or an expression in the catalog: no text says what it is given. Which
+   * sequence nextval() moves may then spell what a row holds.
+   */
+  effectsByTheWay(oid: number): Effects {
+    const fn = this.#snapshot.functions.get(oid);
+    if (fn === undefined) return NO_EFFECTS;
+    const { effects } = this.#functions.of(fn);
+    return fn.oid < FIRST_USER_OID && takesNames(fn.name) ? { ...effects, sink: true } : effects;
+  }
+
   /** A function or operator that pg_depend names. Types and relations are for the caller. */
   dependencyEffects(dependency: DependencyRow): Effects {
     switch (dependency.target) {
-      case 'function': return this.functionEffects(dependency.oid);
-      case 'operator': return this.functionEffects(this.#snapshot.operators.get(dependency.oid)?.function ?? 0);
+      case 'function': return this.effectsByTheWay(dependency.oid);
+      case 'operator': return this.effectsByTheWay(this.#snapshot.operators.get(dependency.oid)?.function ?? 0);
       case 'type': return this.typeEffects(dependency.oid);
       case 'relation': return NO_EFFECTS;
     }

@@ -9,7 +9,7 @@ import { operatorsOf } from './operators.ts';
 import { objectRelation, relationPlace } from './relation-places.ts';
 import { DYNAMIC_SETTING, setConfigCall, settingChanges } from './settings.ts';
 import { statementTraits } from './statement-kinds.ts';
-import { Traces, type FoundTraces } from './traces.ts';
+import { takesNames, Traces, type FoundTraces } from './traces.ts';
 import { child, list, qualified, rangeVarName, text, unwrap } from './tree.ts';
 import type { QualifiedName } from './tree.ts';
 import { walk } from './walk.ts';
@@ -360,7 +360,7 @@ class FactCollector {
     if (['agg_filter', 'agg_distinct', 'agg_within_group', 'agg_star', 'agg_order'].some((field) => node[field] !== undefined)) this.#grouped = true;
     if (SUMMING.test(name.name)) for (const reference of list(node, 'args')) this.#summed.push({ reference, level: context.level });
     if (context.domain) this.#categories.add('code');
-    if (name.name === 'nextval') this.#traces.draw(node);
+    if (takesNames(name.name)) this.#traces.draw(node);
     const setting = setConfigCall(node);
     if (setting !== undefined) this.#settings.push(setting);
   }

@@ -13,6 +13,11 @@ export interface FoundTraces {
 /** Stands for every sequence. */
 const ANY = '*';
 
+/** Whether the built-in function does something to what it gets the name of as data. */
+export function takesNames(functionName: string): boolean {
+  return functionName === 'nextval';
+}
+
 export class Traces {
   readonly #locked: { readonly level: QueryLevel; readonly clause: RawNode }[] = [];
   readonly #sequences = new Set<string>();

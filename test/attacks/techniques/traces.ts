@@ -145,15 +145,22 @@ for (const role of ['agent', 'lax'] as const) {
   });
 
   group(`what the server can be asked afterwards, ${role}`, 'side channels', () => {
-    attack('sequences that are named by the row, moved as often as its digits say', async (attacker) => {
+    const sequences = (made: (own: string) => string, moved: (name: string, own: string) => string, grouped = '') => async (attacker: Attacker): Promise<void> => {
       const client = await attacker.connect();
+      if (made(attacker.own) !== '') await client.query(made(attacker.own));
       const customers = 210;
       const quarters = [0, 1, 2, 3];
       for (let id = 1; id <= customers; id += 42) await client.query(Array.from({ length: 42 }, (_, k) => quarters.map((quarter) => `CREATE TEMP SEQUENCE s_${id + k}_${quarter}`).join(';')).join(';'), 30_000);
-      await client.query(`SELECT count(nextval('s_' || id || '_' || quarter)) FROM crm.customers, generate_series(0, 3) quarter, generate_series(0, ('x' || substr(right(email, 8), 1 + 2 * quarter, 2))::bit(8)::int) WHERE id <= ${customers}`, 30_000);
+      await client.query(`SELECT count(moved) FROM (SELECT ${moved(`('s_' || id || '_' || quarter)`, attacker.own)} AS moved FROM crm.customers, generate_series(0, 3) quarter, generate_series(0, ('x' || substr(right(email, 8), 1 + 2 * quarter, 2))::bit(8)::int) step WHERE id <= ${customers} ${grouped}) t`, 30_000);
       const values = new Map(rowsOf(await client.query(`SELECT sequencename, last_value - 1 FROM pg_sequences WHERE schemaname LIKE 'pg_temp%' AND last_value IS NOT NULL`)).map(([name, value]) => [String(name), Number(value?.toString())]));
       for (let id = 1; id <= customers; id++) attacker.decoded += token(id, quarters.map((quarter) => (values.get(`s_${id}_${quarter}`) ?? 0).toString(16).padStart(2, '0')).join(''));
-    }, role);
+    };
+    attack('sequences that are named by the row, moved as often as its digits say', sequences(() => '', (name) => `nextval(${name})`), role);
+    attack('the same by an operator', sequences(() => 'CREATE OPERATOR public.!> (FUNCTION = nextval, RIGHTARG = regclass)', (name) => `OPERATOR(public.!>) ${name}::regclass`), role);
+    attack('the same by an operator that no schema is named of', sequences(() => 'CREATE OPERATOR public.!>> (FUNCTION = nextval, RIGHTARG = regclass)', (name) => `!>> ${name}::regclass`), role);
+    attack('the same by the check of a domain', sequences((own) => `CREATE DOMAIN public.${own}_d AS text CHECK (nextval(VALUE::regclass) > 0)`, (name, own) => `${name}::public.${own}_d`), role);
+    attack('the same by the end of an aggregate', sequences((own) => `CREATE FUNCTION public.${own}_f(regclass, regclass) RETURNS regclass LANGUAGE sql AS 'SELECT coalesce($2, $1)'; CREATE AGGREGATE public.${own}_a(regclass) (SFUNC = public.${own}_f, STYPE = regclass, FINALFUNC = nextval)`, (name, own) => `public.${own}_a(${name}::regclass)`, 'GROUP BY id, quarter, step'), role);
+    attack('the same by a function that is not told the name', sequences((own) => `CREATE FUNCTION public.${own}_n(text) RETURNS bigint LANGUAGE sql AS 'SELECT nextval($1::regclass)'`, (name, own) => `public.${own}_n(${name})`), role);
     attack('counters of the open transaction: how often each partition was scanned', async (attacker) => {
       const client = await attacker.connect();
       const customers = 210;
