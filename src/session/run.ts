@@ -17,6 +17,7 @@ import type { ColumnShape } from '../protocol/backend-messages.ts';
 import type { Ahead } from '../protocol/message-stream.ts';
 import type { RowReader } from './row-reader.ts';
 import { flagCrossings, flagLookUps, flagVerdict } from './run-flags.ts';
+import { leaseNeeds } from './lease-needs.ts';
 import { recordEnd, recordStart, totalUnits, type RecordedRun } from './run-records.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
@@ -312,9 +313,10 @@ export class Run implements RecordedRun {
 
   #lease(prepaid: readonly LeaseCredit[], rowBound: number | undefined): Leasing {
     const { gate } = this.#session;
-    this.#classes = this.#reach.classes.map((cls) => this.principal.classes.get(cls.className) as CompiledClass);
-    this.#costs = new Float64Array(this.#reach.classes.length);
-    const plan = planLease(this.principal, this.#reach.classes, rowBound, prepaid);
+    const needs = leaseNeeds(this.#reach, this.principal);
+    this.#classes = needs.classes;
+    this.#costs = new Float64Array(needs.classes.length);
+    const plan = rowBound === undefined && prepaid.length === 0 ? needs.plan : planLease(this.principal, this.#reach.classes, rowBound, prepaid);
     const leasing = new Leasing(gate.store, plan, gate.leasing);
     this.#leasing = leasing;
     if (this.#flagged !== undefined) flagVerdict(this.#session, this, this.#flagged);

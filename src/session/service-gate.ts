@@ -9,7 +9,6 @@ import type { AuditLog } from '../audit/audit-log.ts';
 import type { AuditEvent, ClassUnits, Flag, LoginDescription } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
 import { FIRST_USER_OID } from '../catalog/catalog-rows.ts';
-import { isMemberOf } from '../catalog/members.ts';
 import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { Metrics } from '../metrics/metrics.ts';
@@ -17,12 +16,10 @@ import { compilePolicy } from '../policy/compile.ts';
 import type { Config } from '../policy/config.ts';
 import type { DatabaseRules } from '../policy/login-verdict.ts';
 import { writeCancelRequest } from '../protocol/startup.ts';
-import { policyFor } from '../policy/principal.ts';
 import { REFUSAL_KINDS } from '../policy/refusal-codes.ts';
 import type { Policy, PrincipalPolicy, Refusal } from '../policy/types.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
 import { resolveOutputs, type ColumnAt } from '../catalog/output-keys.ts';
-import { withGrants } from '../quota/grants.ts';
 import type { LeasingOptions } from '../quota/leasing.ts';
 import { Neighbours } from '../quota/neighbours.ts';
 import { RecentPeople } from '../quota/recent-people.ts';
@@ -32,6 +29,7 @@ import type { Analyser } from '../sql/analyser.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 import { Admission } from './admission.ts';
 import { BlindQuestions } from './blind-questions.ts';
+import { Principals } from './principals.ts';
 import { sendCancelRequest } from './cancel.ts';
 import { CancelKeys } from './cancel-keys.ts';
 import type { Catalogs, Elsewhere } from './catalogs.ts';
@@ -95,10 +93,8 @@ export class ServiceGate implements Gate {
   /** Logins that were here -> the database of their last session; the oldest go first. */
   readonly #people = new Map<string, string>();
   #counters: RunCounters;
-  #policyCount = 1;
+  readonly #principals: Principals;
   #classNames: readonly string[] = [];
-  /** Asked for several times a statement. */
-  #version = { policy: -1, grants: -1, snapshot: '', text: '' };
   readonly #recordContext = { metered: (roles: readonly string[]): boolean => this.#policy.roles.some(({ name, quotas }) => quotas.length > 0 && roles.includes(name)) };
 
   constructor(config: Config, parts: GateParts) {
@@ -121,6 +117,7 @@ export class ServiceGate implements Gate {
     this.pools = new UnitPools(this.store, { nowMs: () => performance.now(), onError: (error) => this.storeFailed(error) });
     this.leasing = { nowMs: () => performance.now(), neighbours: this.neighbours, pools: this.pools, onRefundError: (error) => this.storeFailed(error) };
     this.grants = new GrantBook(this.store, (event) => this.audit(grantRecord(event)));
+    this.#principals = new Principals(parts.catalogs, this.grants, this.#policy);
   }
 
   get config(): Config {
@@ -184,7 +181,7 @@ export class ServiceGate implements Gate {
     this.#config = config;
     this.#policy = compilePolicy(config);
     this.#lookups.apply(this.#policy);
-    this.#policyCount++;
+    this.#principals.apply(this.#policy);
     this.#classNames = [...this.#policy.classes.keys()];
     this.#parts.catalogs.applyPolicy({ classes: [...this.#policy.classes.values()], trustedFunctions: this.#policy.trustedFunctions });
     this.#parts.metrics.allowLabels(ruleLabels(this.#policy));
@@ -205,25 +202,17 @@ export class ServiceGate implements Gate {
   }
 
   policyVersion(database: string): string {
-    const { version } = this.#parts.catalogs.index(database).snapshot;
-    const known = this.#version;
-    if (known.policy === this.#policyCount && known.grants === this.grants.version && known.snapshot === version) return known.text;
-    this.#version = { policy: this.#policyCount, grants: this.grants.version, snapshot: version, text: `${this.#policyCount}:${this.grants.version}:${version}` };
-    return this.#version.text;
+    return this.#principals.version(database);
   }
 
   principalPolicy(principal: string, database: string): PrincipalPolicy {
-    const { snapshot } = this.#parts.catalogs.index(database);
-    // A login that was renamed or dropped from under its session: nobody can tell whose member it is, so the limits of all hold.
-    const known = snapshot.roles.has(principal);
-    return withGrants(policyFor(principal, this.#policy, (role) => (known ? isMemberOf(snapshot, principal, role) : limitsMembersOf(this.#policy, role))), this.grants.of(principal));
+    return this.#principals.of(principal, database);
   }
 
   /** Of a login that need not be here. Who is a member of what is read where it was last, or else in any database: roles are the same in all. */
   policyOf(principal: string): PrincipalPolicy {
     const database = this.#people.get(principal) ?? [...this.#people.values()].at(-1);
-    if (database !== undefined && this.#parts.catalogs.has(database)) return this.principalPolicy(principal, database);
-    return withGrants(policyFor(principal, this.#policy, () => false), this.grants.of(principal));
+    return database !== undefined && this.#parts.catalogs.has(database) ? this.#principals.of(principal, database) : this.#principals.unknown(principal);
   }
 
   openCatalog(database: string): Promise<void> {
@@ -405,8 +394,4 @@ export class ServiceGate implements Gate {
     this.audit({ event: 'session_end', ...state.auditIdentity(state.principal), reason, rows, units, bytes, duration_ms: durationMs }).catch(() => undefined);
     this.#parts.log.debug({ session: state.identity.id, reason }, 'session ended');
   }
-}
-
-function limitsMembersOf(policy: Policy, pgRole: string): boolean {
-  return policy.roles.some((role) => role.quotas.length > 0 && role.members.some((member) => member.kind === 'pg_role' && member.value === pgRole));
 }

@@ -1,0 +1,26 @@
+/** What statements of one reach need of the counters, for one login: worked out once. */
+
+import type { Reach } from '../catalog/reach-types.ts';
+import type { CompiledClass, PrincipalPolicy } from '../policy/types.ts';
+import type { LeasePlan } from '../quota/lease-plan.ts';
+import { planLease } from '../quota/lease-planner.ts';
+
+export interface LeaseNeeds {
+  readonly classes: readonly CompiledClass[];
+  /** Of a statement that may give any number of rows, and for which nothing is paid yet. */
+  readonly plan: LeasePlan;
+}
+
+/** Logins send statements of few shapes, and a reach belongs to a shape. */
+const needsByReach = new WeakMap<PrincipalPolicy, WeakMap<Reach, LeaseNeeds>>();
+
+export function leaseNeeds(reach: Reach, principal: PrincipalPolicy): LeaseNeeds {
+  let byReach = needsByReach.get(principal);
+  if (byReach === undefined) needsByReach.set(principal, (byReach = new WeakMap()));
+  let needs = byReach.get(reach);
+  if (needs === undefined) {
+    needs = { classes: reach.classes.map((cls) => principal.classes.get(cls.className) as CompiledClass), plan: planLease(principal, reach.classes, undefined) };
+    byReach.set(reach, needs);
+  }
+  return needs;
+}
