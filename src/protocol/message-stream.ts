@@ -4,6 +4,8 @@
  * one slice of the chunk that they came in.
  */
 
+import { putInFront } from './chunk-room.ts';
+
 /** What to do with a message whose header was read. */
 export const AtHeader = {
   /** Forward header and body as they come; the body is not looked at. */
@@ -52,6 +54,8 @@ export interface MessageHandler<T extends number> {
   /** Asked behind a message of `type` that was forwarded by its header. What goes by this leave is told by `passed`. */
   ahead?(type: T): Ahead | undefined;
   passed?(messages: number, bytes: number): void;
+  /** Asked behind a message of `type` that was read whole and forwarded, where another begins at `start`: forwards whole messages of `buffer` from there on, and tells where they end. */
+  passWhole?(type: T, buffer: Buffer, start: number): number;
 }
 
 /** The peer broke the protocol; the session ends. */
@@ -261,6 +265,7 @@ export class MessageStream<T extends number> {
         this.#position = end;
         this.#bodyLeft = bodyLeft;
         this.#dropping = false;
+        if (bodyLeft === 0 && this.#chunk[end] === type) this.#position = this.#handler.passWhole?.(type, this.#chunk, end) ?? end;
         return;
       case AtMessage.Drop:
       case AtMessage.DropThenPause:
@@ -284,12 +289,14 @@ export class MessageStream<T extends number> {
   /** Gathers a message that lies across chunks. Returns false if more must come. */
   #gather(): boolean {
     const take = Math.min(this.#gatherBytes - this.#partsBytes, this.#chunk.length - this.#position);
-    this.#parts.push(this.#chunk.subarray(this.#position, this.#position + take));
-    this.#partsBytes += take;
-    this.#position += take;
-    this.#runStart = this.#position;
-    if (this.#partsBytes < this.#gatherBytes) return false;
-    this.#chunk = Buffer.concat([...this.#parts, this.#chunk.subarray(this.#position)]);
+    if (this.#partsBytes + take < this.#gatherBytes) {
+      this.#parts.push(this.#chunk.subarray(this.#position, this.#position + take));
+      this.#partsBytes += take;
+      this.#position += take;
+      this.#runStart = this.#position;
+      return false;
+    }
+    this.#chunk = putInFront(this.#parts, this.#partsBytes, this.#chunk.subarray(this.#position));
     this.#position = 0;
     this.#runStart = 0;
     this.#parts = [];

@@ -1,3 +1,4 @@
+import { peopleIn, PERSON_BYTES, PERSON_WORDS, PersonTable, wordsOf } from './person-table.ts';
 import { MAX_PEOPLE_A_CALL, PEOPLE_KEY, type Counter, type LeaseStamp, type ReserveGroup } from './store.ts';
 import { MAX_UNITS, MAX_WINDOW_MS, MIN_WINDOW_MS } from './window.ts';
 
@@ -18,14 +19,20 @@ export function checkRefund(lease: LeaseStamp, groups: readonly { readonly units
   checkCounters(groups.flatMap((group) => group.counters));
 }
 
-const MAX_KEYED_HASH = 64;
+/** Told apart here, one call after the other. */
+const different = new PersonTable();
 
-export function checkPeople(counters: readonly Counter[], people: readonly string[]): void {
+export function checkPeople(counters: readonly Counter[], people: Buffer): void {
   checkCounters(counters);
   const known = counters.every((counter) => counter.key.includes(PEOPLE_KEY) && counter.people !== undefined && Number.isSafeInteger(counter.people) && counter.people >= 1);
   if (!known || counters.length === 0 || counters.length > 50) throw new RangeError('people are counted in 1 to 50 counters of people');
-  if (people.length === 0 || people.length > MAX_PEOPLE_A_CALL || new Set(people).size !== people.length) throw new RangeError(`1 to ${MAX_PEOPLE_A_CALL} different people, got ${people.length}`);
-  if (people.some((person) => person === '' || person.length > MAX_KEYED_HASH || person.includes(' '))) throw new RangeError('a person is a keyed hash');
+  const asked = peopleIn(people);
+  if (!Number.isInteger(asked)) throw new RangeError(`a person is a keyed hash of ${PERSON_BYTES} bytes`);
+  if (asked === 0 || asked > MAX_PEOPLE_A_CALL) throw new RangeError(`1 to ${MAX_PEOPLE_A_CALL} people, got ${asked}`);
+  const words = wordsOf(people);
+  different.clear();
+  for (let i = 0; i < asked; i++) different.add(words, i * PERSON_WORDS);
+  if (different.size !== asked) throw new RangeError('each person once in a call');
 }
 
 /** One key twice in a call would be granted twice from the same remainder, so it is refused as a fault. */

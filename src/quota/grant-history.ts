@@ -20,6 +20,7 @@ export interface Counted {
 /** People who were admitted in the past, each with the time of the last grant. */
 export interface PastPeople {
   readonly counter: CountedKey;
+  /** Keyed hashes as `personText` gives them. */
   readonly people: readonly (readonly [person: string, lastMs: number])[];
 }
 
@@ -93,7 +94,7 @@ export class GrantHistory {
   }
 
   /** People of one admission; `keep`: how many of a counter the store holds at most. Returns when those who were known had been granted last. */
-  recordPeople(grantedAtMs: number, counter: CountedKey, people: readonly string[], keep: number): readonly number[] {
+  recordPeople(grantedAtMs: number, counter: CountedKey, people: Buffer, keep: number): readonly number[] {
     this.#latestMs = Math.max(this.#latestMs, grantedAtMs);
     let held = this.#people.get(counter.key);
     if (held === undefined || held.counter.windowMs !== counter.windowMs) {
@@ -105,7 +106,7 @@ export class GrantHistory {
   }
 
   /** Of how many of these people the grant at `grantedAtMs` is known to have been the only one. */
-  forgetPeople(grantedAtMs: number, counter: CountedKey, people: ReadonlySet<string>): number {
+  forgetPeople(grantedAtMs: number, counter: CountedKey, people: Buffer): number {
     return this.#people.get(counter.key)?.people.dismiss(grantedAtMs, people) ?? 0;
   }
 

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { MemoryDerivedStore } from './derived-store.ts';
 import { checkCounters, checkGroups, checkPeople, checkRefund } from './check-request.ts';
 import { PeopleWindow, sumStates } from './people.ts';
+import { personTexts } from './person-table.ts';
 import type { Admission, Counter, CounterState, CounterStore, Dismissal, GroupGrant, LeaseStamp, Reservation, ReserveGroup } from './store.ts';
 import { add, MAX_UNITS, newWindow, stateAt, takeBack, validForMs, type SlidingWindow } from './window.ts';
 
@@ -61,14 +62,17 @@ export class MemoryStore implements CounterStore {
     });
   }
 
-  admit(counters: readonly Counter[], people: readonly string[]): Promise<Admission> {
+  admit(counters: readonly Counter[], people: Buffer): Promise<Admission> {
     return settle(() => this.#admit(counters, people));
   }
 
   dismiss(lease: LeaseStamp, dismissals: readonly Dismissal[]): Promise<void> {
     return settle(() => {
       this.#now();
-      for (const { person, counters } of dismissals) for (const { key } of counters) this.#people.get(key)?.dismiss(person, lease.grantedAtMs);
+      for (const { people, counters } of dismissals) {
+        const taken = personTexts(people);
+        for (const { key } of counters) for (const person of taken) this.#people.get(key)?.dismiss(person, lease.grantedAtMs);
+      }
     });
   }
 
@@ -151,7 +155,7 @@ export class MemoryStore implements CounterStore {
     return { kind: 'granted', lease, groups: answer };
   }
 
-  #admit(counters: readonly Counter[], people: readonly string[]): Admission {
+  #admit(counters: readonly Counter[], people: Buffer): Admission {
     checkPeople(counters, people);
     const { nowMs, behindMs } = this.#now();
     const seats = counters.map((counter) => {
@@ -163,7 +167,7 @@ export class MemoryStore implements CounterStore {
     });
     const fresh: number[] = [];
     let refused: number | undefined;
-    for (const person of people) {
+    for (const person of personTexts(people)) {
       const full = seats.findIndex(({ window, room }) => {
         const counted = window.count(nowMs);
         if (!window.has(person)) return counted >= room;

@@ -1,6 +1,7 @@
 import type { DerivedStore } from './derived-store.ts';
 import { readCounterKey } from './counters.ts';
 import type { Counted } from './grant-history.ts';
+import { peopleIn } from './person-table.ts';
 import type { RedisStore } from './redis-store.ts';
 import { IncompatibleStoreError, StoreUnavailableError, type Admission, type Counter, type CounterState, type CounterStore, type Dismissal, type GroupGrant, type LeaseStamp, type Notes, type Reservation, type ReserveGroup } from './store.ts';
 import { validForMs } from './window.ts';
@@ -62,21 +63,22 @@ export class OutageStore implements CounterStore {
   }
 
   /** Redis cannot be asked who is counted already: each person costs a unit of the allowance, and is owed as somebody who cannot be told apart. */
-  async admit(counters: readonly Counter[], people: readonly string[]): Promise<Admission> {
+  async admit(counters: readonly Counter[], people: Buffer): Promise<Admission> {
     try {
       return await this.#redis.admit(counters, people);
     } catch (error) {
       if (!(error instanceof StoreUnavailableError) || error instanceof IncompatibleStoreError) throw error;
-      const admitted = this.#affordable({ want: people.length, min: 1, counters });
+      const asked = peopleIn(people);
+      const admitted = this.#affordable({ want: asked, min: 1, counters });
       if (admitted < 1) throw new StoreUnavailableError(`the allowance for the time without Redis is used up (${error.message})`, { cause: error });
       const lease = this.#grant([{ counters, units: admitted }]);
-      return { lease, admitted, fresh: people.slice(0, admitted).map(() => 2 ** counters.length - 1), refused: admitted < people.length ? 0 : undefined, counters: this.#states(counters) };
+      return { lease, admitted, fresh: Array.from({ length: admitted }, () => 2 ** counters.length - 1), refused: admitted < asked ? 0 : undefined, counters: this.#states(counters) };
     }
   }
 
   async dismiss(lease: LeaseStamp, dismissals: readonly Dismissal[]): Promise<void> {
     if (lease.debt === undefined) return this.#redis.dismiss(lease, dismissals);
-    return this.refund(lease, dismissals.map(({ counters }) => ({ units: 1, counters })));
+    return this.refund(lease, dismissals.map(({ people, counters }) => ({ units: peopleIn(people), counters })));
   }
 
   sharedTexts(kind: string): Promise<ReadonlyMap<string, string>> {

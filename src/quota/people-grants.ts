@@ -1,39 +1,26 @@
+import { DELIVERED, GrantedPeople, TOLD, WANTED } from './granted-people.ts';
 import type { FlagCrossing, LeaseCounter, LeaseRefusal, PoolPlan, StatementLimit } from './lease-plan.ts';
 import { DEFAULT_SIZES } from './lease-size.ts';
 import { Leasing, type LeaseOutcome, type LeasingOptions } from './leasing.ts';
-import { PersonHasher } from './person-hash.ts';
+import type { PersonHasher, PersonHashers } from './person-hash.ts';
+import { PERSON_BYTES, PERSON_WORDS, PersonTable } from './person-table.ts';
 import type { RecentPeople, RecentSet } from './recent-people.ts';
-import { MAX_PEOPLE_A_CALL, StoreUnavailableError, type Admission, type CounterStore, type Dismissal, type LeaseStamp } from './store.ts';
+import { MAX_PEOPLE_A_CALL, StoreUnavailableError, type Admission, type Counter, type CounterStore, type Dismissal, type LeaseStamp } from './store.ts';
 
 /** People of a statement that the audit record names; how many they were stands beside it. */
 const MAX_NAMED = 1000;
-/** People that one statement remembers; those who were delivered are forgotten then, and asked for again, which is free. */
-const MAX_REMEMBERED = 65_536;
-const NO_COUNTERS: readonly LeaseCounter[] = [];
+/** People that one statement remembers; those who were delivered are forgotten then, and asked for again, which is free. With a chunk's people more the table need not grow to 2^17. */
+const MAX_REMEMBERED = 62_000;
 const GRANTED: LeaseOutcome = { kind: 'granted', flags: [] };
-
-/** Somebody whom a row of the statement is about, and what is granted for them: looked up by key once a row, changed in place. */
-export interface Person {
-  /** Keyed hash of the subject key. */
-  readonly hash: string;
-  /** A row about them may go until then; -Infinity: not granted. */
-  deadlineMs: number;
-  lease: LeaseStamp | undefined;
-  /** Counters in which they were new, to be taken back if nothing is delivered. */
-  fresh: readonly LeaseCounter[];
-  delivered: boolean;
-  wanted: boolean;
-  /** The grant that others were told of. */
-  notedMs: number;
-}
 
 export interface PeopleOptions extends LeasingOptions {
   readonly secret: Buffer;
   /** The server and database that the keys are of: number 5 of another one is another person. */
   readonly scope: string;
   readonly recent: RecentPeople;
-  /** Who was delivered is kept for the audit record. */
-  readonly keepTaken: boolean;
+  readonly hashers: PersonHashers;
+  /** Who was delivered is kept by name, for the audit record. */
+  readonly keepNamed: boolean;
 }
 
 /** Whom a statement's rows were about. */
@@ -47,24 +34,27 @@ export interface TakenPeople {
 
 /**
  * The people of one class that one statement may deliver: who was admitted, who is to be asked for, and units for rows whose person cannot be
- * told. A grant may be delivered for its life, however often (docs/adr/0004-people.md).
+ * told. A grant may be delivered for its life, however often (docs/adr/0004-people.md). People are told by their index (`meet`), several of them by a part of an array.
  */
 export class PeopleGrants {
   readonly className: string;
+  /** Keys of rows go in here; `meet` tells whose they are. */
+  readonly hasher: PersonHasher;
   readonly #store: CounterStore;
   readonly #counters: readonly LeaseCounter[];
   readonly #statement: readonly StatementLimit[];
   readonly #options: PeopleOptions;
-  readonly #hasher: PersonHasher;
   readonly #recent: RecentSet;
-  #people = new Map<string, Person>();
-  #wanted: Person[] = [];
+  readonly #people = new GrantedPeople();
+  #wanted: number[] = [];
+  /** Answers that are to come are about people by their index. */
+  #asking = 0;
+  readonly #leases: LeaseStamp[] = [];
   /** Who was delivered in this statement, where a limit on the statement wants it known. */
-  readonly #seen = new Set<string>();
+  readonly #seen = new PersonTable();
   readonly #named: string[] = [];
   #takenPeople = 0;
   readonly #reported = new Set<string>();
-  readonly #freshLists = new Map<number, readonly LeaseCounter[]>();
   /** Units for rows whose person cannot be told. */
   readonly #unknown: Leasing;
   #unknownUnits = 0;
@@ -77,58 +67,63 @@ export class PeopleGrants {
     this.#counters = pool.counters;
     this.#statement = pool.statement;
     this.#options = options;
-    this.#hasher = new PersonHasher(options.secret, options.scope, className);
+    this.hasher = options.hashers.of(options.secret, options.scope, className);
     this.#recent = options.recent.of(pool.counters);
     const plan = { className, width: 1, rows: { counters: pool.counters, statement: [] }, bytes: { counters: [], statement: [] }, prepaid: undefined };
     this.#unknown = new Leasing(store, { rowBound: undefined, classes: [plan] }, { ...options, sizes: { ...DEFAULT_SIZES, firstRows: 1 } });
   }
 
-  /** Whom a key means: of one key always the same, until `forgetDelivered`. */
-  person(key: string): Person {
-    let person = this.#people.get(key);
-    if (person === undefined) {
-      person = { hash: this.#hasher.hash(key), deadlineMs: -Infinity, lease: undefined, fresh: NO_COUNTERS, delivered: false, wanted: false, notedMs: -Infinity };
-      this.#people.set(key, person);
-    }
-    return person;
+  /** Whom the keys mean that were given to `hasher` since its `begin`: their indexes, from `at` on. Of one key always the same, until `forgetDelivered`. */
+  meet(into: Int32Array, at: number): void {
+    const count = this.hasher.finish();
+    const { hashes } = this.hasher;
+    for (let i = 0; i < count; i++) into[at + i] = this.#people.add(hashes, i * PERSON_WORDS);
   }
 
-  /** Lets go of those who are done with, if there are many. Not while somebody holds on to a `Person` who is to be granted again: a key must mean one of them. */
+  /** Lets go of those who are done with, if there are many. All indexes are void then. */
   forgetDelivered(): void {
-    if (this.#people.size < MAX_REMEMBERED) return;
-    const kept = [...this.#people].filter(([, { delivered, wanted }]) => !delivered || wanted);
-    this.#people = new Map(kept);
+    if (this.#people.size >= MAX_REMEMBERED && this.#asking === 0 && this.#wanted.length === 0) this.#people.forgetDelivered();
   }
 
   /** A row about this person may go now. */
-  covers(person: Person, nowMs: number): boolean {
-    if (person.deadlineMs > nowMs || this.#counters.length === 0) return true;
-    const deadlineMs = this.#recent.deadlineOf(person.hash);
+  covers(person: number, nowMs: number): boolean {
+    const people = this.#people;
+    if ((people.deadlines[person] as number) > nowMs || this.#counters.length === 0) return true;
+    const deadlineMs = this.#recent.deadlineOf(people.words, person * PERSON_WORDS);
     if (deadlineMs === undefined || deadlineMs <= nowMs) return false;
     // Somebody delivered by it, so that it cannot be taken back: it is as good for this statement.
-    person.deadlineMs = person.notedMs = deadlineMs;
-    person.fresh = NO_COUNTERS;
+    people.deadlines[person] = deadlineMs;
+    people.states[person] = (people.states[person] as number) | TOLD;
+    people.fresh[person] = 0;
     return true;
   }
 
   /** To be asked for. False: no more in one call. */
-  want(person: Person): boolean {
-    if (person.wanted) return true;
+  want(person: number): boolean {
+    const { states } = this.#people;
+    const state = states[person] as number;
+    if ((state & WANTED) !== 0) return true;
     if (this.#wanted.length >= MAX_PEOPLE_A_CALL) return false;
-    person.wanted = true;
+    states[person] = state | WANTED;
     this.#wanted.push(person);
     return true;
+  }
+
+  /** No limit is on the statement alone: whoever is covered may go, and nothing else is to be asked. */
+  get unbounded(): boolean {
+    return this.#statement.length === 0;
   }
 
   get wants(): boolean {
     return this.#wanted.length > 0;
   }
 
-  /** The statement's own limit that a row with these people would break. */
-  statementRefusal(people: readonly Person[], unknown: number): LeaseRefusal | undefined {
+  /** The statement's own limit that a row about these people would break. */
+  statementRefusal(people: Int32Array, from: number, to: number, unknown: number): LeaseRefusal | undefined {
     if (this.#statement.length === 0) return undefined;
     const used = this.#seen.size + this.#unknownUnits;
-    const next = used + unknown + people.filter(({ hash }) => !this.#seen.has(hash)).length;
+    let next = used + unknown;
+    for (let i = from; i < to; i++) if (this.#seen.find(this.#people.words, (people[i] as number) * PERSON_WORDS) < 0) next++;
     const rule = this.#statement.find(({ enforced, limit }) => enforced && next > limit);
     if (rule === undefined) return undefined;
     return { ruleId: rule.ruleId, className: this.className, dimension: 'rows', limit: rule.limit, used, windowMs: 'statement', nextFreeInMs: undefined, counterKey: undefined };
@@ -157,10 +152,12 @@ export class PeopleGrants {
   async ask(due: number): Promise<LeaseOutcome> {
     const asked = this.#wanted;
     this.#wanted = [];
-    for (const person of asked) person.wanted = false;
+    const { states } = this.#people;
+    for (const person of asked) states[person] = (states[person] as number) & ~WANTED;
     const askedAtMs = this.#options.nowMs();
+    this.#asking++;
     try {
-      const admission = await this.#store.admit(this.#counters.map(({ counter }) => counter), asked.map(({ hash }) => hash));
+      const admission = await this.#store.admit(this.#counters.map(({ counter }) => counter), this.#people.pack(asked));
       const deadlineMs = askedAtMs + admission.lease.validForMs;
       this.#take(asked, admission, deadlineMs);
       if (this.#closed) this.#dismiss(asked);
@@ -170,22 +167,25 @@ export class PeopleGrants {
       return { kind: 'granted', flags };
     } catch (error) {
       return { kind: 'unavailable', error: error instanceof Error ? error : new Error(String(error)) };
+    } finally {
+      this.#asking--;
     }
   }
 
-  /** A row about these people went to the client. */
-  deliver(people: readonly Person[]): void {
-    for (const person of people) {
-      if (!person.delivered) {
-        person.delivered = true;
+  /** Rows about these people went to the client. */
+  deliver(people: Int32Array, from: number, to: number): void {
+    const { states, deadlines, words } = this.#people;
+    for (let i = from; i < to; i++) {
+      const person = people[i] as number;
+      const state = states[person] as number;
+      if (state === (DELIVERED | TOLD)) continue;
+      if ((state & DELIVERED) === 0) {
         this.#takenPeople++;
-        if (this.#options.keepTaken && this.#named.length < MAX_NAMED) this.#named.push(person.hash);
+        if (this.#options.keepNamed && this.#named.length < MAX_NAMED) this.#named.push(nameOf(words, person));
+        if (this.#statement.length > 0) this.#seen.add(words, person * PERSON_WORDS);
       }
-      if (person.notedMs !== person.deadlineMs) {
-        person.notedMs = person.deadlineMs;
-        this.#recent.note(person.hash, person.deadlineMs);
-      }
-      if (this.#statement.length > 0) this.#seen.add(person.hash);
+      if ((state & TOLD) === 0) this.#recent.note(words, person * PERSON_WORDS, deadlines[person] as number);
+      states[person] = state | DELIVERED | TOLD;
     }
   }
 
@@ -214,41 +214,47 @@ export class PeopleGrants {
   close(): readonly FlagCrossing[] {
     if (this.#closed) return [];
     this.#closed = true;
-    this.#dismiss(this.#people.values());
-    this.#people.clear();
+    this.#dismiss(Array.from({ length: this.#people.size }, (_, person) => person));
     return [...this.#unknown.close().flags, ...this.statementFlags()];
   }
 
-  #take(asked: readonly Person[], { admitted, fresh, lease }: Admission, deadlineMs: number): void {
+  #take(asked: readonly number[], { admitted, fresh, lease }: Admission, deadlineMs: number): void {
+    const people = this.#people;
+    const grant = this.#leases.push(lease) - 1;
     for (let i = 0; i < admitted; i++) {
-      const person = asked[i] as Person;
-      const bits = fresh[i] ?? 0;
+      const person = asked[i] as number;
+      const state = people.states[person] as number;
       // What was delivered by an earlier grant stays counted.
-      person.fresh = bits === 0 || person.delivered ? NO_COUNTERS : this.#freshIn(bits);
-      person.deadlineMs = deadlineMs;
-      person.lease = lease;
+      people.fresh[person] = (state & DELIVERED) !== 0 ? 0 : (fresh[i] ?? 0);
+      people.deadlines[person] = deadlineMs;
+      people.grants[person] = grant;
+      people.states[person] = state & ~TOLD;
     }
   }
 
-  /** Most people are new in the same counters. */
-  #freshIn(bits: number): readonly LeaseCounter[] {
-    let counters = this.#freshLists.get(bits);
-    if (counters === undefined) this.#freshLists.set(bits, (counters = this.#counters.filter((_, c) => Math.floor(bits / 2 ** c) % 2 === 1)));
-    return counters;
+  #dismiss(people: readonly number[]): void {
+    const { states, fresh, grants } = this.#people;
+    const byGrant = new Map<number, Map<number, number[]>>();
+    for (const person of people) {
+      const bits = fresh[person] as number;
+      if (bits === 0 || ((states[person] as number) & DELIVERED) !== 0) continue;
+      // Once, also if an answer comes after the end.
+      fresh[person] = 0;
+      const grant = grants[person] as number;
+      const byBits = byGrant.get(grant) ?? new Map<number, number[]>();
+      byGrant.set(grant, byBits);
+      const same = byBits.get(bits);
+      if (same === undefined) byBits.set(bits, [person]);
+      else same.push(person);
+    }
+    for (const [grant, byBits] of byGrant) {
+      const dismissals = [...byBits].map(([bits, same]): Dismissal => ({ people: this.#people.pack(same), counters: this.#countersOf(bits) }));
+      this.#store.dismiss(this.#leases[grant] as LeaseStamp, dismissals).catch((error: unknown) => this.#options.onRefundError?.(error instanceof Error ? error : new Error(String(error))));
+    }
   }
 
-  #dismiss(people: Iterable<Person>): void {
-    const byLease = new Map<LeaseStamp, Dismissal[]>();
-    for (const { hash, lease, fresh, delivered } of people) {
-      if (delivered || lease === undefined || fresh.length === 0) continue;
-      const dismissal = { person: hash, counters: fresh.map(({ counter }) => counter) };
-      const same = byLease.get(lease);
-      if (same === undefined) byLease.set(lease, [dismissal]);
-      else same.push(dismissal);
-    }
-    for (const [lease, dismissals] of byLease) {
-      this.#store.dismiss(lease, dismissals).catch((error: unknown) => this.#options.onRefundError?.(error instanceof Error ? error : new Error(String(error))));
-    }
+  #countersOf(bits: number): Counter[] {
+    return this.#counters.flatMap(({ counter }, c) => (Math.floor(bits / 2 ** c) % 2 === 1 ? [counter] : []));
   }
 
   #crossings({ counters }: Admission): FlagCrossing[] {
@@ -277,4 +283,8 @@ export class PeopleGrants {
       counterKey: counter.key,
     };
   }
+}
+
+function nameOf(words: Int32Array, person: number): string {
+  return Buffer.from(words.buffer, words.byteOffset + person * PERSON_BYTES, PERSON_BYTES).toString('base64url');
 }

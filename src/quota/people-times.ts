@@ -1,5 +1,6 @@
 import type { PeopleHistory } from './people-log.ts';
 import { PeopleWindow } from './people.ts';
+import { personTexts } from './person-table.ts';
 
 /** As `PeopleLog`, person by person: for a process whose journal must know who is granted again. */
 export class PeopleTimes implements PeopleHistory {
@@ -14,10 +15,10 @@ export class PeopleTimes implements PeopleHistory {
     return this.#window.count(this.#nowMs) === 0;
   }
 
-  record(atMs: number, people: readonly string[], keep: number): readonly number[] {
+  record(atMs: number, people: Buffer, keep: number): readonly number[] {
     this.expire(atMs);
     const known: number[] = [];
-    for (const person of people) {
+    for (const person of personTexts(people)) {
       const lastMs = this.#window.lastOf(person);
       if (lastMs !== undefined) known.push(lastMs);
       this.#window.grant(person, atMs);
@@ -31,9 +32,9 @@ export class PeopleTimes implements PeopleHistory {
     this.#window.count(this.#nowMs);
   }
 
-  dismiss(atMs: number, people: ReadonlySet<string>): number {
+  dismiss(atMs: number, people: Buffer): number {
     let dismissed = 0;
-    for (const person of people) if (this.#window.dismiss(person, atMs)) dismissed += 1;
+    for (const person of personTexts(people)) if (this.#window.dismiss(person, atMs)) dismissed += 1;
     return dismissed;
   }
 

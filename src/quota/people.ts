@@ -4,7 +4,7 @@ import type { CounterState } from './store.ts';
 import { shapeOf } from './window.ts';
 
 /**
- * Keyed hashes with the time of their last grant. Who was granted more than once has half a millisecond more: such a grant is never taken back, for
+ * Keyed hashes (`personText`) with the time of their last grant. Who was granted more than once has half a millisecond more: such a grant is never taken back, for
  * another session may have delivered by it. A person counts as long as anything that was granted then can share a window with a later
  * delivery: the window and a lease's life (docs/adr/0002-the-sliding-window.md).
  */

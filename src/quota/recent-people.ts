@@ -1,26 +1,57 @@
 import type { LeaseCounter } from './lease-plan.ts';
+import { PersonTable } from './person-table.ts';
 
 const MAX_SETS = 2000;
 /** A set forgets the older half when its newer one is as large as this. */
 const HALF = 4096;
 
-/** Whom one list of counters was asked about. */
-export class RecentSet {
-  #newer = new Map<string, number>();
-  #older = new Map<string, number>();
+class Half {
+  readonly #people = new PersonTable();
+  #deadlines = new Float64Array(this.#people.room);
 
-  note(person: string, deadlineMs: number): void {
-    // Two maps in turn: taking the oldest out of one at each new entry costs more the longer it goes on.
-    if (this.#newer.size >= HALF) {
-      this.#older = this.#newer;
-      this.#newer = new Map();
+  get isFull(): boolean {
+    return this.#people.size >= HALF;
+  }
+
+  set(words: Int32Array, at: number, deadlineMs: number): void {
+    const index = this.#people.add(words, at);
+    if (index >= this.#deadlines.length) {
+      const longer = new Float64Array(this.#people.room);
+      longer.set(this.#deadlines);
+      this.#deadlines = longer;
     }
-    this.#newer.set(person, deadlineMs);
+    this.#deadlines[index] = deadlineMs;
+  }
+
+  get(words: Int32Array, at: number): number | undefined {
+    const index = this.#people.find(words, at);
+    return index < 0 ? undefined : this.#deadlines[index];
+  }
+
+  clear(): void {
+    this.#people.clear();
+  }
+}
+
+/** Whom one list of counters was asked about. A person is the hash that begins at `words[at]`. */
+export class RecentSet {
+  #newer = new Half();
+  #older = new Half();
+
+  note(words: Int32Array, at: number, deadlineMs: number): void {
+    // Two halves in turn: taking the oldest out of one at each new entry costs more the longer it goes on.
+    if (this.#newer.isFull) {
+      const oldest = this.#older;
+      this.#older = this.#newer;
+      oldest.clear();
+      this.#newer = oldest;
+    }
+    this.#newer.set(words, at, deadlineMs);
   }
 
   /** Milliseconds of the monotonic clock. */
-  deadlineOf(person: string): number | undefined {
-    return this.#newer.get(person) ?? this.#older.get(person);
+  deadlineOf(words: Int32Array, at: number): number | undefined {
+    return this.#newer.get(words, at) ?? this.#older.get(words, at);
   }
 }
 

@@ -2,9 +2,10 @@ import { performance } from 'node:perf_hooks';
 import type { Counted, CountedKey, PastPeople, PastUse } from './grant-history.ts';
 import { GrantHistory } from './grant-history.ts';
 import type { GrantJournal } from './grant-journal.ts';
+import { packTexts, peopleIn } from './person-table.ts';
 import type { RedisConnection, StoreNotice } from './redis-connection.ts';
 import type { DomainKeys } from './redis-keys.ts';
-import { GRANTED, LOST, OTHER_LAYOUT, runScript, SETTLING, type ScriptName } from './redis-scripts.ts';
+import { GRANTED, LOST, OTHER_LAYOUT, runScript, SETTLING, type ScriptArgument, type ScriptName } from './redis-scripts.ts';
 import { RefundBacklog } from './refund-backlog.ts';
 import { IncompatibleStoreError, NotCarriedOutError, StoreUnavailableError, type Counter, type Dismissal } from './store.ts';
 import { shapeOf } from './window.ts';
@@ -105,7 +106,7 @@ export class RedisDomain {
   }
 
   /** As `granted`. The journal holds no hashes: what it puts back counts as units of people who cannot be told apart. Whoever is granted again takes the unit along, so that it is one each. */
-  admitted(sequence: number, atMs: number, askedAtMs: number, counters: readonly Counter[], people: readonly string[]): Promise<void> | undefined {
+  admitted(sequence: number, atMs: number, askedAtMs: number, counters: readonly Counter[], people: Buffer): Promise<void> | undefined {
     this.#acknowledge(sequence, atMs, askedAtMs);
     if (people.length === 0) return undefined;
     const keptAtMs = this.history.keptAtMs(atMs);
@@ -113,7 +114,7 @@ export class RedisDomain {
     const { journal } = this.#options;
     if (journal === undefined) return undefined;
     // The new unit first: torn in between, there is one too many.
-    const written = journal.granted(this.name, sequence, keptAtMs, counters.map((counter) => ({ counter, units: people.length })));
+    const written = journal.granted(this.name, sequence, keptAtMs, counters.map((counter) => ({ counter, units: peopleIn(people) })));
     for (const [c, times] of known.entries()) {
       const counter = counters[c] as Counter;
       for (const lastMs of new Set(times)) journal.refunded(this.name, lastMs, [{ counter, units: times.filter((each) => each === lastMs).length }]);
@@ -122,17 +123,11 @@ export class RedisDomain {
   }
 
   dismissed(atMs: number, dismissals: readonly Dismissal[]): void {
-    const byCounter = new Map<CountedKey, Set<string>>();
-    for (const { person, counters } of dismissals) {
+    for (const { people, counters } of dismissals) {
       for (const counter of counters) {
-        const people = byCounter.get(counter);
-        if (people === undefined) byCounter.set(counter, new Set([person]));
-        else people.add(person);
+        const units = this.history.forgetPeople(atMs, counter, people);
+        if (units > 0) this.#options.journal?.refunded(this.name, atMs, [{ counter, units }]);
       }
-    }
-    for (const [counter, people] of byCounter) {
-      const units = this.history.forgetPeople(atMs, counter, people);
-      if (units > 0) this.#options.journal?.refunded(this.name, atMs, [{ counter, units }]);
     }
   }
 
@@ -191,7 +186,7 @@ export class RedisDomain {
     return this.history.used(counter) + (this.#debt.get(counter.key)?.units ?? 0);
   }
 
-  async run(name: ScriptName, counters: readonly CountedKey[], args: () => readonly (number | string)[]): Promise<readonly number[]> {
+  async run(name: ScriptName, counters: readonly CountedKey[], args: () => readonly ScriptArgument[]): Promise<readonly number[]> {
     for (let attempt = 0; attempt < 3; attempt += 1) {
       if (this.#debt.size > 0) await this.#joinFirst(() => this.#settleDebt());
       const answer = await this.send(name, counters, args());
@@ -217,7 +212,7 @@ export class RedisDomain {
     await this.#options.connection.call((client) => client.hdel(this.#options.keys.members, String(this.#options.member)), this.name);
   }
 
-  async send(name: ScriptName, counters: readonly CountedKey[], args: readonly (number | string)[]): Promise<readonly number[]> {
+  async send(name: ScriptName, counters: readonly CountedKey[], args: readonly ScriptArgument[]): Promise<readonly number[]> {
     const { keys, member, connection } = this.#options;
     const own = name === 'rowgateJoin' || name === 'rowgateHeartbeat' ? [keys.members] : [];
     const all = [keys.clock, keys.mark(member), ...own, ...counters.map((counter) => keys.counter(counter))];
@@ -279,8 +274,8 @@ export class RedisDomain {
   async #readmit(past: readonly PastPeople[]): Promise<void> {
     for (const { counter, people } of past) {
       for (let from = 0; from < people.length; from += BATCH_PEOPLE) {
-        const part = people.slice(from, from + BATCH_PEOPLE).flatMap(([person, lastMs]) => [lastMs, person]);
-        await this.send('rowgateReadmit', [counter], [...shapeArgs(counter), ...part]);
+        const part = people.slice(from, from + BATCH_PEOPLE);
+        await this.send('rowgateReadmit', [counter], [...shapeArgs(counter), packTexts(part.map(([person]) => person)), ...part.map(([, lastMs]) => lastMs)]);
       }
     }
   }

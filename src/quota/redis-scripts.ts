@@ -28,9 +28,12 @@ function read(name: string): string {
   return readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
 }
 
-/** Runs one script. Every argument and every element of the answer is a whole number of at most 2^52, save the keys and people's hashes. */
-export async function runScript(client: Redis | Cluster, name: ScriptName, keys: readonly string[], args: readonly (number | string)[]): Promise<readonly number[]> {
-  const run = (client as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<unknown>>)[name];
+/** A whole number of at most 2^52, or keyed hashes of people. */
+export type ScriptArgument = number | Buffer;
+
+/** Runs one script. Every element of the answer is a whole number of at most 2^52. */
+export async function runScript(client: Redis | Cluster, name: ScriptName, keys: readonly string[], args: readonly ScriptArgument[]): Promise<readonly number[]> {
+  const run = (client as unknown as Record<ScriptName, (...args: (string | ScriptArgument)[]) => Promise<unknown>>)[name];
   const answer: unknown = await run.call(client, keys.length, ...keys, ...args);
   if (!Array.isArray(answer) || !answer.every(Number.isSafeInteger)) throw new Error(`${name}: an answer that is not a list of whole numbers`);
   return answer as number[];

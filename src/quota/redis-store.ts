@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkCounters, checkGroups, checkPeople, checkRefund } from './check-request.ts';
 import type { Counted } from './grant-history.ts';
 import type { GrantJournal } from './grant-journal.ts';
+import { PERSON_BYTES } from './person-table.ts';
 import { RedisConnection, type ConnectionOptions } from './redis-connection.ts';
 import { BATCH_COUNTERS, RedisDomain, SettlingError, shapeArgs, type ReplaySource } from './redis-domain.ts';
 import { domainKeys, domainOf, keyLayout, type KeyLayout } from './redis-keys.ts';
@@ -97,16 +98,16 @@ export class RedisStore implements CounterStore {
     }));
   }
 
-  async admit(counters: readonly Counter[], people: readonly string[]): Promise<Admission> {
+  async admit(counters: readonly Counter[], people: Buffer): Promise<Admission> {
     checkPeople(counters, people);
     // One class's counters, so one domain.
     const domain = this.#domain(domainOf(this.#layout, (counters[0] as Counter).key));
-    const args: (number | string)[] = [counters.length, ...counters.flatMap((counter) => [...shapeArgs(counter), counter.limit ?? -1, counter.people ?? 1]), people.join(' ')];
+    const args = [counters.length, ...counters.flatMap((counter) => [...shapeArgs(counter), counter.limit ?? -1, counter.people ?? 1]), people];
     const askedAtMs = performance.now();
     let sequence = 0;
     const answer = await domain.run('rowgateAdmit', counters, () => [(sequence = domain.nextSequence()), ...args]);
     const [, grantedAtMs = 0, admitted = 0, refused = -1] = answer;
-    await domain.admitted(sequence, grantedAtMs, askedAtMs, counters, people.slice(0, admitted));
+    await domain.admitted(sequence, grantedAtMs, askedAtMs, counters, people.subarray(0, admitted * PERSON_BYTES));
     return {
       lease: { grantedAtMs, validForMs: validForMs(counters) },
       admitted,
@@ -122,7 +123,7 @@ export class RedisStore implements CounterStore {
     if (first === undefined) return;
     const domain = this.#domain(domainOf(this.#layout, first.key));
     const numberOf = new Map(counters.map((counter, i) => [counter.key, i + 1]));
-    const args = dismissals.flatMap((each) => each.counters.flatMap((counter) => [numberOf.get(counter.key) ?? 0, each.person]));
+    const args = dismissals.flatMap((each) => each.counters.flatMap((counter) => [numberOf.get(counter.key) ?? 0, each.people]));
     await domain.run('rowgateDismiss', counters, () => [lease.grantedAtMs, ...args]);
     domain.dismissed(lease.grantedAtMs, dismissals);
   }

@@ -1,5 +1,5 @@
 import type { DerivedStore } from './derived-store.ts';
-import { StoreUnavailableError, type CounterStore, type Notes } from './store.ts';
+import { StoreUnavailableError, type Counter, type CounterStore, type Dismissal, type LeaseStamp, type Notes } from './store.ts';
 
 /** Counters that another process of this machine holds: workers share the primary's. Calls of one turn of the event loop go as one message. */
 
@@ -115,8 +115,9 @@ export class StoreServer {
     this.#methods = {
       reserve: store.reserve.bind(store),
       refund: store.refund.bind(store),
-      admit: store.admit.bind(store),
-      dismiss: store.dismiss.bind(store),
+      // A buffer arrives as plain bytes.
+      admit: (counters: readonly Counter[], people: Uint8Array) => store.admit(counters, asBuffer(people)),
+      dismiss: (lease: LeaseStamp, dismissals: readonly (Omit<Dismissal, 'people'> & { readonly people: Uint8Array })[]) => store.dismiss(lease, dismissals.map((each) => ({ ...each, people: asBuffer(each.people) }))),
       usage: store.usage.bind(store),
       once: store.once.bind(store),
       subjectSecret: store.subjectSecret.bind(store),
@@ -144,6 +145,10 @@ export class StoreServer {
       }
     }));
   }
+}
+
+function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }
 
 function faultOf({ fault, message }: Extract<StoreAnswer, { ok: false }>): Error {

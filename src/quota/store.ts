@@ -55,7 +55,7 @@ export interface LeaseStamp {
 export const PEOPLE_KEY = '}:subjects:';
 
 /** Most people in one `admit`: bounds how long the store is busy with one call. */
-export const MAX_PEOPLE_A_CALL = 512;
+export const MAX_PEOPLE_A_CALL = 1024;
 
 export interface Admission {
   readonly lease: LeaseStamp;
@@ -68,9 +68,10 @@ export interface Admission {
   readonly counters: readonly CounterState[];
 }
 
-/** Somebody who was admitted and not delivered, and the counters in which they were new. */
+/** Some who were admitted and not delivered, and the counters in which they were new. */
 export interface Dismissal {
-  readonly person: string;
+  /** Keyed hashes, as for `admit`. */
+  readonly people: Buffer;
   readonly counters: readonly Counter[];
 }
 
@@ -94,10 +95,10 @@ export interface CounterStore {
   /** Gives back units that were reserved and not delivered. Never raises what may be granted above the limit: units of an expired slice are dropped. Not idempotent: never send it again if its outcome is not known. Resolves also where it could not be sent: then the store does it once it is back. */
   refund(lease: LeaseStamp, groups: readonly { readonly units: number; readonly counters: readonly Counter[] }[]): Promise<void>;
   /**
-   * Counts people, each by a keyed hash of their subject key, in the order in which their rows come: all counters have room for a person, or that
+   * Counts people, each by a keyed hash of their subject key (16 bytes, one behind the other), in the order in which their rows come: all counters have room for a person, or that
    * person and those behind are not admitted. Who is counted already is free, also where nothing is left. Rejects as `reserve` does.
    */
-  admit(counters: readonly Counter[], people: readonly string[]): Promise<Admission>;
+  admit(counters: readonly Counter[], people: Buffer): Promise<Admission>;
   /** Takes people back who were new in `lease` and not delivered, unless they were admitted again since. Not idempotent, as `refund`. */
   dismiss(lease: LeaseStamp, dismissals: readonly Dismissal[]): Promise<void>;
   /** What subject keys are hashed with: one secret for all processes that share the counters. */

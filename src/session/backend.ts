@@ -74,6 +74,10 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
     return type === Backend.DataRow || type === Backend.CopyData ? this.#rows.ahead() : undefined;
   }
 
+  passWhole(type: BackendType, buffer: Buffer, start: number): number {
+    return type === Backend.DataRow || type === Backend.CopyData ? this.#rows.passAhead(buffer, start) : start;
+  }
+
   passed(rows: number, bytes: number): void {
     this.#rows.passed(rows, bytes);
   }

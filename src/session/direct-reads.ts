@@ -3,6 +3,7 @@
  * takes what has come in one system call, and a connection that is paused is not read from at all.
  */
 
+import { chunkWithRoom } from '../protocol/chunk-room.ts';
 import { connect, type Socket, type TcpSocketConnectOpts, type IpcSocketConnectOpts } from 'node:net';
 
 /** What one system call may bring. */
@@ -15,7 +16,7 @@ const unhurried = new WeakSet<Socket>();
 export function connectDirect(options: TcpSocketConnectOpts | IpcSocketConnectOpts): Socket {
   const callback = (bytes: number): boolean => {
     // Memory of its own: what a session keeps of a chunk must not hold on to the pool that all share.
-    const chunk = Buffer.allocUnsafeSlow(bytes);
+    const chunk = chunkWithRoom(bytes);
     shared.copy(chunk, 0, 0, bytes);
     // Between two of those who listen there may be nobody.
     if (socket.listenerCount('data') > 0 && socket.readableLength === 0) socket.emit('data', chunk);

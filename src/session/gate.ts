@@ -6,6 +6,7 @@ import type { SubjectKey } from '../catalog/class-members.ts';
 import type { ColumnAt } from '../catalog/output-keys.ts';
 import type { Neighbours } from '../quota/neighbours.ts';
 import type { LeasingOptions } from '../quota/leasing.ts';
+import type { PersonHashers } from '../quota/person-hash.ts';
 import type { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
@@ -31,6 +32,7 @@ export interface Gate {
   readonly neighbours: Neighbours;
   /** Who was delivered in this process a moment ago. */
   readonly recentPeople: RecentPeople;
+  readonly personHashers: PersonHashers;
   /** One for each server and database, however many names clients have for it. */
   databaseKey(database: string): string;
   /** How statements of this process lease their units. */

@@ -16,6 +16,7 @@ import type { Portal } from './names.ts';
 import { errorFields } from './refusal-message.ts';
 import { covers, NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
 import type { ColumnShape } from '../protocol/backend-messages.ts';
+import { LARGEST_ROW_LOOKED_INTO } from './people-scan.ts';
 import { runOf, type Request } from './request.ts';
 import { RowDescriptions } from './row-descriptions.ts';
 import { COPY_READERS, DATA_ROW } from './row-reader.ts';
@@ -27,8 +28,6 @@ import { countsPeople } from './subject-meter.ts';
 
 /** CopyData that ends COPY in binary format: a field count of -1 ("COPY", File Trailer). */
 export const BINARY_TRAILER_BYTES = 2;
-/** Larger rows of an aggregating statement count as expressions in full. */
-const LARGEST_ROW_LOOKED_INTO = 64 * 1024;
 
 /** What the server's messages ask of the stream that they come in. */
 export interface ReplyTurn {
@@ -85,6 +84,12 @@ export class RowMeter {
   ahead(): Ahead | undefined {
     const run = this.#arrived;
     return run === undefined || run.weighsExpressions || run.looksForPeople || runOf(headOf(this.#session).payload) !== run ? undefined : run.ahead();
+  }
+
+  /** Rows behind one that was looked into: where the first stands that must be handed over by itself. */
+  passAhead(buffer: Buffer, start: number): number {
+    const run = this.#arrived;
+    return run === undefined || !run.looksForPeople || runOf(headOf(this.#session).payload) !== run ? start : run.passAhead(buffer, start, this.#turn.nowMs);
   }
 
   passed(rows: number, bytes: number): void {

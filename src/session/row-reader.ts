@@ -2,35 +2,29 @@
 
 import { ProtocolViolation } from '../protocol/message-stream.ts';
 
-export interface ValueAt {
-  readonly buffer: Buffer;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** The value of a column; undefined for NULL. */
-export type RowValues = (column: number) => ValueAt | undefined;
+/** Where the values of a row stand: start and end of column i at 2i and 2i + 1. A start of -1: NULL, or nothing that can be taken as it stands. */
+export type RowPlaces = Int32Array;
 
 export interface RowReader {
-  /** Undefined if the body is no row of so many columns. */
-  open(buffer: Buffer, start: number, end: number, columns: number): RowValues | undefined;
+  /** Finds the values of the first `upTo` columns. False if the body is no row of `columns` columns; what is in `into` means nothing then. */
+  locate(buffer: Buffer, start: number, end: number, columns: number, upTo: number, into: RowPlaces): boolean;
 }
 
 /** Int16 count, then for each column Int32 length (-1: NULL) and the value. COPY in binary format has the same rows ("COPY", Tuples). */
 export const DATA_ROW: RowReader = {
-  open(buffer, start, end, columns) {
-    if (end - start < 2 || buffer.readInt16BE(start) !== columns) return undefined;
-    return (column) => {
-      let at = start + 2;
-      for (let i = 0; ; i++) {
-        if (at + 4 > end) throw new ProtocolViolation('malformed DataRow');
-        const length = buffer.readInt32BE(at);
-        at += 4;
-        if (length > end - at) throw new ProtocolViolation('malformed DataRow');
-        if (i === column) return length < 0 ? undefined : { buffer, start: at, end: at + length };
-        if (length > 0) at += length;
-      }
-    };
+  locate(buffer, start, end, columns, upTo, into) {
+    if (end - start < 2 || (((buffer[start] as number) << 8) | (buffer[start + 1] as number)) !== columns) return false;
+    let at = start + 2;
+    for (let i = 0; i < upTo; i++) {
+      if (at + 4 > end) throw new ProtocolViolation('malformed DataRow');
+      const length = ((buffer[at] as number) << 24) | ((buffer[at + 1] as number) << 16) | ((buffer[at + 2] as number) << 8) | (buffer[at + 3] as number);
+      at += 4;
+      if (length > end - at) throw new ProtocolViolation('malformed DataRow');
+      into[2 * i] = length < 0 ? -1 : at;
+      if (length > 0) at += length;
+      into[2 * i + 1] = at;
+    }
+    return true;
   },
 };
 
@@ -40,14 +34,14 @@ const HEADER_REST_BYTES = 8;
 
 /** The file header comes in one message with the first row (CopyToBinaryStart in commands/copyto.c). */
 const COPY_BINARY: RowReader = {
-  open(buffer, start, end, columns) {
+  locate(buffer, start, end, columns, upTo, into) {
     let at = start;
     if (buffer.compare(SIGNATURE, 0, SIGNATURE.length, at, Math.min(end, at + SIGNATURE.length)) === 0) {
       at += SIGNATURE.length + HEADER_REST_BYTES;
-      if (at > end) return undefined;
+      if (at > end) return false;
       at += buffer.readUInt32BE(at - 4);
     }
-    return DATA_ROW.open(buffer, at, end, columns);
+    return DATA_ROW.locate(buffer, at, end, columns, upTo, into);
   },
 };
 
@@ -55,26 +49,28 @@ const [TAB, NEWLINE, BACKSLASH, COMMA, QUOTE] = [0x09, 0x0a, 0x5c, 0x2c, 0x22];
 
 /** One line a message. A value with a backslash is escaped, or NULL, and is not taken for a key. */
 const COPY_TEXT: RowReader = {
-  open(buffer, start, end, columns) {
+  locate(buffer, start, end, columns, _upTo, into) {
     const last = end > start && buffer[end - 1] === NEWLINE ? end - 1 : end;
-    return fields(columns, start, last, (at) => {
+    return fields(columns, start, last, into, (at, put) => {
       let to = at;
       let plain = true;
       for (; to < last && buffer[to] !== TAB; to++) if (buffer[to] === BACKSLASH) plain = false;
-      return { next: to, value: plain ? { buffer, start: at, end: to } : undefined };
+      put(plain ? at : -1, to);
+      return to;
     });
   },
 };
 
 /** One record a message; quotes may hold line ends. An empty value without quotes is NULL; a value with a quote in it is not taken for a key. */
 const COPY_CSV: RowReader = {
-  open(buffer, start, end, columns) {
+  locate(buffer, start, end, columns, _upTo, into) {
     const last = end > start && buffer[end - 1] === NEWLINE ? end - 1 : end;
-    return fields(columns, start, last, (at) => {
+    return fields(columns, start, last, into, (at, put) => {
       if (buffer[at] !== QUOTE || at >= last) {
         let to = at;
         while (to < last && buffer[to] !== COMMA) to++;
-        return { next: to, value: to === at ? undefined : { buffer, start: at, end: to } };
+        put(to === at ? -1 : at, to);
+        return to;
       }
       let plain = true;
       let to = at + 1;
@@ -84,22 +80,27 @@ const COPY_CSV: RowReader = {
         plain = false;
         to++;
       }
-      return { next: to + 1, value: plain ? { buffer, start: at + 1, end: to } : undefined };
+      put(plain ? at + 1 : -1, to);
+      return to + 1;
     });
   },
 };
 
-/** Reads all fields; undefined unless there are as many as columns. */
-function fields(columns: number, start: number, last: number, read: (at: number) => { readonly next: number; readonly value: ValueAt | undefined }): RowValues | undefined {
-  const values: (ValueAt | undefined)[] = [];
+/** Reads all fields, each by a call that tells where it ends; false unless there are as many as columns. */
+function fields(columns: number, start: number, last: number, into: RowPlaces, read: (at: number, put: (from: number, to: number) => void) => number): boolean {
+  let count = 0;
+  const put = (from: number, to: number): void => {
+    into[2 * count] = from;
+    into[2 * count + 1] = to;
+  };
   for (let at = start; ; ) {
-    const { next, value } = read(at);
-    values.push(value);
+    if (count >= columns) return false;
+    const next = read(at, put);
+    count++;
     if (next >= last) break;
     at = next + 1;
-    if (values.length > columns) return undefined;
   }
-  return values.length === columns ? (column) => values[column] : undefined;
+  return count === columns;
 }
 
 export const COPY_READERS: Readonly<Record<'text' | 'csv' | 'binary', RowReader>> = { text: COPY_TEXT, csv: COPY_CSV, binary: COPY_BINARY };

@@ -219,6 +219,19 @@ export class Run implements RecordedRun {
   ahead(): Ahead | undefined {
     if (this.#reach.classes.length === 0) return UNMETERED;
     if (!this.#open || this.#people !== undefined) return undefined;
+    return this.#paidAhead();
+  }
+
+  /** As `ahead`, where rows are looked into for people: passes those from `start` on that may go, and tells where the first stands that may not. */
+  passAhead(buffer: Buffer, start: number, nowMs: number): number {
+    const paid = this.#open && this.#people !== undefined && !this.weighsExpressions ? this.#paidAhead() : undefined;
+    if (paid === undefined) return start;
+    const { end, rows, bytes } = (this.#people as SubjectMeter).passAhead(buffer, start, paid, nowMs);
+    if (rows > 0) this.spendAhead(rows, bytes);
+    return end;
+  }
+
+  #paidAhead(): Ahead | undefined {
     const { lease } = this.#leasing as Leasing;
     let messages = Infinity;
     let bytes = Infinity;
@@ -331,7 +344,8 @@ export class Run implements RecordedRun {
         nowMs: () => performance.now(),
         neighbours: gate.neighbours,
         recent: gate.recentPeople,
-        keepTaken: gate.auditSubjects !== 'none',
+        hashers: gate.personHashers,
+        keepNamed: gate.auditSubjects === 'keys',
         scope: gate.databaseKey(identity.database),
         keysOf: (oid) => gate.subjectKeys(identity.database, oid),
         encoding: () => this.#session.clientEncoding,

@@ -22,6 +22,7 @@ import type { SubjectKey } from '../catalog/class-members.ts';
 import { resolveOutputs, type ColumnAt } from '../catalog/output-keys.ts';
 import type { LeasingOptions } from '../quota/leasing.ts';
 import { Neighbours } from '../quota/neighbours.ts';
+import { PersonHashers } from '../quota/person-hash.ts';
 import { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
 import { UnitPools } from '../quota/unit-pools.ts';
@@ -79,6 +80,7 @@ export class ServiceGate implements Gate {
   draining = false;
   readonly #pending = new PendingWork();
   readonly recentPeople = new RecentPeople();
+  readonly personHashers = new PersonHashers();
   readonly #lookups = new BlindQuestions();
   readonly #toldFlags = new ToldFlags();
   readonly pools: UnitPools;

@@ -20,8 +20,14 @@ const DATE = 1082;
 const NUMERIC = 1700;
 const UUID = 2950;
 
-const MAX_KEY_BYTES = 1024;
+/** A longer value is nobody's key. */
+export const MAX_KEY_BYTES = 1024;
 const POSTGRES_EPOCH_MS = Date.UTC(2000, 0, 1);
+
+/** True if the key of such values is their bytes, where these are plain ASCII and no more than `MAX_KEY_BYTES`. */
+export function keyIsText(type: number, format: number): boolean {
+  return TEXT_LIKE.has(type) || (format === TEXT && (type === INT2 || type === INT4 || type === INT8 || type === OID || type === UUID));
+}
 
 /** The key of one value, or undefined if it has none. `encoding`: the session's client_encoding. */
 export function readKey(type: number, format: number, buffer: Buffer, start: number, end: number, encoding: string): string | undefined {

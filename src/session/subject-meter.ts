@@ -8,15 +8,16 @@ import type { ClassUnits } from '../audit/events.ts';
 import type { SubjectKey } from '../catalog/class-members.ts';
 import type { Reach } from '../catalog/reach-types.ts';
 import type { PrincipalPolicy } from '../policy/types.ts';
-import { HEADER_BYTES } from '../protocol/message-stream.ts';
+import { HEADER_BYTES, type Ahead } from '../protocol/message-stream.ts';
 import type { ColumnShape } from '../protocol/backend-messages.ts';
 import type { FlagCrossing, LeaseRefusal } from '../quota/lease-plan.ts';
 import { planPeople } from '../quota/lease-planner.ts';
 import type { LeaseOutcome } from '../quota/leasing.ts';
-import { PeopleGrants, type PeopleOptions, type Person } from '../quota/people-grants.ts';
+import { PeopleGrants, type PeopleOptions } from '../quota/people-grants.ts';
 import type { CounterStore } from '../quota/store.ts';
-import type { RowReader, RowValues } from './row-reader.ts';
-import { keyColumns, readKey } from './subject-keys.ts';
+import { ClassRows, PeopleScan } from './people-scan.ts';
+import type { RowReader } from './row-reader.ts';
+import { keyColumns } from './subject-keys.ts';
 
 /** One row message where it lies: the message's type byte at `start`. */
 export interface RowAt {
@@ -25,25 +26,39 @@ export interface RowAt {
   readonly end: number;
 }
 
-const NOBODY: readonly Person[] = [];
-
-interface ClassPeople {
-  readonly grants: PeopleGrants;
-  readonly width: number;
+class ClassPeople extends ClassRows {
   /** A row is about as many people as the class is referred to, and each column of a table about one of them. */
   readonly exact: boolean;
   /** Index in the statement's reach. */
   readonly at: number;
-  keys: readonly (readonly number[])[];
-  /** Of the row at hand. */
-  row: readonly Person[];
-  /** Of the rows behind one that waited, in their order: where each begins, and its people. */
-  aheadStarts: number[];
-  aheadPeople: (readonly Person[])[];
-  aheadAt: number;
-  unknown: number;
+  /** People of the row at hand are `people` from `from` to `to`. */
+  from = 0;
+  to = 0;
+  unknown = 0;
   /** Units of the row at hand are spent already: it waits for something else. */
-  unknownPaid: boolean;
+  unknownPaid = false;
+
+  constructor(grants: PeopleGrants, at: number, reach: Reach) {
+    const { width, packs, aggregated, calls } = reach.classes[at] as Reach['classes'][number];
+    super(grants, width);
+    this.at = at;
+    this.exact = !packs && !aggregated && calls === 0 && reach.opaque.length === 0;
+  }
+
+  /** People may be told by their keys alone: nothing is to be counted for others, and nothing else stops a row. */
+  get plain(): boolean {
+    return this.keys.length > 0 && this.grants.unbounded;
+  }
+
+  /** All units of a row are told by keys, and may go. */
+  allows(row: number, nowMs: number): boolean {
+    const { first, people, grants } = this;
+    const to = first[row + 1] as number;
+    let i = first[row] as number;
+    if (to - i !== this.width) return false;
+    for (; i < to; i++) if (!grants.covers(people[i] as number, nowMs)) return false;
+    return true;
+  }
 }
 
 export interface SubjectMeterOptions extends Omit<PeopleOptions, 'secret'> {
@@ -56,10 +71,8 @@ export class SubjectMeter {
   readonly #classes: readonly ClassPeople[];
   readonly #reach: Reach;
   readonly #options: SubjectMeterOptions;
-  #columns: readonly ColumnShape[] = [];
-  #reader: RowReader | undefined;
-  /** The chunk whose rows were looked at before their turn. */
-  #ahead: Buffer | undefined;
+  readonly #scan: PeopleScan;
+  #looksIntoRows = false;
   /** The statement gave nothing, and what that tells is paid for. */
   #silencePaid = false;
   #delivered = false;
@@ -77,44 +90,40 @@ export class SubjectMeter {
   private constructor(plans: readonly { readonly at: number; readonly grants: PeopleGrants }[], reach: Reach, options: SubjectMeterOptions) {
     this.#reach = reach;
     this.#options = options;
-    this.#classes = plans.map(({ at, grants }) => {
-      const { width, packs, aggregated, calls } = reach.classes[at] as Reach['classes'][number];
-      return { grants, at, width, exact: !packs && !aggregated && calls === 0 && reach.opaque.length === 0, keys: [], row: NOBODY, aheadStarts: [], aheadPeople: [], aheadAt: 0, unknown: 0, unknownPaid: false };
-    });
+    this.#scan = new PeopleScan(options.encoding);
+    this.#classes = plans.map(({ at, grants }) => new ClassPeople(grants, at, reach));
   }
 
   /** What the result's columns are, and how to find them in a row. */
   describe(columns: readonly ColumnShape[], reader: RowReader): void {
-    this.#columns = columns;
-    this.#reader = reader;
-    this.#ahead = undefined;
     for (const cls of this.#classes) {
-      cls.keys = cls.exact ? keyColumns(columns, cls.grants.className, cls.width, this.#reach.oids, this.#options.keysOf) : [];
+      cls.describe(columns, cls.exact ? keyColumns(columns, cls.grants.className, cls.width, this.#reach.oids, this.#options.keysOf) : []);
     }
+    this.#scan.describe(columns, reader, this.#classes);
+    this.#looksIntoRows = this.#classes.some(({ keys }) => keys.length > 0);
   }
 
   /** Rows must be handed over whole: there are keys in them. */
   get looksIntoRows(): boolean {
-    return this.#classes.some(({ keys }) => keys.length > 0);
+    return this.#looksIntoRows;
   }
 
   /** A row may go. `units`: what it costs in each class of the reach. False: `ask`, and try again. */
   admits(units: ArrayLike<number>, row: RowAt | undefined, nowMs: number): boolean {
     this.#limitBroken = undefined;
+    const at = row === undefined || !this.#looksIntoRows ? -1 : this.#rowOf(row);
     let missing = false;
     for (const cls of this.#classes) {
-      cls.row = row === undefined ? NOBODY : this.#peopleOf(cls, row);
-      cls.unknown = cls.row.length > 0 ? Math.max(0, cls.width - cls.row.length) : (units[cls.at] as number);
-      this.#limitBroken ??= cls.grants.statementRefusal(cls.row, cls.unknownPaid ? 0 : cls.unknown);
-      for (const person of cls.row) {
-        if (cls.grants.covers(person, nowMs)) continue;
-        missing = true;
-        cls.grants.want(person);
-      }
+      cls.from = at < 0 ? 0 : (cls.first[at] as number);
+      cls.to = at < 0 ? 0 : (cls.first[at + 1] as number);
+      const known = cls.to - cls.from;
+      cls.unknown = known > 0 ? Math.max(0, cls.width - known) : (units[cls.at] as number);
+      this.#limitBroken ??= cls.grants.statementRefusal(cls.people, cls.from, cls.to, cls.unknownPaid ? 0 : cls.unknown);
+      if (!this.#wantMissing(cls, cls.from, cls.to, nowMs)) missing = true;
     }
     if (this.#limitBroken !== undefined) return false;
     if (missing) {
-      if (row !== undefined) this.#lookAhead(row, nowMs);
+      this.#wantBehind(at + 1, nowMs);
       return false;
     }
     return this.#payUnknown(nowMs);
@@ -124,9 +133,30 @@ export class SubjectMeter {
   commit(): void {
     this.#delivered = true;
     for (const cls of this.#classes) {
-      if (cls.row.length > 0) cls.grants.deliver(cls.row);
+      if (cls.to > cls.from) cls.grants.deliver(cls.people, cls.from, cls.to);
       cls.unknownPaid = false;
     }
+  }
+
+  /**
+   * Rows of a chunk from `start` on, as many as may go within `bound` and are about people who were admitted: where the first stands that must be looked at by itself.
+   * Behind a row of the same chunk that went only. They count as delivered.
+   */
+  passAhead(buffer: Buffer, start: number, bound: Ahead, nowMs: number): { readonly end: number; readonly rows: number; readonly bytes: number } {
+    const scan = this.#scan;
+    const first = scan.find(buffer, start);
+    let row = first;
+    let bytes = 0;
+    if (first >= 0 && this.#classes.every(({ plain }) => plain)) {
+      const last = Math.min(scan.rows, first + bound.messages);
+      for (; row < last; row++) {
+        const bodyBytes = scan.startOf(row + 1) - scan.startOf(row) - HEADER_BYTES;
+        if (bodyBytes > bound.largestBodyBytes || bytes + bodyBytes > bound.bytes || !this.#allows(row, nowMs)) break;
+        bytes += bodyBytes;
+      }
+      for (const { grants, people, first: index } of this.#classes) grants.deliver(people, index[first] as number, index[row] as number);
+    }
+    return row > first ? { end: scan.startOf(row), rows: row - first, bytes } : noRowsAhead(start);
   }
 
   /** The statement's end, or its error, may be told. One that gave no row tells something too. False: `ask`, and try again. */
@@ -134,7 +164,7 @@ export class SubjectMeter {
     if (this.#delivered || this.#silencePaid) return true;
     this.#limitBroken = undefined;
     for (const cls of this.#classes) {
-      cls.row = NOBODY;
+      cls.from = cls.to = 0;
       cls.unknown = 1;
     }
     this.#silencePaid = this.#payUnknown(nowMs);
@@ -184,9 +214,11 @@ export class SubjectMeter {
   }
 
   /** How many of those who are wanted are of the row that waits: they were wanted first. */
-  #due({ row, grants }: ClassPeople): number {
+  #due({ people, from, to, grants }: ClassPeople): number {
     const nowMs = this.#options.nowMs();
-    return row.filter((person) => !grants.covers(person, nowMs)).length;
+    let due = 0;
+    for (let i = from; i < to; i++) if (!grants.covers(people[i] as number, nowMs)) due++;
+    return due;
   }
 
   #payUnknown(nowMs: number): boolean {
@@ -198,67 +230,45 @@ export class SubjectMeter {
     return true;
   }
 
-  /** The rows behind the one that waits, as far as they have come: their people are asked for in the same call. */
-  #lookAhead({ buffer, start, end }: RowAt, nowMs: number): void {
-    this.#ahead = buffer;
-    for (const cls of this.#classes) {
-      cls.aheadStarts = [];
-      cls.aheadPeople = [];
-      cls.aheadAt = 0;
-      cls.grants.forgetDelivered();
+  #rowOf({ buffer, start, end }: RowAt): number {
+    const known = this.#scan.find(buffer, start);
+    if (known >= 0) return known;
+    this.#scan.read(buffer, start, end, this.#classes);
+    return 0;
+  }
+
+  #allows(row: number, nowMs: number): boolean {
+    for (const cls of this.#classes) if (!cls.allows(row, nowMs)) return false;
+    return true;
+  }
+
+  /** True if all of them may go. Those who may not are to be asked for. */
+  #wantMissing({ people, grants }: ClassPeople, from: number, to: number, nowMs: number): boolean {
+    let all = true;
+    for (let i = from; i < to; i++) {
+      const person = people[i] as number;
+      if (grants.covers(person, nowMs)) continue;
+      all = false;
+      grants.want(person);
     }
-    const type = buffer[start];
-    for (let at = end; at + HEADER_BYTES <= buffer.length && buffer[at] === type;) {
-      const next = at + 1 + buffer.readInt32BE(at + 1);
-      if (next <= at || next > buffer.length) return;
-      for (const cls of this.#classes) {
-        const people = this.#readPeople(cls, buffer, at, next);
-        for (const person of people) if (!cls.grants.covers(person, nowMs) && !cls.grants.want(person)) return;
-        cls.aheadStarts.push(at);
-        cls.aheadPeople.push(people);
+    return all;
+  }
+
+  /** The rows behind the one that waits: their people are asked for in the same call, as far as they fit into it. */
+  #wantBehind(from: number, nowMs: number): void {
+    for (let row = from; row < this.#scan.rows; row++) {
+      for (const { people, grants, first } of this.#classes) {
+        for (let i = first[row] as number, to = first[row + 1] as number; i < to; i++) {
+          const person = people[i] as number;
+          if (!grants.covers(person, nowMs) && !grants.want(person)) return;
+        }
       }
-      at = next;
     }
   }
+}
 
-  /** Whom the row at hand is about, which may be known already. */
-  #peopleOf(cls: ClassPeople, { buffer, start, end }: RowAt): readonly Person[] {
-    if (this.#ahead === buffer) {
-      const { aheadStarts } = cls;
-      while ((aheadStarts[cls.aheadAt] ?? Infinity) < start) cls.aheadAt++;
-      if (aheadStarts[cls.aheadAt] === start) return cls.aheadPeople[cls.aheadAt] as readonly Person[];
-    }
-    return this.#readPeople(cls, buffer, start, end);
-  }
-
-  /** The different people that the row's columns show. */
-  #readPeople(cls: ClassPeople, buffer: Buffer, start: number, end: number): readonly Person[] {
-    if (cls.keys.length === 0 || this.#reader === undefined) return NOBODY;
-    const values = this.#reader.open(buffer, start + HEADER_BYTES, end, this.#columns.length);
-    if (values === undefined) return NOBODY;
-    const encoding = this.#options.encoding();
-    const found: Person[] = [];
-    for (const columns of cls.keys) {
-      const key = this.#keyOf(columns, values, encoding);
-      if (key === undefined) continue;
-      const person = cls.grants.person(key);
-      if (!found.includes(person)) found.push(person);
-    }
-    // More people than references is no row that was foreseen.
-    return found.length > cls.width ? NOBODY : found;
-  }
-
-  #keyOf(columns: readonly number[], values: RowValues, encoding: string): string | undefined {
-    const parts: string[] = [];
-    for (const column of columns) {
-      const { type, format } = this.#columns[column] as ColumnShape;
-      const value = values(column);
-      const part = value === undefined ? undefined : readKey(type, format ?? 0, value.buffer, value.start, value.end, encoding);
-      if (part === undefined || columns.length === 1) return part;
-      parts.push(part);
-    }
-    return JSON.stringify(parts);
-  }
+function noRowsAhead(end: number): { readonly end: number; readonly rows: number; readonly bytes: number } {
+  return { end, rows: 0, bytes: 0 };
 }
 
 const counting = new WeakMap<PrincipalPolicy, boolean>();

@@ -31,7 +31,7 @@ export class TimedStore implements CounterStore {
     return this.#counted(this.#store.refund(lease, groups));
   }
 
-  admit(counters: readonly Counter[], people: readonly string[]): Promise<Admission> {
+  admit(counters: readonly Counter[], people: Buffer): Promise<Admission> {
     return this.#counted(this.#store.admit(counters, people));
   }
 

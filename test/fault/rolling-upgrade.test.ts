@@ -65,8 +65,8 @@ function versionOfLayout(layout: number): string {
   symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'));
   const script = join(home, 'dist/quota/scripts/counter.lua');
   const text = readFileSync(script, 'utf8');
-  expect(text).toContain('local LAYOUT = 1\n');
-  writeFileSync(script, text.replace('local LAYOUT = 1\n', `local LAYOUT = ${layout}\n`));
+  expect(text).toContain('local LAYOUT = 2\n');
+  writeFileSync(script, text.replace('local LAYOUT = 2\n', `local LAYOUT = ${layout}\n`));
   return join(home, 'dist/cli/main.js');
 }
 
@@ -149,9 +149,9 @@ describe('a version that counts in another way', () => {
   const ONE = 'SELECT id FROM crm.customers WHERE id = 1';
   const quotas = '[{ class: customers, window: 1h, rows: 10, action: block }]';
 
-  for (const [name, first, second] of [['newer', undefined, 2], ['older', 2, undefined]] as const) {
+  for (const [name, first, second] of [['newer', undefined, 3], ['older', 3, undefined]] as const) {
     test(`that is ${name} lets nothing protected out at the other's store, also not by an allowance, and disturbs nobody`, async () => {
-      const other = versionOfLayout(2);
+      const other = versionOfLayout(3);
       const programOf = (layout: number | undefined): string | undefined => (layout === undefined ? undefined : other);
       const prefix = `other-${name}`;
       const owner = await start(prefix, quotas, programOf(first));
@@ -166,7 +166,7 @@ describe('a version that counts in another way', () => {
       for (let n = 0; n < 9; n++) expect((await atOwner.query(ONE)).rowCount).toBe(1);
       await expect(atOwner.query(ONE)).rejects.toMatchObject({ code: '53400' });
       await Promise.all([atOwner.end(), atStranger.end()]);
-      rmSync(join(directory, 'layout-2'), { recursive: true });
+      rmSync(join(directory, 'layout-3'), { recursive: true });
     }, 60_000);
   }
 });

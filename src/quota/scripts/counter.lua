@@ -6,7 +6,7 @@
 -- KEYS[3+] counters, each a hash: t (total), o and n (oldest and newest filled slice), w (number of the process that
 --          was granted last), g (when), b (when the last other one was before it), and the units of slice i under its index.
 --          72 slices at most, so Redis keeps it in one compact listpack.
---          A counter of people (its name has "}:subjects:") has a sorted set beside it, "<key>:set": keyed hashes by the time of their last grant.
+--          A counter of people (its name has "}:subjects:") has a sorted set beside it, "<key>:set": keyed hashes of 16 bytes by the time of their last grant.
 --          The time ends in .5 if there was more than one. It hashes to the same slot, since all names of a class have the same tag.
 -- ARGV[1]  sequence of the last grant that this process was told of (0: none)
 -- ARGV[2]  latest store time that this process was told of
@@ -15,7 +15,8 @@
 
 local GRANTED, REFUSED, LOST, SETTLING, OTHER_LAYOUT = 0, 1, 2, 3, 4
 -- Raised with every change after which scripts of before and scripts of now would not count the same. A store without the number has the first.
-local LAYOUT = 1
+-- 2: people are hashed in another way, and their hashes are bytes.
+local LAYOUT = 2
 -- Renewed once a second while its process lives. A mark that is gone makes the process bring all that it knows: over, never under.
 local MARK_TTL_MS = 2764800000
 

@@ -10,6 +10,7 @@ import { StoreUnavailableError, type Counter, type LeaseStamp } from '../../../s
 import { TcpRelay } from '../../support/tcp-relay.ts';
 import { RedisServer } from './redis-server.ts';
 import { granted, group, usedOf } from './store-suite.ts';
+import { hashesOf } from '../../support/people.ts';
 
 let server: RedisServer;
 let relay: TcpRelay;
@@ -146,14 +147,14 @@ describe('the journal on disk', () => {
   it('has one unit for each person, however often they were admitted, and none for those who were taken back', async () => {
     const path = join(directory, 'people.journal');
     const c = { ...own(50, 'p:agent', 'customers', 'subjects'), people: 101 };
-    const person = (n: number): string => `person${n}`.padEnd(16, '_');
+    const person = (n: number): string => `person${n}`;
     const { store } = await open(10, { journal: await JournalFile.open({ path, sync: 'always' }), prefix: 'j3:' });
     for (let round = 0; round < 5; round++) {
-      expect((await store.admit([c], [person(1), person(2), person(3)])).admitted).toBe(3);
+      expect((await store.admit([c], hashesOf([person(1), person(2), person(3)]))).admitted).toBe(3);
       await sleep(5);
     }
-    const { lease } = await store.admit([c], [person(4), person(1)]);
-    await store.dismiss(lease, [{ person: person(4), counters: [c] }]);
+    const { lease } = await store.admit([c], hashesOf([person(4), person(1)]));
+    await store.dismiss(lease, [{ people: hashesOf([person(4)]), counters: [c] }]);
     expect(await usedOf(store, c)).toEqual([3]);
     await store.close();
     await server.kill();
@@ -183,13 +184,13 @@ describe('people while Redis is away', () => {
   it('cost a unit of the allowance each, and are owed', async () => {
     const { store, redis } = await open(3);
     const c = { ...own(10, 'p:agent', 'customers', 'subjects'), people: 10 };
-    const person = (n: number): string => `person${n}`.padEnd(16, '_');
-    await store.admit([c], [person(1), person(2)]);
+    const person = (n: number): string => `person${n}`;
+    await store.admit([c], hashesOf([person(1), person(2)]));
     await relay.refuse();
-    const answer = await store.admit([c], [person(3), person(4), person(5), person(6)]);
+    const answer = await store.admit([c], hashesOf([person(3), person(4), person(5), person(6)]));
     expect(answer).toMatchObject({ admitted: 3, refused: 0, fresh: [1, 1, 1] });
-    await expect(store.admit([c], [person(7)])).rejects.toThrow(StoreUnavailableError);
-    await store.dismiss(answer.lease, [{ person: person(5), counters: [c] }]);
+    await expect(store.admit([c], hashesOf([person(7)]))).rejects.toThrow(StoreUnavailableError);
+    await store.dismiss(answer.lease, [{ people: hashesOf([person(5)]), counters: [c] }]);
     expect(redis.debtUnits).toBe(2);
     await relay.accept();
     await untilBack(store);

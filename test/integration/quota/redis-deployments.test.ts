@@ -8,6 +8,7 @@ import { RedisStore, type RedisStoreOptions } from '../../../src/quota/redis-sto
 import type { Counter } from '../../../src/quota/store.ts';
 import { makeCertificates, plain, RedisProcess, startCluster, startSentinels, untilTrue } from '../../support/redis-processes.ts';
 import { granted, group, usedOf } from './store-suite.ts';
+import { hashesOf } from '../../support/people.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -168,10 +169,10 @@ describe('a user with the least rights', () => {
     const work = async (): Promise<void> => {
       const answer = await store.reserve([group(4, 1, c)]);
       if (answer.kind === 'granted') await store.refund(answer.lease, [{ units: 1, counters: [c] }]);
-      const admission = await other.admit([people], ['a'.repeat(16), 'b'.repeat(16)]);
-      await other.dismiss(admission.lease, [{ person: 'b'.repeat(16), counters: [people] }]);
-      await other.admit([of('customers', null, 'r:all', 'subjects')], ['c'.repeat(16)]);
-      await other.admit([{ ...people, limit: 1 }], ['a'.repeat(16)]);
+      const admission = await other.admit([people], hashesOf(['a', 'b']));
+      await other.dismiss(admission.lease, [{ people: hashesOf(['b']), counters: [people] }]);
+      await other.admit([of('customers', null, 'r:all', 'subjects')], hashesOf(['c']));
+      await other.admit([{ ...people, limit: 1 }], hashesOf(['a']));
       await store.usage([c, people]);
       await store.once(`once${Math.random()}`, 1000);
       await store.subjectSecret();

@@ -7,6 +7,7 @@ import { NotCarriedOutError, StoreUnavailableError, type Counter } from '../../.
 import { MAX_LIVE_SLICES, shapeOf } from '../../../src/quota/window.ts';
 import { RedisServer } from './redis-server.ts';
 import { counter, describeStore, granted, group, people, usedOf } from './store-suite.ts';
+import { hashesOf } from '../../support/people.ts';
 
 let server: RedisServer;
 let raw: Redis;
@@ -63,11 +64,11 @@ describe('the Redis store, what is its own', () => {
     const store = await open({ prefix: 'people:' });
     const c = people(10);
     const secret = await store.subjectSecret();
-    await store.admit([c], ['a', 'b', 'c']);
+    await store.admit([c], hashesOf(['a', 'b', 'c']));
     await store.reserve([group(2, 2, c)]);
     await raw.flushall();
     expect(await usedOf(store, c)).toEqual([5]);
-    expect(await store.admit([c], ['b', 'x'])).toMatchObject({ admitted: 2, fresh: [0, 1] });
+    expect(await store.admit([c], hashesOf(['b', 'x']))).toMatchObject({ admitted: 2, fresh: [0, 1] });
     await store.ping();
     const second = await open({ prefix: 'people:' });
     expect((await second.subjectSecret()).equals(secret)).toBe(true);
@@ -78,7 +79,7 @@ describe('the Redis store, what is its own', () => {
   it('holds nothing of people but keyed hashes, in a set no longer than the limit, which expires', async () => {
     const store = await open({ prefix: 'sets:' });
     const c = people(20, 500);
-    for (let i = 0; i < 40; i += 1) await store.admit([c], [`p${i}`]);
+    for (let i = 0; i < 40; i += 1) await store.admit([c], hashesOf([`p${i}`]));
     const key = `sets:count:500:${c.key}:set`;
     expect(await raw.zcard(key)).toBe(20);
     expect(await raw.pttl(key)).toBeGreaterThan(0);

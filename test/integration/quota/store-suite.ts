@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Counter, CounterStore, Reservation, ReserveGroup } from '../../../src/quota/store.ts';
 import { PeopleModel } from './people-model.ts';
 import { leaseLifeMs, MAX_UNITS, shapeOf } from '../../../src/quota/window.ts';
+import { hashesOf } from '../../support/people.ts';
 
 export interface StoreFixture {
   readonly store: CounterStore;
@@ -202,10 +203,10 @@ export function describeStore(name: string, open: () => Promise<StoreFixture>): 
 
     it('admits exactly the limit of different people to 100 parallel calls of two processes, and those again', async () => {
       const c = people(50);
-      const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? store : fixture.other).admit([c], [`p${i}`])));
+      const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? store : fixture.other).admit([c], hashesOf([`p${i}`]))));
       expect(answers.filter(({ admitted }) => admitted === 1)).toHaveLength(50);
       const inside = answers.flatMap(({ admitted }, i) => (admitted === 1 ? [`p${i}`] : []));
-      expect((await fixture.other.admit([c], [...inside, 'new'])).admitted).toBe(50);
+      expect((await fixture.other.admit([c], hashesOf([...inside, 'new']))).admitted).toBe(50);
       expect(await usedOf(store, c)).toEqual([50]);
     });
 
@@ -216,11 +217,11 @@ export function describeStore(name: string, open: () => Promise<StoreFixture>): 
       const next = (below: number): number => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % below;
       for (let round = 0; round < 120; round += 1) {
         const asked = [...new Set(Array.from({ length: 1 + next(5) }, () => `p${next(16)}`))];
-        const answer = await (next(2) === 0 ? store : fixture.other).admit([c], asked);
+        const answer = await (next(2) === 0 ? store : fixture.other).admit([c], hashesOf(asked));
         expect(answer.admitted).toBe(model.expected(answer.lease.grantedAtMs, asked));
         model.take(asked, answer);
         const taken = asked.slice(0, answer.admitted).filter((_, i) => answer.fresh[i] === 1).slice(0, next(2));
-        if (taken.length > 0) await store.dismiss(answer.lease, taken.map((person) => ({ person, counters: [c] })));
+        if (taken.length > 0) await store.dismiss(answer.lease, [{ people: hashesOf(taken), counters: [c] }]);
         for (const person of taken) model.dismiss(person, answer.lease.grantedAtMs);
         await fixture.pass(next(40));
       }
@@ -230,20 +231,37 @@ export function describeStore(name: string, open: () => Promise<StoreFixture>): 
 
     it('takes nobody back who was admitted again', async () => {
       const c = people(5);
-      const first = await store.admit([c], ['a', 'b']);
-      await fixture.other.admit([c], ['a']);
-      await store.dismiss(first.lease, ['a', 'b'].map((person) => ({ person, counters: [c] })));
+      const first = await store.admit([c], hashesOf(['a', 'b']));
+      await fixture.other.admit([c], hashesOf(['a']));
+      await store.dismiss(first.lease, [{ people: hashesOf(['a', 'b']), counters: [c] }]);
       expect(await usedOf(store, c)).toEqual([1]);
-      expect((await store.admit([c], ['a'])).fresh).toEqual([0]);
+      expect((await store.admit([c], hashesOf(['a']))).fresh).toEqual([0]);
+    });
+
+    it('says of each of many people in which counters they were new, and grants in order up to the first limit', async () => {
+      const [hour, day] = [people(350), people(10_000, 600_000)] as const;
+      const names = Array.from({ length: 400 }, (_, i) => `n${i}`);
+      await fixture.other.admit([day], hashesOf(names.filter((_, i) => i % 3 === 0)));
+      await fixture.pass(5);
+      const first = await store.admit([hour, day], hashesOf(names.slice(0, 300)));
+      expect(first.fresh).toEqual(names.slice(0, 300).map((_, i) => (i % 3 === 0 ? 1 : 3)));
+      // At once, and when time has passed.
+      expect((await fixture.other.admit([hour, day], hashesOf(names.slice(0, 150)))).fresh).toEqual(Array.from({ length: 150 }, () => 0));
+      await fixture.pass(5);
+      expect((await fixture.other.admit([hour, day], hashesOf(names.slice(150, 299)))).fresh).toEqual(Array.from({ length: 149 }, () => 0));
+      await store.dismiss(first.lease, [{ people: hashesOf(names.slice(0, 300)), counters: [hour, day] }]);
+      expect(await usedOf(store, hour, day)).toEqual([299, 134 + 199]);
+      await fixture.pass(5);
+      expect(await store.admit([hour, day], hashesOf(names.slice(290)))).toMatchObject({ admitted: 60, refused: 0, counters: [{ used: 350 }, {}] });
     });
 
     it('counts people and units together', async () => {
       const c = people(10);
       const lease = leaseOf(await store.reserve([group(6, 6, c)]));
-      expect(await fixture.other.admit([c], ['a', 'b', 'c', 'd', 'e'])).toMatchObject({ admitted: 4, refused: 0, counters: [{ used: 10 }] });
+      expect(await fixture.other.admit([c], hashesOf(['a', 'b', 'c', 'd', 'e']))).toMatchObject({ admitted: 4, refused: 0, counters: [{ used: 10 }] });
       expect((await store.reserve([group(1, 1, c)])).kind).toBe('refused');
       await store.refund(lease, [{ units: 2, counters: [c] }]);
-      expect((await store.admit([c], ['e', 'f', 'g'])).admitted).toBe(2);
+      expect((await store.admit([c], hashesOf(['e', 'f', 'g']))).admitted).toBe(2);
     });
 
     it('has one secret for all processes', async () => {

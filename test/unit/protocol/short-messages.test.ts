@@ -14,8 +14,9 @@ type Reader = (buffer: Buffer, start: number, end: number) => unknown;
 
 const name = (bytes: Buffer): string => bytes.toString('latin1');
 const rows = (reader: RowReader): Reader => (buffer, start, end) => {
-  const values = reader.open(buffer, start + 5, end, 2);
-  return values === undefined ? undefined : [values(0), values(1)].map((at) => at && at.buffer.toString('latin1', at.start, at.end));
+  const places = new Int32Array(4);
+  if (!reader.locate(buffer, start + 5, end, 2, 2, places)) return undefined;
+  return [0, 1].map((column) => ((places[2 * column] as number) < 0 ? undefined : buffer.toString('latin1', places[2 * column], places[2 * column + 1])));
 };
 const twoColumns = Buffer.from('\0\x02\0\0\0\x02ab\xff\xff\xff\xff', 'latin1');
 const copyHeader = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\x01e', 'latin1');

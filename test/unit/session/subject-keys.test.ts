@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { keyColumns, readKey } from '../../../src/session/subject-keys.ts';
+import { keyColumns, keyIsText, readKey } from '../../../src/session/subject-keys.ts';
 
 const [INT2, INT4, INT8, TEXT, VARCHAR, BPCHAR, BYTEA, DATE, NUMERIC, UUID, FLOAT8] = [21, 23, 20, 25, 1043, 1042, 17, 1082, 1700, 2950, 701];
 
@@ -25,6 +25,13 @@ describe('one person has one key', () => {
   ] as const)('%s', (key, values) => {
     for (const [type, format, value] of values) expect([type, format, keyOf(type, format, value)]).toEqual([type, format, key]);
   });
+});
+
+it('is the value itself where that is said of its type', () => {
+  const types = [INT2, INT4, INT8, TEXT, VARCHAR, BPCHAR, BYTEA, DATE, NUMERIC, UUID, FLOAT8].flatMap((type) => [[type, 0], [type, 1]] as const);
+  const said = types.filter(([type, format]) => keyIsText(type, format));
+  expect(said).toHaveLength(8);
+  for (const [type, format] of said) for (const value of ['5', '-7', 'a b', 'ABC', '5.00 ', '', 'x'.repeat(40)]) expect([type, keyOf(type, format, value)]).toEqual([type, value]);
 });
 
 describe('two people have two keys', () => {
