@@ -194,6 +194,11 @@ describe('rows whose people are not told, or not all', () => {
     expect(error).toMatchObject({ code: '53400' });
   });
 
+  test('somebody in two columns of a row is one of its people; the other may be anybody', async () => {
+    expect((await run('SELECT a.id, a.id AS again, b.name FROM crm.customers a, crm.customers b WHERE a.id = 1')).rows).toBe(LIMIT - 1);
+    expect(await used()).toBe(LIMIT);
+  });
+
   test('two people a row are two', async () => {
     expect((await run('SELECT a.id, b.id, a.name, b.name FROM crm.customers a JOIN crm.customers b ON b.id = a.id + 100 ORDER BY a.id')).rows).toBe(LIMIT / 2);
     expect(await used()).toBe(LIMIT);
