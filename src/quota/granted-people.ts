@@ -28,6 +28,11 @@ export class GrantedPeople {
     return this.#table.words;
   }
 
+  /** Before `add` of the first `count` hashes of `words`. */
+  touch(words: Int32Array, count: number): number {
+    return this.#table.touch(words, count);
+  }
+
   /** The index of somebody who may be known already. */
   add(words: Int32Array, at: number): number {
     const table = this.#table;

@@ -11,6 +11,10 @@ import { MAX_PEOPLE_A_CALL, StoreUnavailableError, type Admission, type Counter,
 const MAX_NAMED = 1000;
 /** People that one statement remembers; those who were delivered are forgotten then, and asked for again, which is free. With a chunk's people more the table need not grow to 2^17. */
 const MAX_REMEMBERED = 62_000;
+/** Of how many people others are told: more would drive out those of all other statements. */
+const MAX_TOLD = 4096;
+/** So many in turn of whom no other statement told: it is not worth looking on, and to ask costs no unit. More than are remembered. */
+const MAX_STRANGERS = 16_384;
 const GRANTED: LeaseOutcome = { kind: 'granted', flags: [] };
 
 export interface PeopleOptions extends LeasingOptions {
@@ -54,6 +58,8 @@ export class PeopleGrants {
   readonly #seen = new PersonTable();
   readonly #named: string[] = [];
   #takenPeople = 0;
+  #toldPeople = 0;
+  #strangers = 0;
   readonly #reported = new Set<string>();
   /** Units for rows whose person cannot be told. */
   readonly #unknown: Leasing;
@@ -77,6 +83,7 @@ export class PeopleGrants {
   meet(into: Int32Array, at: number): void {
     const count = this.hasher.finish();
     const { hashes } = this.hasher;
+    if (count > 1) this.#people.touch(hashes, count);
     for (let i = 0; i < count; i++) into[at + i] = this.#people.add(hashes, i * PERSON_WORDS);
   }
 
@@ -89,8 +96,13 @@ export class PeopleGrants {
   covers(person: number, nowMs: number): boolean {
     const people = this.#people;
     if ((people.deadlines[person] as number) > nowMs || this.#counters.length === 0) return true;
+    if (this.#strangers >= MAX_STRANGERS) return false;
     const deadlineMs = this.#recent.deadlineOf(people.words, person * PERSON_WORDS);
-    if (deadlineMs === undefined || deadlineMs <= nowMs) return false;
+    if (deadlineMs === undefined || deadlineMs <= nowMs) {
+      this.#strangers++;
+      return false;
+    }
+    this.#strangers = 0;
     // Somebody delivered by it, so that it cannot be taken back: it is as good for this statement.
     people.deadlines[person] = deadlineMs;
     people.states[person] = (people.states[person] as number) | TOLD;
@@ -184,7 +196,10 @@ export class PeopleGrants {
         if (this.#options.keepNamed && this.#named.length < MAX_NAMED) this.#named.push(nameOf(words, person));
         if (this.#statement.length > 0) this.#seen.add(words, person * PERSON_WORDS);
       }
-      if ((state & TOLD) === 0) this.#recent.note(words, person * PERSON_WORDS, deadlines[person] as number);
+      if ((state & TOLD) === 0 && this.#toldPeople < MAX_TOLD) {
+        this.#toldPeople++;
+        this.#recent.note(words, person * PERSON_WORDS, deadlines[person] as number);
+      }
       states[person] = state | DELIVERED | TOLD;
     }
   }

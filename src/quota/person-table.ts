@@ -31,6 +31,15 @@ export class PersonTable {
     return this.#words;
   }
 
+  /** Fetches the slots of the first `count` hashes of `words` from memory, all at once; looking them up one after the other waits for each. Returns nothing of use. */
+  touch(words: Int32Array, count: number): number {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let touched = 0;
+    for (let at = 0; at < count * PERSON_WORDS; at += PERSON_WORDS) touched |= slots[((words[at] as number) << 1) & mask] as number;
+    return touched;
+  }
+
   /** Index of the person whose hash begins at `words[at]`; -1: nobody. */
   find(words: Int32Array, at: number): number {
     return (this.#slots[this.#slotOf(words, at) + 1] as number) - 1;
