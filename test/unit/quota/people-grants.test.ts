@@ -70,3 +70,19 @@ it('needs no answer of the store for somebody whom another statement has just de
   second.close();
   expect((await store.usage([counter]))[0]?.used).toBe(10);
 });
+
+it('leaves the people of other statements where they are, however large a result is', async () => {
+  const store = new MemoryStore();
+  const recent = new RecentPeople();
+  const small = grants(store, recent);
+  await deliver(small, 0, 10);
+  small.close();
+  const large = grants(store, recent);
+  await deliver(large, 100, 30_000);
+  large.close();
+  const next = grants(store, recent);
+  const [seven, early, late] = meet(next, ['7', '105', '29999']) as unknown as [number, number, number];
+  expect([seven, early, late].map((person) => next.covers(person, performance.now()))).toEqual([true, true, false]);
+  next.close();
+  expect((await store.usage([counter]))[0]?.used).toBe(29_910);
+});
