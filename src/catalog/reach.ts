@@ -1,5 +1,7 @@
 import type { StatementFacts } from '../sql/facts.ts';
+import { NO_TRACES } from './bookkeeping.ts';
 import { willBeMember } from './class-members.ts';
+import { drivenCounters } from './driven-counters.ts';
 import { saturate, SINK, type Tally } from './effects.ts';
 import { marksOf, marksOutside, storedUnder, type Mark } from './marks.ts';
 import { addsPlainColumns, isOfOnePerson, mostRowsOf, tellsOfOnePerson } from './proofs.ts';
@@ -58,6 +60,7 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     sink: tally.sink || copied.has(SINK),
     copies,
     opensCursors: tally.opensCursors,
+    traces: classes.length > 0 ? { counters: drivenCounters(facts, tally, uses, index, context.searchPath), locks: tally.locksByName || tally.categories.has('opaque') } : NO_TRACES,
     rekeys: classes.length > 0 && rekeys(facts, tally, uses, index),
     readOnly: opaque.length === 0 && READING_KINDS.has(facts.kind) && !facts.modifies && !facts.changesCatalog && !tally.volatile && !tally.sink && tally.copies.size === 0 && tally.stores.size === 0,
     pure: opaque.length === 0 && !tally.impure,

@@ -5,7 +5,7 @@ import { mixedBatchRefusal } from '../policy/form-refusals.ts';
 import { outageRefusal } from '../policy/outage-refusal.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { Analysis } from '../sql/facts.ts';
-import { changesDefinitions, changesSearchPath, thingsMade } from './effects.ts';
+import { changesDefinitions, changesSearchPath, definitionsIn, thingsMade } from './effects.ts';
 import { costsUnits, judge, NOT_LATER, type Judgement, type LaterInBatch } from './judge.ts';
 import type { SessionState } from './session-state.ts';
 import { EMPTY_STATEMENT, type Statement } from './statement.ts';
@@ -77,13 +77,14 @@ export function mixedBatch(session: SessionState, judged: readonly Judged[]): Re
 }
 
 function after(later: LaterInBatch, statement: Statement, { reach }: Judgement): LaterInBatch {
-  if (statement.kind !== 'known') return { ...later, searchPathChanged: true, definitionsChanged: true };
+  if (statement.kind !== 'known') return { ...later, searchPathChanged: true, definitionsChanged: true, definitions: Infinity };
   const { named } = statement.facts;
   const made = named?.kind === 'prepare' || named?.kind === 'declare' ? named : undefined;
   return {
     names: made === undefined ? later.names : new Map([...later.names, [wireNameOf(made.name), { kind: 'known', facts: made.body, text: statement.text }]]),
     local: [...later.local, ...thingsMade(statement.facts, reach)],
     searchPathChanged: later.searchPathChanged || changesSearchPath(statement.facts),
+    definitions: later.definitions + definitionsIn(statement, reach),
     definitionsChanged: later.definitionsChanged || reach.opaque.length > 0 || changesDefinitions(statement.facts),
   };
 }

@@ -50,6 +50,13 @@ function isPlainTable(facts: StatementFacts): boolean {
   return facts.kind === 'create_table_as' || (facts.node === 'CreateStmt' && !facts.derives && facts.relations.length <= facts.defines.length);
 }
 
+/** As which the statement counts in `SessionState.definitions`. */
+export function definitionsIn(statement: Statement, reach: Reach): number {
+  if (statement.kind === 'empty') return 0;
+  if (statement.kind === 'opaque' || reach.categories.has('opaque')) return Infinity;
+  return statement.facts.changesCatalog && !isPlainTable(statement.facts) ? 1 : 0;
+}
+
 /** Roles and who is in them are the same in all databases of a server. `RenameStmt` is ALTER ROLE ... RENAME, too. */
 const CHANGES_ROLES: ReadonlySet<string> = new Set(['GrantRoleStmt', 'CreateRoleStmt', 'AlterRoleStmt', 'DropRoleStmt', 'RenameStmt']);
 
@@ -64,6 +71,9 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   if (opaque || changesEncoding(statement.facts)) session.encodingTouched = true;
   if (session.encodingTouched && (opaque || changesEncoding(statement.facts) || ENDS_SCOPE.has(statement.facts.kind))) session.encodingUnsettled = true;
   if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
+  session.definitions += definitionsIn(statement, reach);
+  // Code may begin its own transactions, and set what the next ones are.
+  if (statement.kind === 'opaque' || reach.categories.has('opaque')) session.serializes = true;
   if (opaque || statement.facts.changesCatalog || statement.facts.kind === 'commit_prepared') session.catalogTouched = true;
   if (statement.kind === 'known') noteCodeChanges(session, statement.facts);
   if (statement.kind === 'opaque' || reach.categories.has('opaque') || CHANGES_ROLES.has(statement.facts.node)) session.rolesTouched = true;

@@ -1,3 +1,4 @@
+import type { Ledger } from '../catalog/bookkeeping.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { AuditEvent, ClassUnits, Flag, StatementEnd } from '../audit/events.ts';
@@ -56,6 +57,10 @@ export interface Gate {
   rememberCopies(database: string, targets: CopyTargets): Promise<readonly string[]>;
   settleCopies(database: string, expected: readonly string[]): void;
   copiesEpoch(database: string): number;
+  /** The server's books are marked, and every process knows it. */
+  booksMarked(database: string, ledgers: readonly Ledger[]): boolean;
+  /** Resolves when every process knows that they are marked, to those that were not; rejects if it cannot be kept. */
+  markBooks(database: string, ledgers: readonly Ledger[], by: string): Promise<readonly Ledger[]>;
   /** Every class of the policy. */
   readonly classNames: readonly string[];
   /** Classes that the server's own word added to a statement (`widen`). */

@@ -8,6 +8,7 @@ import { alertOf } from '../audit/alerts/from-record.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { AuditEvent, ClassUnits, Flag, LoginDescription } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
+import type { Ledger } from '../catalog/bookkeeping.ts';
 import { FIRST_USER_OID } from '../catalog/catalog-rows.ts';
 import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
@@ -266,6 +267,19 @@ export class ServiceGate implements Gate {
 
   copiesEpoch(database: string): number {
     return this.#parts.catalogs.copiesEpoch(database);
+  }
+
+  booksMarked(database: string, ledgers: readonly Ledger[]): boolean {
+    return this.#parts.catalogs.booksMarked(database, ledgers);
+  }
+
+  markBooks(database: string, ledgers: readonly Ledger[], by: string): Promise<readonly Ledger[]> {
+    return this.#parts.catalogs.markBooks(database, ledgers, by);
+  }
+
+  async forgetBooks(by: string): Promise<void> {
+    await this.#parts.catalogs.forgetBooks();
+    this.#parts.log.warn({ by }, 'the marks of counters and locks were taken back: reading them is free again');
   }
 
   classesOfOid(database: string, oid: number): readonly string[] | undefined {

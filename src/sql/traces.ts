@@ -8,6 +8,7 @@ export interface FoundTraces {
   readonly locks: readonly number[];
   readonly draws: number;
   readonly evaluates: boolean;
+  readonly locksByName: boolean;
 }
 
 /** Stands for every sequence. */
@@ -22,6 +23,7 @@ export class Traces {
   readonly #locked: { readonly level: QueryLevel; readonly clause: RawNode }[] = [];
   readonly #sequences = new Set<string>();
   #evaluates = false;
+  #locksByName = false;
 
   /** FOR UPDATE, FOR SHARE: a row that is locked says so in its xmax, for ever, and passes others by who SKIP LOCKED. */
   lock(level: QueryLevel, clauses: readonly unknown[]): void {
@@ -30,9 +32,12 @@ export class Traces {
 
   /** nextval(): how often it was called is for everybody to read. Under one name that is a number like a count; which of several was called can spell anything. */
   draw(call: RawNode): void {
-    let name: unknown = list(call, 'args')[0];
-    for (let cast = unwrap(name, 'TypeCast'); cast !== undefined; cast = unwrap(name, 'TypeCast')) name = cast['arg'];
-    this.#sequences.add(stringConstant(name) ?? ANY);
+    this.#sequences.add(nameGiven(call) ?? ANY);
+  }
+
+  /** pg_locks shows for the rest of the transaction which relation these were given. */
+  lockByName(call: RawNode): void {
+    if (nameGiven(call) === undefined) this.#locksByName = true;
   }
 
   /** A partition's bounds are worked out when it is made, and so is the value that rows of old have of a column that is added. Everybody may read them in pg_class and pg_attribute. */
@@ -44,8 +49,15 @@ export class Traces {
   found(reads: () => readonly number[]): FoundTraces {
     const locks = new Set<number>();
     for (const { level, clause } of this.#locked) for (const use of lockedBy(level, clause) ?? reads()) locks.add(use);
-    return { locks: [...locks], draws: this.#sequences.has(ANY) ? Math.max(2, this.#sequences.size) : this.#sequences.size, evaluates: this.#evaluates };
+    return { locks: [...locks], draws: this.#sequences.has(ANY) ? Math.max(2, this.#sequences.size) : this.#sequences.size, evaluates: this.#evaluates, locksByName: this.#locksByName };
   }
+}
+
+/** A first argument that is written out. */
+function nameGiven(call: RawNode): string | undefined {
+  let name: unknown = list(call, 'args')[0];
+  for (let cast = unwrap(name, 'TypeCast'); cast !== undefined; cast = unwrap(name, 'TypeCast')) name = cast['arg'];
+  return stringConstant(name);
 }
 
 /** Undefined: any that the statement reads. The clause reaches into sub-selects and views of FROM (transformLockingClause, parser/analyze.c). */
