@@ -15,24 +15,23 @@ const LOCKS: readonly Ledger[] = ['locks'];
 const COUNTERS: readonly Ledger[] = ['counters'];
 
 /** Those that must be marked before the statement is sent: nobody has, or not every process knows yet. */
-export function booksToMark(session: SessionState, statement: Statement, reach: Reach): readonly Ledger[] {
-  const books = booksWritten(session, statement, reach);
+export function booksToMark(session: SessionState, reach: Reach): readonly Ledger[] {
+  const books = booksWritten(session, reach);
   return books.length === 0 || session.gate.booksMarked(session.identity.database, books) ? NONE : books;
 }
 
 /** Bind plans, and planning calls functions whose value it can tell: what they scan is counted, though nothing was executed. */
 export function markAtParse(session: SessionState, statement: Statement, reach: Reach): Promise<Refusal | undefined> | undefined {
   if (statement.kind !== 'known' || statement.facts.functions.length === 0) return undefined;
-  const books = booksToMark(session, statement, reach);
+  const books = booksToMark(session, reach);
   return books.length === 0 ? undefined : markBooks(session, { id: session.nextStatementId(), principal: session.principal }, books);
 }
 
 /** Which books a statement that is about to be sent may write values of a class into. */
-function booksWritten(session: SessionState, statement: Statement, { classes, traces }: Reach): readonly Ledger[] {
+function booksWritten(session: SessionState, { classes, traces }: Reach): readonly Ledger[] {
   if (classes.length === 0 || !session.principal.metered) return NONE;
   const counters = (traces?.counters ?? 0) > MOST_COUNTERS && session.tracksCounts;
-  // A procedure and a block can begin transactions of their own.
-  const locks = session.serializes !== false || traces?.locks === true || (statement.kind === 'known' && (statement.facts.kind === 'call' || statement.facts.kind === 'do'));
+  const locks = session.serializes !== false || traces?.locks === true;
   if (!counters && !locks) return NONE;
   return locks ? (counters ? LEDGERS : LOCKS) : COUNTERS;
 }

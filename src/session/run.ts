@@ -116,7 +116,7 @@ export class Run implements RecordedRun {
   begin(prepaid: readonly LeaseCredit[], rowBound: number | undefined): Refusal | undefined | Promise<Refusal | undefined> {
     const leasing = this.#lease(prepaid, rowBound);
     const outcome = leasing.beginNow();
-    if (outcome === undefined || countsPeople(this.principal) || this.#reach.copies !== undefined || booksToMark(this.#session, this.statement, this.#reach).length > 0) return this.#beginLater(outcome ?? leasing.begin());
+    if (outcome === undefined || countsPeople(this.principal) || this.#reach.copies !== undefined || booksToMark(this.#session, this.#reach).length > 0) return this.#beginLater(outcome ?? leasing.begin());
     return this.#begun(this.#settle(outcome));
   }
 
@@ -159,7 +159,7 @@ export class Run implements RecordedRun {
 
   /** Likewise what may come to stand in the server's own books. */
   #markBooks(): Promise<Refusal | undefined> | undefined {
-    const books = booksToMark(this.#session, this.statement, this.#reach);
+    const books = booksToMark(this.#session, this.#reach);
     return books.length === 0 ? undefined : markBooks(this.#session, this, books);
   }
 

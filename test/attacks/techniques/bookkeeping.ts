@@ -161,7 +161,7 @@ const ownView: Technique = afresh(async (attacker) => {
 const LOOKED_UP = 3;
 
 /** A serializable transaction that finds, for each digit, the row of a table of numbers that has it; `begin`: how it becomes one. */
-const serializable = (begin: readonly string[], another: boolean): Technique => afresh(async (attacker) => {
+const serializable = (begin: readonly string[], another: boolean, block = false): Technique => afresh(async (attacker) => {
   const { own } = attacker;
   const [client, reader] = [await attacker.connect(), await attacker.connect()];
   await client.query(`${PLAIN}; SET enable_seqscan = off; SET enable_bitmapscan = off`);
@@ -169,10 +169,12 @@ const serializable = (begin: readonly string[], another: boolean): Technique => 
   await client.query(`INSERT INTO public.${own} SELECT k, v, repeat('x', 1200) FROM generate_series(0, ${4 * LOOKED_UP - 1}) k, generate_series(0, 255) v`, 30_000);
   const places = new Map(rowsOf(await client.query(`SELECT ctid, k, v FROM public.${own}`)).map(([ctid, k, v]) => [String(ctid), [Number(String(k)), Number(String(v))] as const]));
   for (let id = 1; id <= CUSTOMERS; id += LOOKED_UP) {
-    for (const sql of begin) await client.query(sql);
-    await client.query(`SELECT count((SELECT length(g.pad) FROM public.${own} g WHERE g.k = 4 * (c.id - ${id}) + quarter AND g.v = ${DIGIT})) FROM crm.customers c, generate_series(0, 3) quarter WHERE c.id >= ${id} AND c.id < ${id + LOOKED_UP}`, 30_000);
+    for (const sql of begin) await (block ? reader : client).query(sql);
+    const look = `SELECT count((SELECT length(g.pad) FROM public.${own} g WHERE g.k = 4 * (c.id - ${id}) + quarter AND g.v = ${DIGIT})) FROM crm.customers c, generate_series(0, 3) quarter WHERE c.id >= ${id} AND c.id < ${id + LOOKED_UP}`;
+    // What a transaction has read stays locked for as long as another one is open beside it.
+    await client.query(block ? `DO $$ DECLARE n bigint; BEGIN COMMIT; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; n := (${look}); COMMIT; END $$` : look, 30_000);
     const locked = rowsOf(await (another ? reader : client).query(`SELECT '(' || page || ',' || tuple || ')' FROM pg_locks WHERE mode = 'SIReadLock' AND locktype = 'tuple' AND relation = 'public.${own}'::regclass`));
-    await client.query('COMMIT');
+    await (block ? reader : client).query('COMMIT');
     const digits = locked.flatMap(([ctid]) => (places.has(String(ctid)) ? [places.get(String(ctid)) as readonly [number, number]] : []));
     spell(attacker, new Map(digits.map(([k, v]) => [4 * id + k, v])), id, LOOKED_UP);
   }
@@ -221,6 +223,7 @@ for (const role of ['agent', 'lax'] as const) {
     bookkeeping.attack('tables that the row names, pg_partition_tree', lockedByName((i) => `CREATE TEMP TABLE tr_${i} (a int) PARTITION BY LIST (a); CREATE TEMP TABLE r_${i} PARTITION OF tr_${i} DEFAULT`, undefined, (name) => `(SELECT max(level) FROM pg_partition_tree(('t' || ${name})::regclass))`), role);
     bookkeeping.attack('views that the row names, pg_get_viewdef', lockedByName((i) => `CREATE TEMP TABLE r_${i} (a int); CREATE TEMP VIEW vr_${i} AS SELECT a FROM r_${i}`, undefined, (name) => `length(pg_get_viewdef(('v' || ${name})::regclass))`), role);
   });
+  if (role === 'lax') bookkeeping.group('locks of code', 'side doors', () => bookkeeping.attack('SIReadLock of a block that begins a transaction', serializable(['BEGIN ISOLATION LEVEL SERIALIZABLE', 'SELECT count(*) FROM pg_am'], true, true), role));
   bookkeepingApart.group(`by way of another process, ${role}`, 'side doors', () => {
     bookkeepingApart.attack('counters, pg_stat_user_tables', counted(tables, { another: true }), role);
     bookkeepingApart.attack('a cursor that was opened before', earlierCursor, role);
