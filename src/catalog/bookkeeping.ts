@@ -31,8 +31,9 @@ export function bothTraces(a: Traces, b: Traces): Traces {
 }
 
 /** Views of one row for each relation, index, sequence or function. Those of the database and the server as a whole hold a few numbers, whatever statements do. */
-const COUNTERS_OF_EACH = /^pg_stat(io)?_(all|sys|user)_(tables|indexes|sequences|functions)$|^pg_stat_user_functions$/;
-const COUNTER_FUNCTIONS = /^pg_stat_get_(numscans|lastscan|tuples_\w+|blocks_(fetched|hit)|live_tuples|dead_tuples|mod_since_analyze|ins_since_vacuum|function_\w+)$/;
+const COUNTERS_OF_EACH = /^pg_stat(io)?_(all|sys|user)_(tables|indexes|sequences|functions)$/;
+/** pg_stat_have_stats tells whether anything was counted at all (it is not for everybody unless it is granted). */
+const COUNTER_FUNCTIONS = /^pg_stat_have_stats$|^pg_stat_get_(numscans|lastscan|tuples_\w+|blocks_(fetched|hit)|live_tuples|dead_tuples|mod_since_analyze|ins_since_vacuum|function_\w+)$/;
 
 /** Which book a relation of pg_catalog shows. */
 export function shownByRelation(name: string): Ledger | undefined {

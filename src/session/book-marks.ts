@@ -82,7 +82,7 @@ export class BookMarks {
       throw error;
     }
     const left = this.#knownMs - (performance.now() - (this.#since.get(ledger) ?? 0));
-    if (left > 0) await new Promise((resolve) => setTimeout(resolve, left));
+    if (left > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(left) + 1));
     return fresh;
   }
 

@@ -29,10 +29,9 @@ export function markAtParse(session: SessionState, statement: Statement, reach: 
 
 /** Which books a statement that is about to be sent may write values of a class into. */
 function booksWritten(session: SessionState, { classes, traces }: Reach): readonly Ledger[] {
-  if (classes.length === 0 || !session.principal.metered) return NONE;
   const counters = (traces?.counters ?? 0) > MOST_COUNTERS && session.tracksCounts;
   const locks = session.serializes !== false || traces?.locks === true;
-  if (!counters && !locks) return NONE;
+  if ((!counters && !locks) || classes.length === 0 || !session.principal.metered) return NONE;
   return locks ? (counters ? LEDGERS : LOCKS) : COUNTERS;
 }
 
