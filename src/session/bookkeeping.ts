@@ -6,7 +6,7 @@ import { bookRuleId } from '../policy/form-refusals.ts';
 import { outageRefusal } from '../policy/outage-refusal.ts';
 import type { Refusal } from '../policy/types.ts';
 import { maySerialize } from '../sql/settings.ts';
-import { flagVerdict, type FlaggedRun } from './run-flags.ts';
+import { flagOnce, type FlaggedRun } from './run-flags.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 
@@ -17,7 +17,9 @@ const COUNTERS: readonly Ledger[] = ['counters'];
 /** Those that must be marked before the statement is sent: nobody has, or not every process knows yet. */
 export function booksToMark(session: SessionState, reach: Reach): readonly Ledger[] {
   const books = booksWritten(session, reach);
-  return books.length === 0 || session.gate.booksMarked(session.identity.database, books) ? NONE : books;
+  if (books.length === 0) return NONE;
+  const marks = session.gate.bookMarks(session.identity.database);
+  return books.every((ledger) => marks.settled(ledger)) ? NONE : books;
 }
 
 /** Bind plans, and planning calls functions whose value it can tell: what they scan is counted, though nothing was executed. */
@@ -29,7 +31,7 @@ export function markAtParse(session: SessionState, statement: Statement, reach: 
 
 /** Which books a statement that is about to be sent may write values of a class into. */
 function booksWritten(session: SessionState, { classes, traces }: Reach): readonly Ledger[] {
-  const counters = (traces?.counters ?? 0) > MOST_COUNTERS && session.tracksCounts;
+  const counters = (traces?.counters ?? 0) > MOST_COUNTERS && session.counts !== false;
   const locks = session.serializes !== false || traces?.locks === true;
   if ((!counters && !locks) || classes.length === 0 || !session.principal.metered) return NONE;
   return locks ? (counters ? LEDGERS : LOCKS) : COUNTERS;
@@ -39,9 +41,12 @@ function booksWritten(session: SessionState, { classes, traces }: Reach): readon
 export async function markBooks(session: SessionState, run: FlaggedRun, ledgers: readonly Ledger[]): Promise<Refusal | undefined> {
   const { gate, identity } = session;
   try {
-    for (const ledger of await gate.markBooks(identity.database, ledgers, JSON.stringify({ at: new Date().toISOString(), principal: identity.principal, statement: run.id }))) {
-      flagVerdict(session, run, { ruleId: bookRuleId(run.principal), reason: `the statement may leave values of a class in ${IN_WORDS[ledger]}: reading them costs units from now on` });
-    }
+    const by = JSON.stringify({ at: new Date().toISOString(), principal: identity.principal, statement: run.id });
+    const marks = gate.bookMarks(identity.database);
+    await Promise.all(ledgers.map(async (ledger) => {
+      const fresh = await marks.mark(ledger, by);
+      if (fresh) flagOnce(session, run, { ruleId: `${bookRuleId(run.principal)}/${ledger}`, reason: `the statement may leave values of a class in ${IN_WORDS[ledger]}: reading them costs units from now on` });
+    }));
     return undefined;
   } catch (error) {
     gate.storeFailed(error instanceof Error ? error : new Error(String(error)));
@@ -57,6 +62,6 @@ export function noteBooks(session: SessionState, statement: Statement): void {
   const { kind, settings } = statement.facts;
   for (const change of settings) {
     if (maySerialize(change, kind === 'reset')) session.serializes = true;
-    if (change.name === 'track_counts' || change.name === '*dynamic*') session.countsTouched = true;
+    if (change.name === 'track_counts' || change.name === '*dynamic*') session.counts = true;
   }
 }

@@ -10,7 +10,6 @@ import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../c
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { DerivedStore } from '../quota/derived-store.ts';
 import type { Analysis, RoutineBody, StatementFacts } from '../sql/facts.ts';
-import type { Ledger } from '../catalog/bookkeeping.ts';
 import { type BookMarks, ServersMarks } from './book-marks.ts';
 import { CodeChanges } from './code-changes.ts';
 import { upstreamId, type Routes } from './routes.ts';
@@ -96,19 +95,19 @@ export class Catalogs {
   readonly #held = new Map<string, Held>();
 
   /** By `Held.scope`. */
-  readonly #marks: ServersMarks;
+  readonly marks: ServersMarks;
   readonly #copiesPoll: NodeJS.Timeout | undefined;
 
   constructor(options: CatalogsOptions, policy: ReachPolicy) {
     this.#options = options;
     this.#policy = policy;
-    this.#marks = new ServersMarks(options.copies, COPIES_KNOWN_MS, (marks) => {
+    this.marks = new ServersMarks(options.copies, COPIES_KNOWN_MS, (marks) => {
       for (const held of this.#held.values()) if (held.marks === marks && held.index !== undefined) this.#reindexIfNew(held, held.index.snapshot);
     });
     if (options.copies.shared) {
       this.#copiesPoll = setInterval(() => {
         for (const held of this.#held.values()) void this.#askForCopies(held);
-        this.#marks.lookAgain();
+        this.marks.lookAgain();
       }, COPIES_POLL_MS).unref();
     }
   }
@@ -209,7 +208,7 @@ export class Catalogs {
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
     const scope = target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`;
-    const held: Held = { key: target.key, scope, marks: this.#marks.of(scope), names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), codeChanges: new CodeChanges(), told: { definitions: undefined, code: undefined }, settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
+    const held: Held = { key: target.key, scope, marks: this.marks.of(scope), names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), codeChanges: new CodeChanges(), told: { definitions: undefined, code: undefined }, settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
     this.#held.set(target.key, held);
     this.#name(held, database);
     this.#releaseWhenIdle(held);
@@ -375,24 +374,6 @@ export class Catalogs {
   /** Changes when a relation becomes a copy, or a book of the server is marked: what was judged before may have been judged too lightly. */
   copiesEpoch(database: string): number {
     return epochOf(this.get(database));
-  }
-
-  /** Every process knows that they are marked. */
-  booksMarked(database: string, ledgers: readonly Ledger[]): boolean {
-    const { marks } = this.get(database);
-    return ledgers.every((ledger) => marks.settled(ledger));
-  }
-
-  /** Resolves when every process knows, to those that nobody had marked; rejects if it cannot be kept. */
-  async markBooks(database: string, ledgers: readonly Ledger[], by: string): Promise<readonly Ledger[]> {
-    const { marks } = this.get(database);
-    const fresh = await Promise.all(ledgers.map((ledger) => marks.mark(ledger, by)));
-    return ledgers.filter((_, i) => fresh[i] === true);
-  }
-
-  /** Of every server. */
-  forgetBooks(): Promise<void> {
-    return this.#marks.forget();
   }
 
   /** A snapshot was read. Copies are asked for after it, so that none in it can be missing, and before anybody is judged by it. */

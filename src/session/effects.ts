@@ -80,7 +80,10 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
   session.definitions += definitionsIn(session, statement, reach);
   // Code may begin its own transactions, and set what the next ones are.
-  if (statement.kind === 'opaque' || reach.categories.has('opaque')) session.serializes = true;
+  if (statement.kind === 'opaque' || reach.categories.has('opaque')) {
+    session.serializes = true;
+    session.counts = true;
+  }
   if (opaque || statement.facts.changesCatalog || statement.facts.kind === 'commit_prepared') session.catalogTouched = true;
   if (statement.kind === 'known') noteCodeChanges(session, statement.facts);
   if (statement.kind === 'opaque' || reach.categories.has('opaque') || CHANGES_ROLES.has(statement.facts.node)) session.rolesTouched = true;

@@ -1,4 +1,3 @@
-import type { Ledger } from '../catalog/bookkeeping.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { AuditEvent, ClassUnits, Flag, StatementEnd } from '../audit/events.ts';
@@ -10,6 +9,7 @@ import type { LeasingOptions } from '../quota/leasing.ts';
 import type { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
+import type { BookMarks } from './book-marks.ts';
 import type { Elsewhere } from './catalogs.ts';
 import type { CodeChanges } from './code-changes.ts';
 import type { OwnAnswer, OwnQuestion } from './own-question.ts';
@@ -57,10 +57,8 @@ export interface Gate {
   rememberCopies(database: string, targets: CopyTargets): Promise<readonly string[]>;
   settleCopies(database: string, expected: readonly string[]): void;
   copiesEpoch(database: string): number;
-  /** The server's books are marked, and every process knows it. */
-  booksMarked(database: string, ledgers: readonly Ledger[]): boolean;
-  /** Resolves when every process knows that they are marked, to those that were not; rejects if it cannot be kept. */
-  markBooks(database: string, ledgers: readonly Ledger[], by: string): Promise<readonly Ledger[]>;
+  /** Which of the books of the database's server are marked. */
+  bookMarks(database: string): BookMarks;
   /** Every class of the policy. */
   readonly classNames: readonly string[];
   /** Classes that the server's own word added to a statement (`widen`). */

@@ -25,7 +25,7 @@ export function askSearchPath(session: SessionState): Promise<void> {
     push('execute', {
       onRow: ([schemas, isolation, counts]) => {
         if (session.serializes !== true) session.serializes = isolation === 'serializable';
-        session.tracksCounts = session.countsTouched || counts !== 'off';
+        if (session.counts !== true) session.counts = counts !== 'off';
         session.searchPath = parseTextArray(schemas ?? '{}');
         session.searchPathVersion = version;
       },

@@ -8,7 +8,6 @@ import { alertOf } from '../audit/alerts/from-record.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { AuditEvent, ClassUnits, Flag, LoginDescription } from '../audit/events.ts';
 import type { OpsLog } from '../audit/ops-log.ts';
-import type { Ledger } from '../catalog/bookkeeping.ts';
 import { FIRST_USER_OID } from '../catalog/catalog-rows.ts';
 import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
@@ -30,6 +29,7 @@ import type { Analyser } from '../sql/analyser.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 import { Admission } from './admission.ts';
 import { BlindQuestions } from './blind-questions.ts';
+import type { BookMarks } from './book-marks.ts';
 import { Principals } from './principals.ts';
 import { sendCancelRequest } from './cancel.ts';
 import { CancelKeys } from './cancel-keys.ts';
@@ -269,16 +269,12 @@ export class ServiceGate implements Gate {
     return this.#parts.catalogs.copiesEpoch(database);
   }
 
-  booksMarked(database: string, ledgers: readonly Ledger[]): boolean {
-    return this.#parts.catalogs.booksMarked(database, ledgers);
-  }
-
-  markBooks(database: string, ledgers: readonly Ledger[], by: string): Promise<readonly Ledger[]> {
-    return this.#parts.catalogs.markBooks(database, ledgers, by);
+  bookMarks(database: string): BookMarks {
+    return this.#parts.catalogs.get(database).marks;
   }
 
   async forgetBooks(by: string): Promise<void> {
-    await this.#parts.catalogs.forgetBooks();
+    await this.#parts.catalogs.marks.forget();
     this.#parts.log.warn({ by }, 'the marks of counters and locks were taken back: reading them is free again');
   }
 

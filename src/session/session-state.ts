@@ -79,10 +79,8 @@ export class SessionState {
   definitions = 0;
   /** Whether transactions may be serializable: as the session began, or as a statement since may have made it; undefined while nobody has asked. */
   serializes: boolean | undefined;
-  /** Of the login's settings: what its statements do is kept in the counters of tables. */
-  tracksCounts = true;
-  /** A statement may have changed `track_counts` (a superuser's setting). */
-  countsTouched = false;
+  /** Likewise whether its statements are kept in the counters of tables (`track_counts`). */
+  counts: boolean | undefined;
   /** Plain tables that the open transaction made: empty when made, and not yet in the catalog that others see. */
   localRelations: readonly LocalRelation[] = [];
   /** Copies that the open transaction makes under names that the catalog does not have yet. */

@@ -104,6 +104,14 @@ describe('counters stay free', () => {
     expect(await costs('agent', COUNTERS)).toBe(0);
   });
 
+  test('but not once it may have changed that', async () => {
+    await withClient('agent_quiet', async (client) => {
+      await expect(client.query('SET track_counts = on')).rejects.toMatchObject({ code: '42501' });
+      await client.query(`SELECT count(*) FROM crm.customers c${joined(10)}`);
+    });
+    expect(await costs('agent', COUNTERS)).toBeGreaterThan(0);
+  });
+
   test('whatever a login without quotas does', async () => {
     await run('dba', `SELECT count(*) FROM crm.customers c${joined(10)}`);
     expect(await costs('agent', COUNTERS)).toBe(0);
@@ -135,8 +143,8 @@ describe('counters cost units, in every process', () => {
   test('until ops forget, by either process, and it is on record who did it', async () => {
     await run('agent', `SELECT count(*) FROM crm.customers c${joined(9)}`);
     expect(await costs('agent', COUNTERS, 1)).toBeGreaterThan(0);
-    const flags = (rowgates[0] as TestRowgate).audit().filter(({ event, rule_id: rule }) => event === 'flag' && rule === 'support/bookkeeping');
-    expect(flags[0]).toMatchObject({ principal: 'agent', reason: expect.stringContaining('pg_stat_user_tables') as unknown });
+    const flags = (rowgates[0] as TestRowgate).audit().filter(({ event, rule_id: rule }) => event === 'flag' && rule === 'support/bookkeeping/counters');
+    expect(flags.at(-1)).toMatchObject({ principal: 'agent', reason: expect.stringContaining('pg_stat_user_tables') as unknown });
     expect((await forget(rowgates[1] as TestRowgate)).status).toBe(200);
     await heard();
     for (const rowgate of [0, 1]) expect(await costs('agent', COUNTERS, rowgate)).toBe(0);
