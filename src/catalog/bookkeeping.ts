@@ -9,14 +9,14 @@ export type Ledger = 'counters' | 'locks';
 export const LEDGERS: readonly Ledger[] = ['counters', 'locks'];
 export const NO_LEDGERS: ReadonlySet<Ledger> = new Set();
 
-/** A statement over a class that can move no more counters than these tells little by them. */
+/** A statement over a class that scans at no more places than these tells little by their counters: a number of two or three bytes each. */
 export const MOST_COUNTERS = 8;
 /** An index has counters of its own. These come with the table. */
 export const INDEXES_OF_A_TABLE = 4;
 
 /** What a statement leaves in the server's books that can say what it has read. */
 export interface Traces {
-  /** Relations and indexes that it scans as often as a class says; Infinity: nobody can tell. */
+  /** Relations, indexes and places that it may scan as often as a class says; Infinity: nobody can tell. */
   readonly counters: number;
   /** It locks relations whose names are worked out. */
   readonly locks: boolean;

@@ -7,7 +7,7 @@ import type { StatementFacts } from '../sql/facts.ts';
 import { INDEXES_OF_A_TABLE, MOST_COUNTERS } from './bookkeeping.ts';
 import { builtinFunction } from './builtin-functions.ts';
 import { FIRST_USER_OID, type RelationRow } from './catalog-rows.ts';
-import type { Tally } from './effects.ts';
+import { saturate, type Tally } from './effects.ts';
 import { resolveFunctions } from './names.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { SearchPath } from './reach-types.ts';
@@ -25,10 +25,36 @@ export function drivenCounters(facts: StatementFacts, tally: Tally, uses: readon
   if (tally.opaque.size > 0 || tally.locksByName) return Infinity;
   const count = (oids: Iterable<number>): number => [...oids].reduce((sum, oid) => sum + countersOf(index.snapshot.relations.get(oid), index), 0);
   const others = new Set(uses.flatMap(({ local }) => local)).size + lookUps(facts, index, path) + keysAsked(facts, uses, index);
-  const all = count(tally.oids) + others;
-  if (all <= MOST_COUNTERS) return all;
+  const relations = count(tally.oids);
+  const places = placesOf(facts, uses, index);
+  if (Math.max(relations, places) + others <= MOST_COUNTERS) return Math.max(relations, places) + others;
   const once = readOnce(facts, uses, index, path);
-  return once === undefined ? all : all - count([...closure(once, index.snapshot.children)].filter((oid) => tally.oids.has(oid)));
+  const spared = once === undefined ? 0 : count([...closure(once, index.snapshot.children)].filter((oid) => tally.oids.has(oid)));
+  return Math.max(relations, places) + others - spared;
+}
+
+/**
+ * Places of the text, and of views' texts, where something is scanned. Each is a scan of its own, of an index of its own where the text so chooses: fewer tables than
+ * places may have more counters than tables. Saturates.
+ */
+function placesOf(facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex, depth = 0): number {
+  let places = 0;
+  for (const { use, relations, local } of uses) {
+    // The target of an UPDATE is listed as read, too.
+    if (use.mode === 'define' || (use.mode === 'write' && facts.kind !== 'insert')) continue;
+    const most = Math.max(local.length > 0 ? 1 : 0, ...relations.map((relation) => placesIn(relation, index, depth)));
+    places = saturate(places + most * use.times);
+  }
+  return places;
+}
+
+/** Views of views of views: deeper ones count as any number. */
+const MOST_DEPTH = 20;
+
+function placesIn(relation: RelationRow, index: ReachIndex, depth: number): number {
+  if (relation.kind !== 'v' || relation.oid < FIRST_USER_OID) return [...closure(relation.oid, index.snapshot.children)].reduce((sum, oid) => sum + Math.min(1, countersOf(index.snapshot.relations.get(oid), index)), 0);
+  if (depth >= MOST_DEPTH) return saturate(Infinity);
+  return (index.viewStatements(relation.oid) ?? []).reduce((sum, body) => saturate(sum + placesOf(body, tallyStatement(body, index, { searchPath: [], local: undefined }).uses, index, depth + 1)), 0);
 }
 
 function countersOf(relation: RelationRow | undefined, { snapshot }: ReachIndex): number {

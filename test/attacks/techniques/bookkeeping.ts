@@ -86,6 +86,26 @@ const manyIndexes: Technique = afresh(async (attacker) => {
   spell(attacker, byKey(rowsOf(await client.query(`SELECT indexrelname, idx_scan FROM pg_stat_user_indexes WHERE relname = '${own}'`))));
 });
 
+/** Seven tables with four indexes each, asked at twenty-eight places: more counters than tables. */
+const manyPlaces = (view: boolean): Technique => afresh(async (attacker) => {
+  const { own } = attacker;
+  const client = await attacker.connect();
+  await client.query(`${PLAIN}; SET enable_seqscan = off; SET enable_bitmapscan = off`);
+  const digits = Array.from({ length: 28 }, (_, i) => i);
+  for (let t = 0; t < 7; t++) await client.query(`CREATE TABLE public.${own}_${t} (k int, v int); ${[0, 1, 2, 3].map((k) => `CREATE INDEX ${own}_i_${4 * t + k} ON public.${own}_${t} (v) WHERE k = ${k};`).join(' ')}`);
+  await client.query(`CREATE VIEW public.${own} AS ${digits.map((i) => `SELECT ${i} AS i, v FROM public.${own}_${i >> 2} WHERE k = ${i & 3}`).join(' UNION ALL ')}`);
+  const asked = view ? `(SELECT 1 FROM public.${own} a WHERE a.i = d.k AND a.v = d.g LIMIT 1)` : `CASE d.k ${digits.map((i) => `WHEN ${i} THEN (SELECT 1 FROM public.${own}_${i >> 2} WHERE k = ${i & 3} AND v = d.g LIMIT 1)`).join(' ')} END`;
+  const look = async (): Promise<ReadonlyMap<number, number>> => {
+    await flushed(client);
+    return byKey(rowsOf(await client.query(`SELECT indexrelname, idx_scan FROM pg_stat_user_indexes WHERE relname LIKE '${own}\\_%'`)));
+  };
+  for (let id = 1; id <= 1.5 * CUSTOMERS; id += 7) {
+    const before = await look();
+    await client.query(`SELECT count(${asked}) FROM (SELECT 4 * (c.id - ${id}) + quarter AS k, g FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id >= ${id} AND c.id < ${id + 7}) d`, 30_000);
+    spell(attacker, new Map([...rise(before, await look())].map(([i, digit]) => [4 * id + i, digit])), id, 7);
+  }
+});
+
 /** Tables of the system that nothing else scans from end to end. */
 const QUIET = ['pg_aggregate', 'pg_amop', 'pg_amproc', 'pg_cast', 'pg_collation', 'pg_conversion', 'pg_default_acl', 'pg_enum', 'pg_event_trigger', 'pg_extension', 'pg_foreign_data_wrapper', 'pg_foreign_server', 'pg_foreign_table', 'pg_init_privs', 'pg_largeobject_metadata', 'pg_opfamily', 'pg_partitioned_table', 'pg_policy', 'pg_publication_namespace', 'pg_publication_rel', 'pg_range', 'pg_seclabel', 'pg_shseclabel', 'pg_transform', 'pg_ts_config', 'pg_ts_dict', 'pg_ts_parser', 'pg_ts_template'] as const;
 
@@ -240,6 +260,8 @@ for (const role of ['agent', 'lax'] as const) {
     bookkeeping.attack('how many rows of each partition were read, pg_stat_get_tuples_returned', counted((own) => numscans(own).replace('numscans', 'tuples_returned'), { row: true }), role);
     bookkeeping.attack('read by another session', counted(tables, { another: true }), role);
     bookkeeping.attack('how often each index of one table was scanned, pg_stat_user_indexes', manyIndexes, role);
+    bookkeeping.attack('seven tables at twenty-eight places', manyPlaces(false), role);
+    bookkeeping.attack('seven tables at twenty-eight places of a view', manyPlaces(true), role);
     bookkeeping.attack('indexes of a table of the same transaction', keysOfOwn, role);
     bookkeeping.attack('how often tables of the system were scanned, pg_stat_sys_tables', systemCatalogs, role);
     bookkeeping.attack('a cursor that was opened before', earlierCursor, role);
