@@ -9,7 +9,7 @@ import { operatorsOf } from './operators.ts';
 import { objectRelation, relationPlace } from './relation-places.ts';
 import { DYNAMIC_SETTING, setConfigCall, settingChanges, transactionModes } from './settings.ts';
 import { statementTraits } from './statement-kinds.ts';
-import { takesNames, Traces, type FoundTraces } from './traces.ts';
+import { locksNamed, takesNames, Traces, type FoundTraces } from './traces.ts';
 import { child, list, qualified, rangeVarName, text, unwrap } from './tree.ts';
 import type { QualifiedName } from './tree.ts';
 import { walk } from './walk.ts';
@@ -51,8 +51,6 @@ interface ColumnReference {
 }
 
 /** Aggregates whose result is made of many rows' values: a number whose digits are several people's, if what is added up has been shaped for it. */
-/** These keep a lock on the relation that they are told of until the transaction ends (init_sequence, commands/sequence.c; AcquireRewriteLocks, rewrite/rewriteHandler.c; find_all_inheritors). */
-const LOCKING: ReadonlySet<string> = new Set(['currval', 'pg_sequence_last_value', 'pg_get_sequence_data', 'pg_get_viewdef', 'pg_get_ruledef', 'pg_get_functiondef', 'pg_get_function_sqlbody', 'pg_partition_tree']);
 const SUMMING = /^(sum|avg|bit_(and|or|xor)|stddev(_pop|_samp)?|variance|var_(pop|samp)|corr|covar_(pop|samp)|regr_.*)$/;
 
 export interface Collected extends FoundTraces {
@@ -366,7 +364,7 @@ class FactCollector {
     if (SUMMING.test(name.name)) for (const reference of list(node, 'args')) this.#summed.push({ reference, level: context.level });
     if (context.domain) this.#categories.add('code');
     if (takesNames(name.name)) this.#traces.draw(node);
-    if (LOCKING.has(name.name)) this.#traces.lockByName(node);
+    if (locksNamed(name.name)) this.#traces.lockByName(node);
     const setting = setConfigCall(node);
     if (setting !== undefined) this.#settings.push(setting);
   }

@@ -22,6 +22,14 @@ export function takesNames(functionName: string): boolean {
   return functionName === 'nextval';
 }
 
+/** These keep a lock on the relation that they are told of until the transaction ends (init_sequence, commands/sequence.c; AcquireRewriteLocks, rewrite/rewriteHandler.c; find_all_inheritors). */
+const LOCKING: ReadonlySet<string> = new Set(['currval', 'pg_sequence_last_value', 'pg_get_sequence_data', 'pg_get_viewdef', 'pg_get_ruledef', 'pg_get_functiondef', 'pg_get_function_sqlbody', 'pg_partition_tree']);
+
+/** Whether the built-in function leaves a lock on what it gets the name of as data. */
+export function locksNamed(functionName: string): boolean {
+  return LOCKING.has(functionName);
+}
+
 export class Traces {
   readonly #locked: { readonly level: QueryLevel; readonly clause: RawNode }[] = [];
   readonly #sequences = new Set<string>();
