@@ -3,7 +3,7 @@
 import { attackSuite, type Attacker, type Technique } from '../../support/attack.ts';
 import { rowsOf, type WireClient } from '../../support/wire-client.ts';
 
-export const bookkeeping = attackSuite('bookkeeping');
+export const bookkeeping = attackSuite('bookkeeping', { sql: 'CREATE OPERATOR public.!>>> (FUNCTION = currval, RIGHTARG = regclass)' });
 /** The same by way of another process. */
 export const bookkeepingApart = attackSuite('bookkeeping-apart', { processes: 2 });
 
@@ -276,7 +276,7 @@ for (const role of ['agent', 'lax'] as const) {
     bookkeeping.attack('SIReadLock, SESSION CHARACTERISTICS', serializable(['SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE', 'BEGIN'], false), role);
     bookkeeping.attack('SIReadLock, set_config', serializable([`SELECT set_config('default_transaction_isolation', 'serializable', false)`, 'BEGIN'], false), role);
     bookkeeping.attack('sequences that the row names, currval', lockedByName((i) => `CREATE TEMP SEQUENCE r_${i}`, `SELECT count(nextval('r_' || i)) FROM generate_series(0, 511) i`, (name) => `currval(${name})`), role);
-    bookkeeping.attack('sequences that the row names, by an operator', lockedByName((i) => `CREATE TEMP SEQUENCE r_${i}`, `CREATE OPERATOR pg_temp.!> (FUNCTION = currval, RIGHTARG = regclass); SELECT count(nextval('r_' || i)) FROM generate_series(0, 511) i`, (name) => `OPERATOR(pg_temp.!>) (${name})::regclass`), role);
+    bookkeeping.attack('sequences that the row names, by an operator', lockedByName((i) => `CREATE TEMP SEQUENCE r_${i}`, `SELECT count(nextval('r_' || i)) FROM generate_series(0, 511) i`, (name) => `OPERATOR(public.!>>>) (${name})::regclass`), role);
     bookkeeping.attack('tables that the row names, pg_partition_tree', lockedByName((i) => `CREATE TEMP TABLE tr_${i} (a int) PARTITION BY LIST (a); CREATE TEMP TABLE r_${i} PARTITION OF tr_${i} DEFAULT`, undefined, (name) => `(SELECT max(level) FROM pg_partition_tree(('t' || ${name})::regclass))`), role);
     bookkeeping.attack('views that the row names, pg_get_viewdef', lockedByName((i) => `CREATE TEMP TABLE r_${i} (a int); CREATE TEMP VIEW vr_${i} AS SELECT a FROM r_${i}`, undefined, (name) => `length(pg_get_viewdef(('v' || ${name})::regclass))`), role);
   });
