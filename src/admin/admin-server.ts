@@ -9,7 +9,7 @@ import { DeadlineError, withDeadline } from './deadline.ts';
 import { addGrantRoutes } from './grant-routes.ts';
 import type { AdminProviders, MetricsProvider, ReadinessChecks } from './providers.ts';
 import { Readiness, type ReadinessOptions } from './readiness.ts';
-import { auditHeadSchema, endedSchema, reloadSchema, sessionsSchema, usageSchema } from './response-schemas.ts';
+import { auditHeadSchema, endedSchema, forgottenSchema, reloadSchema, sessionsSchema, usageSchema } from './response-schemas.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -166,6 +166,11 @@ function addPrivateRoutes(app: FastifyInstance, options: AdminServerOptions): vo
     if (head === undefined) return sendError(reply, 404, 'no_record', 'no audit record was written yet');
     // Workers write a file each.
     return others.length === 0 ? head : { heads };
+  });
+
+  app.post('/v1/bookkeeping/forget', { schema: { response: { 200: forgottenSchema } } }, async (request) => {
+    await withDeadline(providerTimeoutMs, providers.forgetBooks(request.person ?? 'admin'));
+    return { forgotten: true };
   });
 
   app.post('/v1/reload', { schema: { response: { 200: reloadSchema } } }, async (_request, reply) => {

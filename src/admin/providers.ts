@@ -110,6 +110,8 @@ export interface AdminProviders {
   /** Ends a session; false if there is none of this id. */
   readonly endSession: (id: string) => Promise<boolean> | boolean;
   readonly usage: (filter: UsageFilter) => Promise<readonly UsageView[]>;
+  /** Takes back the marks of the servers' counters and locks, for all processes that share the store. Rejects if it cannot be kept. */
+  readonly forgetBooks: (by: string) => Promise<void>;
   readonly reload: () => Promise<ReloadResult>;
   /** The last record of each audit log that has one: one for each process. */
   readonly auditHeads?: (() => Promise<readonly AuditHeadView[]> | readonly AuditHeadView[]) | undefined;

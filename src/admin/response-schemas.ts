@@ -20,6 +20,8 @@ export const sessionsSchema = listOf('sessions', {
   started_at: text, state: text, statements: count, rows: count, units: count, bytes: count,
 });
 
+export const forgottenSchema = { type: 'object', required: ['forgotten'], properties: { forgotten: { type: 'boolean' } } } as const;
+
 export const endedSchema = { type: 'object', required: ['ended'], properties: { ended: text } } as const;
 
 export const usageSchema = listOf('usage', {

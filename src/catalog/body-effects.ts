@@ -1,5 +1,6 @@
 import { type BodyStatement, type RoutineBody, type StatementFacts, TRIGGER_ROW } from '../sql/facts.ts';
 import { harmlessSetting } from '../sql/routine-settings.ts';
+import { maySerialize } from '../sql/settings.ts';
 import { type Effects, SINK, Tally } from './effects.ts';
 import { markedOids } from './marks.ts';
 import { resolveTypes } from './names.ts';
@@ -106,5 +107,7 @@ function whyNotPlain(facts: StatementFacts): string | undefined {
   if (!PLAIN_KINDS.has(facts.kind)) return `runs ${facts.node}, which is not followed`;
   if (facts.derives || facts.changesCatalog) return 'makes a relation';
   const setting = facts.settings.find(({ name }) => !harmlessSetting(name));
-  return setting === undefined ? undefined : `changes the setting ${setting.name}`;
+  if (setting !== undefined) return `changes the setting ${setting.name}`;
+  // The next transaction of the session would be another than the session's own statements tell.
+  return facts.settings.some((change) => maySerialize(change, facts.kind === 'reset')) ? 'changes the isolation of transactions' : undefined;
 }

@@ -25,6 +25,9 @@ export const COLUMNS = `
    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid ${USER} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
    GROUP BY 1 ORDER BY 1`;
 
+/** Of those that have more than come with a table (`INDEXES_OF_A_TABLE`). */
+export const MANY_INDEXES = `SELECT indrelid, count(*)::int FROM pg_index GROUP BY 1 HAVING count(*) > 4 ORDER BY 1`;
+
 export const INHERITS = `SELECT inhrelid, inhparent FROM pg_inherits ORDER BY 1, 2`;
 
 /** Without the text: pg_get_viewdef and pg_get_ruledef lock what they print (AcquireRewriteLocks, utils/adt/ruleutils.c) and so may wait. */

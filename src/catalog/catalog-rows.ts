@@ -138,6 +138,8 @@ export interface CatalogRows {
   readonly namespaces: readonly NamespaceRow[];
   readonly relations: readonly RelationRow[];
   readonly columns: readonly ColumnsRow[];
+  /** Indexes of the relations that have more than four. */
+  readonly manyIndexes?: readonly { readonly relation: number; readonly indexes: number }[];
   /** pg_inherits: partitions too. */
   readonly inherits: readonly { readonly child: number; readonly parent: number }[];
   readonly rules: readonly RuleRow[];

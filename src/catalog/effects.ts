@@ -42,6 +42,8 @@ export interface Effects {
   readonly feedsRow: boolean;
   /** Leaves cursors open under names that the session does not see. */
   readonly opensCursors: boolean;
+  /** Locks relations whose names are worked out. */
+  readonly locksByName?: boolean;
 }
 
 /** No relation has this oid. */
@@ -126,6 +128,7 @@ export class Tally {
   feedsRow = false;
   storesPacked = false;
   opensCursors = false;
+  locksByName = false;
   readonly #copies = new Union<number>();
   /** What stores its arguments, and whether it reaches a class by itself. */
   readonly #storing: { readonly stores: ReadonlySet<number>; readonly reaches: boolean }[] = [];
@@ -173,6 +176,7 @@ export class Tally {
     this.feedsRow ||= effects.feedsRow;
     this.storesPacked ||= effects.storesPacked;
     this.opensCursors ||= effects.opensCursors;
+    this.locksByName ||= effects.locksByName === true;
     this.#copies.add(effects.copies);
     if (effects.stores.size > 0) this.#storing.push({ stores: effects.stores, reaches: effects.classes.size > 0 });
   }
@@ -235,7 +239,7 @@ export class Tally {
     }
     return {
       classes, oids: this.oids, opaque: [...this.opaque], categories: this.categories, sink: this.sink, volatile: this.volatile, impure: this.impure,
-      stores: this.stores, storesPacked: this.storesPacked, copies: this.copies, feedsRow: this.feedsRow, opensCursors: this.opensCursors,
+      stores: this.stores, storesPacked: this.storesPacked, copies: this.copies, feedsRow: this.feedsRow, opensCursors: this.opensCursors, locksByName: this.locksByName,
     };
   }
 }

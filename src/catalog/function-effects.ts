@@ -1,3 +1,4 @@
+import { shownByFunction, type Ledger } from './bookkeeping.ts';
 import { builtinFunction, isScalarAggregate } from './builtin-functions.ts';
 import { FIRST_USER_OID, type FunctionRow } from './catalog-rows.ts';
 import { type ClassEffect, type Effects, type FunctionEffect, NO_EFFECTS, opaqueEffects } from './effects.ts';
@@ -22,9 +23,11 @@ export class FunctionEffects {
   readonly #trusted: readonly NamePattern[];
   readonly #memo: EffectsMemo;
   readonly #readBody: ReadBody;
+  readonly #showing: (ledger: Ledger) => Effects;
 
-  constructor(classes: readonly ClassDefinition[], trustedFunctions: readonly string[], memo: EffectsMemo, readBody: ReadBody) {
+  constructor(classes: readonly ClassDefinition[], trustedFunctions: readonly string[], memo: EffectsMemo, readBody: ReadBody, showing: (ledger: Ledger) => Effects) {
     this.#memo = memo;
+    this.#showing = showing;
     this.#readBody = readBody;
     this.#trusted = trustedFunctions.map(compilePattern);
     this.#classes = classes.map(({ name, functions }) => ({
@@ -48,8 +51,11 @@ export class FunctionEffects {
     const volatile = fn.volatility === 'v';
     const verdict = builtinFunction(fn.name, fn.oid);
     switch (verdict.kind) {
-      case 'safe':
+      case 'safe': {
+        const ledger = shownByFunction(fn.name);
+        if (ledger !== undefined) return { ...this.#showing(ledger), volatile };
         return volatile || verdict.resolves ? { ...NO_EFFECTS, volatile, impure: verdict.resolves } : NO_EFFECTS;
+      }
       case 'sink':
         return { ...NO_EFFECTS, volatile: true, sink: true, impure: true };
       case 'unsafe':

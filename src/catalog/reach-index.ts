@@ -1,4 +1,5 @@
 import type { RoutineBody, StatementFacts } from '../sql/facts.ts';
+import { type Ledger, NO_LEDGERS } from './bookkeeping.ts';
 import { FIRST_USER_OID, type ForeignKeyRow, type FunctionRow, type RelationRow, type RuleRow } from './catalog-rows.ts';
 import { type ClassMembers, findMembers, type SubjectKey } from './class-members.ts';
 import { bodyEffects } from './body-effects.ts';
@@ -19,6 +20,8 @@ export interface ReachPolicy {
   readonly trustedFunctions: readonly string[];
   /** Relations, by oid, that hold a copy of classes' rows: those classes are theirs, whatever their names are by now. */
   readonly derived?: DerivedRelations;
+  /** Books of the server that may say what stands in any class. */
+  readonly marked?: ReadonlySet<Ledger>;
 }
 
 /** The texts of views and rules are printed with an empty search_path, so their names resolve with one. */
@@ -35,6 +38,7 @@ export class ReachIndex {
   readonly functions: FunctionEffects;
   readonly types: TypeEffects;
   readonly #derived: DerivedRelations;
+  readonly #marked: ReadonlySet<Ledger>;
   readonly #viewKeys = new Map<number, readonly SubjectKey[]>();
   readonly #memo = new EffectsMemo();
   readonly #toastOwners: ReadonlyMap<number, number>;
@@ -46,8 +50,9 @@ export class ReachIndex {
     this.snapshot = snapshot;
     this.classes = policy.classes;
     this.#derived = policy.derived ?? new Map();
+    this.#marked = policy.marked ?? NO_LEDGERS;
     this.members = findMembers(snapshot, policy.classes, policy.derived);
-    this.functions = new FunctionEffects(policy.classes, policy.trustedFunctions, this.#memo, (fn) => this.#routine(fn));
+    this.functions = new FunctionEffects(policy.classes, policy.trustedFunctions, this.#memo, (fn) => this.#routine(fn), (ledger) => this.#shown(ledger, `the server's ${ledger}`));
     this.types = new TypeEffects(snapshot, this.functions, this.#memo);
     this.#toastOwners = new Map([...snapshot.relations.values()].flatMap((relation) => (relation.toast === 0 ? [] : [[relation.toast, relation.oid] as const])));
   }
@@ -129,13 +134,13 @@ export class ReachIndex {
   #systemRead(relation: RelationRow): Effects {
     const tally = new Tally();
     const oids = new Set([relation.oid]);
-    switch (systemRelation(relation.schema, relation.name)) {
-      case 'statistics': {
-        // Sampled values of any column of any class, many in one array.
-        const effect: ClassEffect = { width: 1, calls: 0, packs: true, aggregated: true, relations: new Set([qualifiedName(relation)]) };
-        tally.add({ ...NO_EFFECTS, oids, classes: new Map([...this.members.present].map((name) => [name, effect])) }, 1);
+    const kind = systemRelation(relation.schema, relation.name);
+    switch (kind) {
+      case 'statistics':
+      case 'counters':
+      case 'locks':
+        tally.add({ ...this.#shown(kind, qualifiedName(relation)), oids }, 1);
         break;
-      }
       case 'closed':
         tally.add({ ...opaqueEffects(`${qualifiedName(relation)} holds large objects or credentials`), oids }, 1);
         break;
@@ -148,6 +153,13 @@ export class ReachIndex {
     // The policy may name system relations itself.
     tally.touch(this.#membership(relation), 1);
     return this.#finish(tally, oids, this.members.classesOf.get(relation.oid));
+  }
+
+  /** `statistics`: sampled values of any column of any class, many in one array. The books of the server say anything of any class, also of another database's, once they are marked. */
+  #shown(kind: 'statistics' | Ledger, by: string): Effects {
+    const names = kind === 'statistics' ? this.members.present : this.#marked.has(kind) ? this.classes.map(({ name }) => name) : [];
+    const effect: ClassEffect = { width: 1, calls: 0, packs: true, aggregated: true, relations: new Set([by]) };
+    return { ...NO_EFFECTS, categories: new Set(['statistics']), classes: new Map([...names].map((name) => [name, effect])) };
   }
 
   #userRead(relation: RelationRow): Effects {
@@ -250,6 +262,12 @@ export class ReachIndex {
       tally.add({ ...effects, classes: unseen, opaque: unseenReasons }, 1);
     }
     return tally.toEffects();
+  }
+
+  /** The query of a view; undefined if it is not understood. */
+  viewStatements(oid: number): readonly StatementFacts[] | undefined {
+    const rule = (this.snapshot.rules.get(oid) ?? []).find(({ event }) => event === '1');
+    return rule === undefined ? undefined : this.#factsOf(rule);
   }
 
   #factsOf(rule: RuleRow): readonly StatementFacts[] | undefined {

@@ -1,5 +1,7 @@
 /** What a statement reaches once its names are resolved against the catalog. */
 
+import type { Traces } from './bookkeeping.ts';
+
 /** A class as the policy defines it, in the catalog's terms. */
 export interface ClassDefinition {
   readonly name: string;
@@ -11,7 +13,7 @@ export interface ClassDefinition {
 
 /** Categories of `deny` (see the configuration reference). */
 export type DenyCategory =
-  | 'copy_out' | 'derived_copy' | 'opaque' | 'code' | 'server_files' | 'remote' | 'replication' | 'fastpath' | 'packing';
+  | 'copy_out' | 'derived_copy' | 'opaque' | 'code' | 'server_files' | 'remote' | 'replication' | 'fastpath' | 'packing' | 'statistics';
 
 export interface ClassReach {
   readonly className: string;
@@ -49,6 +51,8 @@ export interface Reach {
   readonly copies: CopyTargets | undefined;
   /** It leaves cursors open under names that the session does not see. */
   readonly opensCursors: boolean;
+  /** What it leaves in the server's own books; nothing if left out. */
+  readonly traces?: Traces | undefined;
   /** Rows of a class may stand under another person's key afterwards. */
   readonly rekeys?: boolean | undefined;
   /** No volatile function, no write: running it twice or not at all changes nothing. */

@@ -1,5 +1,7 @@
 import type { StatementFacts } from '../sql/facts.ts';
+import { MOST_COUNTERS, NO_TRACES, type Traces } from './bookkeeping.ts';
 import { willBeMember } from './class-members.ts';
+import { drivenCounters } from './driven-counters.ts';
 import { saturate, SINK, type Tally } from './effects.ts';
 import { marksOf, marksOutside, storedUnder, type Mark } from './marks.ts';
 import { addsPlainColumns, isOfOnePerson, mostRowsOf, tellsOfOnePerson } from './proofs.ts';
@@ -58,11 +60,19 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     sink: tally.sink || copied.has(SINK),
     copies,
     opensCursors: tally.opensCursors,
+    traces: classes.length > 0 ? tracesOf(facts, tally, uses, context) : NO_TRACES,
     rekeys: classes.length > 0 && rekeys(facts, tally, uses, index),
     readOnly: opaque.length === 0 && READING_KINDS.has(facts.kind) && !facts.modifies && !facts.changesCatalog && !tally.volatile && !tally.sink && tally.copies.size === 0 && tally.stores.size === 0,
     pure: opaque.length === 0 && !tally.impure,
     misses: [...tally.misses],
   };
+}
+
+function tracesOf(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], { index, searchPath }: ReachContext): Traces {
+  const counters = drivenCounters(facts, tally, uses, index, searchPath);
+  // Code locks what it reads when it comes to it, and may come to some of it alone: all that a plain query names is locked before it begins.
+  const locks = tally.locksByName || tally.categories.has('opaque') || (tally.impure && counters > MOST_COUNTERS);
+  return { counters, locks };
 }
 
 function classReach(className: string, tally: Tally, opaque: boolean): ClassReach {

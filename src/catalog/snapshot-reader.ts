@@ -91,6 +91,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   const relations = await ask<[number, string, string, RelationRow['kind'], number, number]>(client, queries.RELATIONS);
   const columns = await ask<[number, number[], string[], number[]]>(client, queries.COLUMNS);
   const inherits = await ask<[number, number]>(client, queries.INHERITS);
+  const manyIndexes = await ask<[number, number]>(client, queries.MANY_INDEXES);
   const dependencies = await ask<[CatalogRows['dependencies'][number]['via'], number, CatalogRows['dependencies'][number]['target'], number]>(client, queries.DEPENDENCIES);
   const expressions = await ask<[CatalogRows['dependencies'][number]['via'], number, number, boolean]>(client, queries.EXPRESSION_FUNCTIONS);
   const triggers = await ask<[number, number, string, (string | null)[]]>(client, queries.TRIGGERS);
@@ -114,6 +115,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     namespaces: namespaces.map(([oid, name, publicUsage]) => ({ oid, name, publicUsage })),
     relations: relations.map(([oid, schema, name, kind, toast, rowType]) => ({ oid, schema, name, kind, toast, rowType })),
     columns: columns.map(columnsInOrder),
+    manyIndexes: manyIndexes.map(([relation, indexes]) => ({ relation, indexes })),
     inherits: inherits.map(([child, parent]) => ({ child, parent })),
     rules: await readRules(client),
     dependencies: [...dependencies.map(([via, owner, target, oid]) => ({ via, owner, target, oid })), ...notable(expressions, functions)],

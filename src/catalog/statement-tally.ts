@@ -42,6 +42,7 @@ export function tallyStatement(facts: StatementFacts, index: ReachIndex, scope: 
   }
   tally.packs = facts.packs;
   tally.aggregated = facts.grouped;
+  tally.locksByName = facts.locksByName === true;
 
   const uses = facts.relations.map((use) => resolveUse(use, index, scope));
   for (const resolved of uses) addUse(tally, resolved, facts, index, scope);

@@ -1,4 +1,4 @@
-import { takesNames } from '../sql/traces.ts';
+import { locksNamed, takesNames } from '../sql/traces.ts';
 import { type Effects, NO_EFFECTS, Tally } from './effects.ts';
 import type { FunctionEffects } from './function-effects.ts';
 import type { CastRow, DependencyRow, OperatorRow } from './catalog-rows.ts';
@@ -41,13 +41,15 @@ export class TypeEffects {
 
   /**
    * Of a function that is called by way of an operator, a cast, an aggregate or an expression in the catalog: no text says what it is given. Which
-   * sequence nextval() moves may then spell what a row holds.
+   * sequence nextval() moves, or which relation is locked, may then spell what a row holds.
    */
   effectsByTheWay(oid: number): Effects {
     const fn = this.#snapshot.functions.get(oid);
     if (fn === undefined) return NO_EFFECTS;
     const { effects } = this.#functions.of(fn);
-    return fn.oid < FIRST_USER_OID && takesNames(fn.name) ? { ...effects, sink: true } : effects;
+    if (fn.oid >= FIRST_USER_OID) return effects;
+    if (takesNames(fn.name)) return { ...effects, sink: true };
+    return locksNamed(fn.name) ? { ...effects, locksByName: true } : effects;
   }
 
   /** A function or operator that pg_depend names. Types and relations are for the caller. */

@@ -209,6 +209,7 @@ export class Service {
     },
     endSession: (id) => endSession(this.gate, id),
     usage: ({ principal }) => usageViews(this.gate, principal),
+    forgetBooks: (by) => this.gate.forgetBooks(by),
     reload: () => this.reload(),
     auditHeads: () => (this.#audit.head === undefined ? [] : [{ ...this.#audit.head, writer: this.#audit.writer }]),
   };

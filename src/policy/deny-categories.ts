@@ -11,6 +11,7 @@ export const DENY_CATEGORIES = [
   'derived_copy',
   'copy_out',
   'packing',
+  'statistics',
 ] as const satisfies readonly DenyCategory[];
 
 /** Secure by default: what a role with quotas is denied if its `deny` does not say otherwise. Hidden execution cannot be read out of SQL text. */

@@ -62,6 +62,12 @@ export const DENY_TEXTS: Readonly<Record<DenyCategory, DenyText>> = {
     instead: 'SELECT the rows that you need, with a LIMIT.',
     covers: 'COPY ... TO STDOUT of a class, in any format (pg_dump uses it)',
   },
+  statistics: {
+    what: 'reading what the server keeps of its own work',
+    cause: 'The statement reads',
+    instead: 'Ask somebody who looks after the database; pg_stat_activity and the catalogs can be read.',
+    covers: 'cumulative counters of relations, indexes and functions (pg_stat_user_tables, pg_statio_...), pg_locks, and the planner\'s statistics (pg_stats)',
+  },
   packing: {
     what: 'packing many rows of protected data into one value',
     cause: 'The statement packs rows of',

@@ -45,6 +45,21 @@ export function changedCodeRefusal(principal: PrincipalPolicy): Refusal {
   });
 }
 
+/** The counters or locks that the statement gives were free when it began, and can say anything by now. */
+export function booksMovedRefusal(principal: PrincipalPolicy): Refusal {
+  const ruleId = bookRuleId(principal);
+  return refuse('statement_denied', {
+    ruleId,
+    message: `the server's counters or locks may have come to tell of protected data while the statement read them (rule ${ruleId})`,
+    detail: 'A statement that was run meanwhile may have left values there.',
+    hint: sentences('Run it again; it costs units now.', askContact(principal.contact, 'If your work needs it')),
+  });
+}
+
+export function bookRuleId(principal: PrincipalPolicy): string {
+  return `${roleOf(principal)}/bookkeeping`;
+}
+
 function roleOf(principal: PrincipalPolicy): string {
   return principal.roles[0] ?? 'unlisted';
 }

@@ -5,7 +5,7 @@ import { mixedBatchRefusal } from '../policy/form-refusals.ts';
 import { outageRefusal } from '../policy/outage-refusal.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { Analysis } from '../sql/facts.ts';
-import { changesDefinitions, changesSearchPath, thingsMade } from './effects.ts';
+import { changesDefinitions, changesSearchPath, definitionsIn, thingsMade } from './effects.ts';
 import { costsUnits, judge, NOT_LATER, type Judgement, type LaterInBatch } from './judge.ts';
 import type { SessionState } from './session-state.ts';
 import { EMPTY_STATEMENT, type Statement } from './statement.ts';
@@ -25,7 +25,7 @@ export function judgeBatch(session: SessionState, statements: readonly Statement
     judged.push({ statement, judgement });
     // What it copies must be known before what stands behind it is judged.
     if (judgement.reach.copies !== undefined && i < statements.length - 1) return copiesFirst(session, statements, i, judged, later);
-    later = after(later, statement, judgement);
+    later = after(session, later, statement, judgement);
   }
   return judged;
 }
@@ -34,7 +34,7 @@ async function copiesFirst(session: SessionState, statements: readonly Statement
   const last = judged.pop() as Judged;
   const judgement = await withCopies(session, last.judgement);
   judged.push({ statement: last.statement, judgement });
-  return judgeSlowly(session, statements, at + 1, judged, after(before, last.statement, judgement));
+  return judgeSlowly(session, statements, at + 1, judged, after(session, before, last.statement, judgement));
 }
 
 async function withCopies(session: SessionState, judgement: Judgement): Promise<Judgement> {
@@ -59,7 +59,7 @@ async function judgeSlowly(
     const judgement = await withCopies(session, await (underWay ?? judge(session, statement, later)));
     underWay = undefined;
     judged.push({ statement, judgement });
-    later = after(later, statement, judgement);
+    later = after(session, later, statement, judgement);
   }
   return judged;
 }
@@ -76,14 +76,15 @@ export function mixedBatch(session: SessionState, judged: readonly Judged[]): Re
   return cuttable && changes && (!session.inTransaction || settles) ? mixedBatchRefusal(session.principal) : undefined;
 }
 
-function after(later: LaterInBatch, statement: Statement, { reach }: Judgement): LaterInBatch {
-  if (statement.kind !== 'known') return { ...later, searchPathChanged: true, definitionsChanged: true };
+function after(session: SessionState, later: LaterInBatch, statement: Statement, { reach }: Judgement): LaterInBatch {
+  if (statement.kind !== 'known') return { ...later, searchPathChanged: true, definitionsChanged: true, definitions: Infinity };
   const { named } = statement.facts;
   const made = named?.kind === 'prepare' || named?.kind === 'declare' ? named : undefined;
   return {
     names: made === undefined ? later.names : new Map([...later.names, [wireNameOf(made.name), { kind: 'known', facts: made.body, text: statement.text }]]),
     local: [...later.local, ...thingsMade(statement.facts, reach)],
     searchPathChanged: later.searchPathChanged || changesSearchPath(statement.facts),
+    definitions: later.definitions + definitionsIn(session, statement, reach),
     definitionsChanged: later.definitionsChanged || reach.opaque.length > 0 || changesDefinitions(statement.facts),
   };
 }

@@ -10,6 +10,7 @@ import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../c
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { DerivedStore } from '../quota/derived-store.ts';
 import type { Analysis, RoutineBody, StatementFacts } from '../sql/facts.ts';
+import { type BookMarks, ServersMarks } from './book-marks.ts';
 import { CodeChanges } from './code-changes.ts';
 import { upstreamId, type Routes } from './routes.ts';
 import { connectForPg } from './upstream.ts';
@@ -52,6 +53,8 @@ interface Held {
   changes: number;
   confirmed: number;
   readonly book: CopyBook;
+  /** Of its server. */
+  readonly marks: BookMarks;
   readonly codeChanges: CodeChanges;
   /** What the store said last of the fields `DEFINITIONS` and `CODE`. */
   told: { readonly definitions: string | undefined; readonly code: string | undefined };
@@ -91,14 +94,20 @@ export class Catalogs {
   /** By server and database. */
   readonly #held = new Map<string, Held>();
 
+  /** By `Held.scope`. */
+  readonly marks: ServersMarks;
   readonly #copiesPoll: NodeJS.Timeout | undefined;
 
   constructor(options: CatalogsOptions, policy: ReachPolicy) {
     this.#options = options;
     this.#policy = policy;
+    this.marks = new ServersMarks(options.copies, COPIES_KNOWN_MS, (marks) => {
+      for (const held of this.#held.values()) if (held.marks === marks && held.index !== undefined) this.#reindexIfNew(held, held.index.snapshot);
+    });
     if (options.copies.shared) {
       this.#copiesPoll = setInterval(() => {
         for (const held of this.#held.values()) void this.#askForCopies(held);
+        this.marks.lookAgain();
       }, COPIES_POLL_MS).unref();
     }
   }
@@ -198,7 +207,8 @@ export class Catalogs {
       },
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
-    const held: Held = { key: target.key, scope: target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`, names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), codeChanges: new CodeChanges(), told: { definitions: undefined, code: undefined }, settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
+    const scope = target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`;
+    const held: Held = { key: target.key, scope, marks: this.marks.of(scope), names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), codeChanges: new CodeChanges(), told: { definitions: undefined, code: undefined }, settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
     this.#held.set(target.key, held);
     this.#name(held, database);
     this.#releaseWhenIdle(held);
@@ -361,9 +371,9 @@ export class Catalogs {
     this.#find(database)?.book.settle(fields);
   }
 
-  /** Changes when a relation becomes a copy: what was judged before may have been judged too lightly. */
+  /** Changes when a relation becomes a copy, or a book of the server is marked: what was judged before may have been judged too lightly. */
   copiesEpoch(database: string): number {
-    return this.get(database).book.epoch;
+    return epochOf(this.get(database));
   }
 
   /** A snapshot was read. Copies are asked for after it, so that none in it can be missing, and before anybody is judged by it. */
@@ -372,6 +382,7 @@ export class Catalogs {
     const key = copiesKey(held, snapshot);
     const { settled } = held;
     try {
+      await held.marks.read();
       const lost = held.book.take(await this.#readKept(held, snapshot), snapshot);
       if (lost.size > 0) await copies.put(key, lost);
       const { put, drop } = held.book.resolve(snapshot, settled, Date.now());
@@ -409,16 +420,20 @@ export class Catalogs {
   }
 
   #reindexIfNew(held: Held, snapshot: Snapshot): void {
-    if (held.indexed?.snapshot !== snapshot || held.indexed.epoch !== held.book.epoch) this.#reindex(held, snapshot);
+    if (held.indexed?.snapshot !== snapshot || held.indexed.epoch !== epochOf(held)) this.#reindex(held, snapshot);
   }
 
   #reindex(held: Held, snapshot: Snapshot): void {
     if (this.#held.get(held.key) !== held) return;
     const derived = held.book.derived(snapshot, this.#policy.classes.map((cls) => cls.name));
-    held.index = makeReachIndex(snapshot, { ...this.#policy, derived });
-    held.indexed = { snapshot, epoch: held.book.epoch };
+    held.index = makeReachIndex(snapshot, { ...this.#policy, derived, marked: held.marks.marked });
+    held.indexed = { snapshot, epoch: epochOf(held) };
     held.reaches = new WeakMap();
   }
+}
+
+function epochOf({ book, marks }: Held): number {
+  return book.epoch + marks.epoch;
 }
 
 function samePath(a: SearchPath, b: SearchPath): boolean {

@@ -5,6 +5,7 @@
  */
 
 import { wireNameOf } from '../protocol/frontend-messages.ts';
+import { INDEXES_OF_A_TABLE } from '../catalog/bookkeeping.ts';
 import { codeChange } from './code-changes.ts';
 import type { LeaseCredit } from '../quota/lease-plan.ts';
 import type { StatementFacts } from '../sql/facts.ts';
@@ -50,6 +51,19 @@ function isPlainTable(facts: StatementFacts): boolean {
   return facts.kind === 'create_table_as' || (facts.node === 'CreateStmt' && !facts.derives && facts.relations.length <= facts.defines.length);
 }
 
+/** As which the statement counts in `SessionState.definitions`. */
+export function definitionsIn(session: SessionState, statement: Statement, reach: Reach): number {
+  if (statement.kind === 'empty') return 0;
+  if (statement.kind === 'opaque' || reach.categories.has('opaque')) return Infinity;
+  const { changesCatalog, defines, indexes = 0, relations } = statement.facts;
+  if (!changesCatalog) return 0;
+  if (isPlainTable(statement.facts)) return Math.max(0, indexes - INDEXES_OF_A_TABLE);
+  // LIKE and PARTITION OF make the indexes of the table that they name, too.
+  const { manyIndexes, relationsByName } = session.gate.snapshot(session.identity.database);
+  const alike = relations.reduce((sum, { name }) => sum + Math.max(0, ...(relationsByName.get(name) ?? []).map(({ oid }) => manyIndexes.get(oid) ?? 0)), 0);
+  return Math.max(1, defines.length, indexes) + alike;
+}
+
 /** Roles and who is in them are the same in all databases of a server. `RenameStmt` is ALTER ROLE ... RENAME, too. */
 const CHANGES_ROLES: ReadonlySet<string> = new Set(['GrantRoleStmt', 'CreateRoleStmt', 'AlterRoleStmt', 'DropRoleStmt', 'RenameStmt']);
 
@@ -64,6 +78,12 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   if (opaque || changesEncoding(statement.facts)) session.encodingTouched = true;
   if (session.encodingTouched && (opaque || changesEncoding(statement.facts) || ENDS_SCOPE.has(statement.facts.kind))) session.encodingUnsettled = true;
   if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
+  session.definitions += definitionsIn(session, statement, reach);
+  // Code may begin its own transactions, and set what the next ones are.
+  if (statement.kind === 'opaque' || reach.categories.has('opaque')) {
+    session.serializes = true;
+    session.counts = true;
+  }
   if (opaque || statement.facts.changesCatalog || statement.facts.kind === 'commit_prepared') session.catalogTouched = true;
   if (statement.kind === 'known') noteCodeChanges(session, statement.facts);
   if (statement.kind === 'opaque' || reach.categories.has('opaque') || CHANGES_ROLES.has(statement.facts.node)) session.rolesTouched = true;

@@ -6,6 +6,7 @@ import type { WireName } from '../protocol/frontend-messages.ts';
 import { AtMessage } from '../protocol/message-stream.ts';
 import type { Refusal } from '../policy/types.ts';
 import { parsedStatement, type Judged } from './batch.ts';
+import { markAtParse } from './bookkeeping.ts';
 import { sent } from './effects.ts';
 import { askSearchPath } from './internal-requests.ts';
 import { judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement } from './judge.ts';
@@ -53,6 +54,8 @@ export class ExtendedQuery {
     const judgement = judge(session, statement);
     if (judgement instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text, judgement));
     if (this.#deniedAtParse(statement, judgement)) return this.#refuseParse({ statement, judgement });
+    const marking = markAtParse(session, statement, judgement.reach);
+    if (marking !== undefined) return this.#turn.later(async () => this.#parseMarked(message, name, statement, await marking));
     this.#pushParse(name, statement);
     return AtMessage.Forward;
   }
@@ -66,8 +69,17 @@ export class ExtendedQuery {
       this.#refuseParse({ statement, judgement });
       return;
     }
+    this.#parseMarked(message, name, statement, await markAtParse(session, statement, judgement.reach));
+  }
+
+  #parseMarked(message: Buffer, name: string, statement: Statement, refusal: Refusal | undefined): void {
+    if (overtaken(this.#session)) return;
+    if (refusal !== undefined) {
+      this.#refuseExtended(refusal, undefined);
+      return;
+    }
     this.#pushParse(name, statement);
-    session.ports.toServer(message);
+    this.#session.ports.toServer(message);
   }
 
   /** Planning can run functions (Bind folds constants), so what is denied stops at Parse. A text that the grammar rejects goes on: the server most likely rejects it too, and Parse runs nothing. */

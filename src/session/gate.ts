@@ -10,6 +10,7 @@ import type { PersonHashers } from '../quota/person-hash.ts';
 import type { RecentPeople } from '../quota/recent-people.ts';
 import type { CounterStore } from '../quota/store.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
+import type { BookMarks } from './book-marks.ts';
 import type { Elsewhere } from './catalogs.ts';
 import type { CodeChanges } from './code-changes.ts';
 import type { OwnAnswer, OwnQuestion } from './own-question.ts';
@@ -58,6 +59,8 @@ export interface Gate {
   rememberCopies(database: string, targets: CopyTargets): Promise<readonly string[]>;
   settleCopies(database: string, expected: readonly string[]): void;
   copiesEpoch(database: string): number;
+  /** Which of the books of the database's server are marked. */
+  bookMarks(database: string): BookMarks;
   /** Every class of the policy. */
   readonly classNames: readonly string[];
   /** Classes that the server's own word added to a statement (`widen`). */

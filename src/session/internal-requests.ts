@@ -7,14 +7,14 @@ import type { SessionState } from './session-state.ts';
 const PATH_NAME = 'rowgate_search_path';
 /** Named, so that the client's unnamed statement and portal stay; qualified, so that no user function answers. */
 const ASK_SEARCH_PATH = Buffer.concat([
-  messages.writeParse(PATH_NAME, 'SELECT pg_catalog.current_schemas(true)'),
+  messages.writeParse(PATH_NAME, "SELECT pg_catalog.current_schemas(true), pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('track_counts')"),
   messages.writeBind(PATH_NAME, PATH_NAME),
   messages.writeExecute(PATH_NAME),
   messages.writeCloseStatement(PATH_NAME),
   messages.SYNC,
 ]);
 
-/** Learns in which schemas the server resolves unqualified names. Only while the session is idle. Leaves the path unknown if the server does not say. */
+/** Learns in which schemas the server resolves unqualified names, and what its own books will say of the session's statements. Only while the session is idle. Leaves the path unknown if the server does not say. */
 export function askSearchPath(session: SessionState): Promise<void> {
   return new Promise((resolve) => {
     const version = session.gate.snapshot(session.identity.database).version;
@@ -23,7 +23,9 @@ export function askSearchPath(session: SessionState): Promise<void> {
     push('parse', quiet);
     push('bind', quiet);
     push('execute', {
-      onRow: ([schemas]) => {
+      onRow: ([schemas, isolation, counts]) => {
+        if (session.serializes !== true) session.serializes = isolation === 'serializable';
+        if (session.counts !== true) session.counts = counts !== 'off';
         session.searchPath = parseTextArray(schemas ?? '{}');
         session.searchPathVersion = version;
       },

@@ -5,10 +5,12 @@
  */
 
 import type { LocalRelation, Reach, ResolvedReach } from '../catalog/reach-types.ts';
+import { bothTraces, NO_TRACES, UNKNOWN_TRACES } from '../catalog/bookkeeping.ts';
 import { wireNameOf } from '../protocol/frontend-messages.ts';
 import { outageRefusal } from '../policy/outage-refusal.ts';
 import type { Verdict } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
+import { noteBooks } from './bookkeeping.ts';
 import type { Portal } from './names.ts';
 import { definesAndRunsNothing, namesNothing } from './catalog-independence.ts';
 import { eitherReach, NO_REACH, opaqueReach, unionReach } from './reach-union.ts';
@@ -55,13 +57,15 @@ export function judge(session: SessionState, statement: Statement, later: LaterI
 export interface LaterInBatch {
   readonly searchPathChanged: boolean;
   readonly definitionsChanged: boolean;
+  /** How many statements did, or made an index. */
+  readonly definitions: number;
   /** Statements and cursors that the text makes, by name. */
   readonly names: ReadonlyMap<string, Statement>;
   /** Tables that the text makes. */
   readonly local: readonly LocalRelation[];
 }
 
-export const NOT_LATER: LaterInBatch = { searchPathChanged: false, definitionsChanged: false, names: new Map(), local: [] };
+export const NOT_LATER: LaterInBatch = { searchPathChanged: false, definitionsChanged: false, definitions: 0, names: new Map(), local: [] };
 
 async function refreshThenJudge(session: SessionState, statement: Statement, later: LaterInBatch): Promise<Judgement> {
   try {
@@ -77,6 +81,7 @@ async function refreshThenJudge(session: SessionState, statement: Statement, lat
 /** With the snapshot at hand, without waiting. */
 export function judgeNow(session: SessionState, statement: Statement, view: NameView, later: LaterInBatch = NOT_LATER): Judgement & { readonly missed: boolean } {
   if (statement.kind === 'empty') return { ...ALLOWED, missed: false };
+  noteBooks(session, statement);
   const copiesEpoch = session.gate.copiesEpoch(session.identity.database);
   const resolved = resolve(session, statement, view, later, 0);
   const { principal } = session;
@@ -102,8 +107,10 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
   let reach: Reach = own;
   if (redefined && namesUserObjects(facts)) {
     // What a name means now is known to this session's transaction alone.
-    reach = unionReach(reach, opaqueReach(gate.classNames, 'definitions were changed earlier in this transaction', false));
+    reach = unionReach(reach, opaqueReach(gate.classNames, 'definitions were changed earlier in this transaction', false, NO_TRACES));
   }
+  const definitions = session.definitions + later.definitions;
+  if (definitions > 0 && reach.classes.length > 0) reach = { ...reach, traces: bothTraces(reach.traces ?? NO_TRACES, { counters: definitions, locks: false }) };
   if (session.gate.widened(statement).length > 0) {
     reach = unionReach(reach, opaqueReach(gate.widened(statement), 'the server named a protected table in the result', false));
   }
@@ -133,7 +140,7 @@ function namedReach(session: SessionState, facts: StatementFacts, view: NameView
   const target = later.names.get(name) ?? (named.kind === 'execute' ? lookUpStatement(session, name, view) : lookUpPortal(session, name, view)?.statement);
   if (target === undefined || session.tainted || depth >= MAX_NAMED_DEPTH) {
     // Made by code that Rowgate did not see, or not there at all (then the server says so, for one unit).
-    return { reach: opaqueReach(session.gate.classNames, `${named.kind === 'execute' ? 'prepared statement' : 'cursor'} "${named.name}" is not known to Rowgate`, false), missed: false, onlyMisses: false };
+    return { reach: opaqueReach(session.gate.classNames, `${named.kind === 'execute' ? 'prepared statement' : 'cursor'} "${named.name}" is not known to Rowgate`, false, session.tainted || depth >= MAX_NAMED_DEPTH ? UNKNOWN_TRACES : NO_TRACES), missed: false, onlyMisses: false };
   }
   return resolve(session, target, view, later, depth + 1);
 }

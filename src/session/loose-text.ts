@@ -1,5 +1,6 @@
 /** Text from the server that belongs to no statement, or to one that nobody knows: it may be anybody's data, and is paid for by its bytes like a packed row. */
 
+import { NO_TRACES } from '../catalog/bookkeeping.ts';
 import { decide } from '../policy/decide.ts';
 import type { Refusal } from '../policy/types.ts';
 import { opaqueReach } from './reach-union.ts';
@@ -37,7 +38,7 @@ export class LooseTextMeter {
 
   #begin(): Run {
     const { principal } = this.#session;
-    const reach = opaqueReach([...principal.classes.keys()], this.#reason, false);
+    const reach = opaqueReach([...principal.classes.keys()], this.#reason, false, NO_TRACES);
     const verdict = decide(reach, principal);
     const run = new Run(this.#session, { kind: 'opaque', reason: this.#reason, text: '' }, reach, verdict);
     if (verdict.kind === 'block') run.refusal = verdict.refusal;

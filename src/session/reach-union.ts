@@ -1,4 +1,5 @@
 import { mergeDerived } from '../catalog/reach-index.ts';
+import { bothTraces, NO_TRACES, type Traces, UNKNOWN_TRACES } from '../catalog/bookkeeping.ts';
 import type { ClassReach, CopyTargets, Reach } from '../catalog/reach-types.ts';
 
 /** What two parts of one statement reach together: an EXECUTE and the statement that it names, a FETCH and its cursor. */
@@ -22,6 +23,7 @@ export function unionReach(a: Reach, b: Reach): Reach {
     relations: [...new Set([...a.relations, ...b.relations])].sort(),
     oids: new Set([...a.oids, ...b.oids]),
     sink: a.sink || b.sink,
+    traces: bothTraces(a.traces ?? NO_TRACES, b.traces ?? NO_TRACES),
     rekeys: a.rekeys === true || b.rekeys === true,
     copies: unionCopies(a.copies, b.copies),
     opensCursors: a.opensCursors || b.opensCursors,
@@ -35,7 +37,8 @@ export function eitherReach(a: Reach, b: Reach): Reach {
   const both = unionReach(a, b);
   const most = (name: string, value: (cls: ClassReach) => number): number => Math.max(...[...a.classes, ...b.classes].filter((cls) => cls.className === name).map(value));
   const proven = (name: string, proof: 'onePerson' | 'plainSums'): boolean => [...a.classes, ...b.classes].every((cls) => cls.className !== name || cls[proof] === true);
-  return { ...both, classes: both.classes.map((cls) => ({ ...cls, mostRows: undefined, onePerson: proven(cls.className, 'onePerson'), plainSums: proven(cls.className, 'plainSums'), width: most(cls.className, (each) => each.width), calls: most(cls.className, (each) => each.calls) })) };
+  const traces = { counters: Math.max(a.traces?.counters ?? 0, b.traces?.counters ?? 0), locks: a.traces?.locks === true || b.traces?.locks === true };
+  return { ...both, traces, classes: both.classes.map((cls) => ({ ...cls, mostRows: undefined, onePerson: proven(cls.className, 'onePerson'), plainSums: proven(cls.className, 'plainSums'), width: most(cls.className, (each) => each.width), calls: most(cls.className, (each) => each.calls) })) };
 }
 
 function unionCopies(a: CopyTargets | undefined, b: CopyTargets | undefined): CopyTargets | undefined {
@@ -61,8 +64,8 @@ export const NO_REACH: Reach = {
   pure: true,
 };
 
-/** Every class in full, charged by bytes: for what Rowgate cannot read. `denied` says whether rules against opaque statements apply. */
-export function opaqueReach(classNames: readonly string[], reason: string, denied: boolean): Reach {
+/** Every class in full, charged by bytes: for what Rowgate cannot read. `denied` says whether rules against opaque statements apply. `traces`: what it may leave in the server's books, where that is known. */
+export function opaqueReach(classNames: readonly string[], reason: string, denied: boolean, traces: Traces = UNKNOWN_TRACES): Reach {
   return {
     classes: [...classNames].sort().map((className) => ({ className, width: 1, packs: true, aggregated: true, calls: 0, relations: [] })),
     opaque: [reason],
@@ -71,6 +74,7 @@ export function opaqueReach(classNames: readonly string[], reason: string, denie
     oids: new Set(),
     sink: false,
     copies: undefined,
+    traces,
     opensCursors: false,
     readOnly: false,
     pure: false,

@@ -123,6 +123,7 @@ export class ReplyEnds {
       session.names.transactionEnded();
       if (session.ledger.length === 0) {
         session.definitionsChanged = false;
+        session.definitions = 0;
         session.localRelations = [];
         if (session.expectedCopies.length > 0) {
           session.gate.settleCopies(session.identity.database, session.expectedCopies);

@@ -4,11 +4,12 @@ import * as messages from '../protocol/backend-messages.ts';
 import { wireNameOf } from '../protocol/frontend-messages.ts';
 import type { Entry } from '../protocol/ledger.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type Ahead } from '../protocol/message-stream.ts';
-import type { Reach } from '../catalog/reach-types.ts';
+import type { CopyTargets, Reach } from '../catalog/reach-types.ts';
 import { blockOrFlag } from '../policy/decide.ts';
-import { changedCodeRefusal } from '../policy/form-refusals.ts';
+import { booksMovedRefusal, changedCodeRefusal } from '../policy/form-refusals.ts';
 import type { Refusal } from '../policy/types.ts';
 import type { StatementFacts } from '../sql/facts.ts';
+import { booksToMark } from './bookkeeping.ts';
 import { costsUnits, judgeNow, lookUpStatement, namesUserObjects } from './judge.ts';
 import { anythingWritten, withThoseMade } from './late-copies.ts';
 import { LooseTextMeter } from './loose-text.ts';
@@ -206,10 +207,34 @@ export class RowMeter {
   #stopMidway(run: Run): void {
     const session = this.#session;
     const { copies } = this.#anythingCalled(run);
-    if (copies !== undefined) session.gate.rememberCopies(session.identity.database, copies).then((expected) => (session.expectedCopies = [...session.expectedCopies, ...expected]), (error: unknown) => session.gate.storeFailed(error as Error));
+    if (copies !== undefined) this.#rememberLate(copies);
     const verdict = blockOrFlag(changedCodeRefusal(run.principal), run.principal);
     if (verdict.kind === 'block') this.#cut(run, verdict.refusal);
     else if (verdict.kind === 'flag') flagVerdict(session, run, verdict);
+  }
+
+  /** Counters and locks that were free when the statement began are worked out as its rows go out: a book that was marked meanwhile may be in the rest of them. */
+  #readBooksAgain(run: Run, payload: Request): void {
+    const { gate, identity } = this.#session;
+    const epoch = gate.copiesEpoch(identity.database);
+    if (epoch <= run.copiesEpoch || run.cut || !run.principal.metered) return;
+    run.copiesEpoch = epoch;
+    const { reach } = judgeNow(this.#session, this.#confirmedStatement(run, payload), 'confirmed');
+    if (!costsUnits(run.statement, reach) || covers(run.reach, reach)) return;
+    const { copies } = withThoseMade(this.#session, reach);
+    if (copies !== undefined) this.#rememberLate(copies);
+    const verdict = blockOrFlag(booksMovedRefusal(run.principal), run.principal);
+    if (verdict.kind === 'block') this.#cut(run, verdict.refusal);
+    else if (verdict.kind === 'flag') flagVerdict(this.#session, run, verdict);
+  }
+
+  #rememberLate(copies: CopyTargets): void {
+    const session = this.#session;
+    session.gate.rememberCopies(session.identity.database, copies).then((expected) => (session.expectedCopies = [...session.expectedCopies, ...expected]), (error: unknown) => session.gate.storeFailed(error as Error));
+  }
+
+  #confirmedStatement(run: Run, payload: Request): Statement {
+    return payload.kind === 'execute' ? (this.#session.names.portal(payload.portalName)?.statement ?? UNKNOWN_PORTAL) : run.statement;
   }
 
   #anythingCalled({ statement, reach }: Run): Reach {
@@ -226,16 +251,20 @@ export class RowMeter {
     if (run === undefined) return undefined;
     if (this.#arrived === run) {
       if (this.#mayRunOtherCode(run)) this.#stopMidway(run);
+      if (run.reach.categories.has('statistics')) this.#readBooksAgain(run, payload);
       return run;
     }
     this.#arrived = run;
-    const statement = payload.kind === 'execute' ? (this.#session.names.portal(payload.portalName)?.statement ?? UNKNOWN_PORTAL) : run.statement;
+    const statement = this.#confirmedStatement(run, payload);
     // A relation that became a copy while the statement waited for a lock on it: the server reads it as it is now.
     const { gate, identity } = this.#session;
     const outdated = gate.copiesEpoch(identity.database) > run.copiesEpoch || (this.#hangsOnDefinitions(run) && run.catalogVersion !== gate.snapshot(identity.database).version);
     if (outdated || (payload.kind === 'execute' ? statement !== run.statement || isNamed(statement) : isNamed(statement))) {
       const { reach } = judgeNow(this.#session, statement, 'confirmed');
-      if (costsUnits(statement, reach) && !covers(run.reach, reach)) this.#widen(run, withThoseMade(this.#session, unionReach(run.reach, reach)));
+      if (costsUnits(statement, reach)) {
+        if (!covers(run.reach, reach)) this.#widen(run, withThoseMade(this.#session, unionReach(run.reach, reach)));
+        else if (booksToMark(this.#session, reach).length > 0) this.#widen(run, { ...run.reach, traces: reach.traces });
+      }
     }
     if (this.#mayRunOtherCode(run)) this.#widen(run, this.#anythingCalled(run));
     if (payload.kind === 'execute') this.#describeExecuted(run, this.#session.names.portal(payload.portalName));

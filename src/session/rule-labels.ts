@@ -1,3 +1,4 @@
+import { LEDGERS } from '../catalog/bookkeeping.ts';
 import type { ConfiguredLabels } from '../metrics/bounded-labels.ts';
 import { UNLISTED_ROLE, lookupRuleId } from '../policy/principal.ts';
 import type { Policy } from '../policy/types.ts';
@@ -9,7 +10,7 @@ export function ruleLabels(policy: Policy): ConfiguredLabels {
     ...policy.roles.flatMap((role) => role.quotas.map((quota) => quota.ruleId)),
     ...policy.roles.flatMap((role) => [...role.deny].map((category) => `${role.name}/deny/${category}`)),
     ...policy.roles.flatMap(({ name, lookups }) => (lookups === undefined ? [] : [...policy.classes.keys()].map((className) => lookupRuleId(name, className, lookups.windowText)))),
-    ...roles.flatMap((role) => [`${role}/fixed_settings`, `${role}/mixed_batch`, `${role}/unreadable`, `${role}/deny/fastpath`]),
+    ...roles.flatMap((role) => [`${role}/fixed_settings`, `${role}/mixed_batch`, `${role}/unreadable`, ...LEDGERS.map((ledger) => `${role}/bookkeeping/${ledger}`), `${role}/bookkeeping`, `${role}/deny/fastpath`]),
     `${UNLISTED_ROLE}/block`,
     `${UNLISTED_ROLE}/flag`,
     'login/name',

@@ -31,6 +31,11 @@ export function flagVerdict(session: SessionState, run: FlaggedRun, flagged: { r
   raise(session, run, flagged.ruleId, () => ({ reason: flagged.reason, classes: [] }), FLAG_EVERY_MS);
 }
 
+/** What happened once, and is to be told each time. */
+export function flagOnce(session: SessionState, run: FlaggedRun, flagged: { readonly ruleId: string; readonly reason: string }): void {
+  raise(session, run, flagged.ruleId, () => ({ reason: flagged.reason, classes: [] }), FLAG_EVERY_MS, run.id);
+}
+
 /** The run cost one unit: it may have been a question about one person, or one bit of one. */
 export function flagLookUps(session: SessionState, run: FlaggedRun, className: string): void {
   for (const { ruleId, windowMs, count, reason } of session.gate.lookedUp(run.principal, className)) {

@@ -19,6 +19,7 @@ import type { RowReader } from './row-reader.ts';
 import { flagCrossings, flagLookUps, flagVerdict } from './run-flags.ts';
 import { leaseNeeds } from './lease-needs.ts';
 import { recordEnd, recordStart, totalUnits, type RecordedRun } from './run-records.ts';
+import { booksToMark, markBooks } from './bookkeeping.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { countsPeople, SubjectMeter, type RowAt } from './subject-meter.ts';
@@ -115,13 +116,13 @@ export class Run implements RecordedRun {
   begin(prepaid: readonly LeaseCredit[], rowBound: number | undefined): Refusal | undefined | Promise<Refusal | undefined> {
     const leasing = this.#lease(prepaid, rowBound);
     const outcome = leasing.beginNow();
-    if (outcome === undefined || countsPeople(this.principal) || this.#reach.copies !== undefined) return this.#beginLater(outcome ?? leasing.begin());
+    if (outcome === undefined || countsPeople(this.principal) || this.#reach.copies !== undefined || booksToMark(this.#session, this.#reach).length > 0) return this.#beginLater(outcome ?? leasing.begin());
     return this.#begun(this.#settle(outcome));
   }
 
   async #beginLater(outcome: LeaseOutcome | Promise<LeaseOutcome>): Promise<Refusal | undefined> {
     const refusal = this.#settle(await outcome);
-    return this.#begun(refusal ?? (countsPeople(this.principal) ? await this.#beginPeople() : undefined) ?? (await this.#rememberCopies()));
+    return this.#begun(refusal ?? (countsPeople(this.principal) ? await this.#beginPeople() : undefined) ?? (await this.#rememberCopies()) ?? (await this.#markBooks()));
   }
 
   #begun(refusal: Refusal | undefined): Refusal | undefined {
@@ -154,6 +155,12 @@ export class Run implements RecordedRun {
     }
     if (this.#start === 'under way') await new Promise<void>((resolve) => (this.#onStart ??= []).push(resolve));
     return typeof this.#start === 'string' ? undefined : this.#start;
+  }
+
+  /** Likewise what may come to stand in the server's own books. */
+  #markBooks(): Promise<Refusal | undefined> | undefined {
+    const books = booksToMark(this.#session, this.#reach);
+    return books.length === 0 ? undefined : markBooks(this.#session, this, books);
   }
 
   /** What the statement copies must be known as a copy before the server has it. */

@@ -30,6 +30,7 @@ import type { Analyser } from '../sql/analyser.ts';
 import type { Analysis, StatementFacts } from '../sql/facts.ts';
 import { Admission } from './admission.ts';
 import { BlindQuestions } from './blind-questions.ts';
+import type { BookMarks } from './book-marks.ts';
 import { Principals } from './principals.ts';
 import { sendCancelRequest } from './cancel.ts';
 import { CancelKeys } from './cancel-keys.ts';
@@ -268,6 +269,15 @@ export class ServiceGate implements Gate {
 
   copiesEpoch(database: string): number {
     return this.#parts.catalogs.copiesEpoch(database);
+  }
+
+  bookMarks(database: string): BookMarks {
+    return this.#parts.catalogs.get(database).marks;
+  }
+
+  async forgetBooks(by: string): Promise<void> {
+    await this.#parts.catalogs.marks.forget();
+    this.#parts.log.warn({ by }, 'the marks of counters and locks were taken back: reading them is free again');
   }
 
   classesOfOid(database: string, oid: number): readonly string[] | undefined {

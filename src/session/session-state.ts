@@ -75,6 +75,12 @@ export class SessionState {
   searchPathVersion = '';
   /** Definitions were changed in a transaction that has not ended, so the catalog snapshot is not what the server sees. */
   definitionsChanged = false;
+  /** Statements of the open transaction that changed definitions in other ways than by making a table: each may have made a relation or an index. */
+  definitions = 0;
+  /** Whether transactions may be serializable: as the session began, or as a statement since may have made it; undefined while nobody has asked. */
+  serializes: boolean | undefined;
+  /** Likewise whether its statements are kept in the counters of tables (`track_counts`). */
+  counts: boolean | undefined;
   /** Plain tables that the open transaction made: empty when made, and not yet in the catalog that others see. */
   localRelations: readonly LocalRelation[] = [];
   /** Copies that the open transaction makes under names that the catalog does not have yet. */

@@ -7,9 +7,9 @@ import { LinkFinder, nameItem, newLevel } from './key-links.ts';
 import type { QueryLevel } from './key-links.ts';
 import { operatorsOf } from './operators.ts';
 import { objectRelation, relationPlace } from './relation-places.ts';
-import { DYNAMIC_SETTING, setConfigCall, settingChanges } from './settings.ts';
+import { DYNAMIC_SETTING, setConfigCall, settingChanges, transactionModes } from './settings.ts';
 import { statementTraits } from './statement-kinds.ts';
-import { takesNames, Traces, type FoundTraces } from './traces.ts';
+import { locksNamed, takesNames, Traces, type FoundTraces } from './traces.ts';
 import { child, list, qualified, rangeVarName, text, unwrap } from './tree.ts';
 import type { QualifiedName } from './tree.ts';
 import { walk } from './walk.ts';
@@ -251,6 +251,9 @@ class FactCollector {
       case 'VariableSetStmt':
         this.#settings.push(...settingChanges(node));
         return undefined;
+      case 'TransactionStmt':
+        this.#settings.push(...transactionModes(list(node, 'options')));
+        return undefined;
       default:
         return this.#utility(kind, node, context);
     }
@@ -361,6 +364,7 @@ class FactCollector {
     if (SUMMING.test(name.name)) for (const reference of list(node, 'args')) this.#summed.push({ reference, level: context.level });
     if (context.domain) this.#categories.add('code');
     if (takesNames(name.name)) this.#traces.draw(node);
+    if (locksNamed(name.name)) this.#traces.lockByName(node);
     const setting = setConfigCall(node);
     if (setting !== undefined) this.#settings.push(setting);
   }

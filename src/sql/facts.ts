@@ -132,6 +132,10 @@ export interface StatementFacts {
   readonly locks?: readonly number[] | undefined;
   /** How many sequences nextval() may move: 2 stands for any number, and for names that are not written out. */
   readonly draws?: number | undefined;
+  /** Calls a function that locks, until the transaction's end, a relation whose name is not written out: currval, pg_get_viewdef ... */
+  readonly locksByName?: boolean | undefined;
+  /** Indexes that the statement makes, those of keys included. */
+  readonly indexes?: number | undefined;
   /** A definition that keeps the value of an expression in the catalog: bounds of a partition, the value that old rows have of a new column. */
   readonly evaluates?: boolean | undefined;
   /** INSERT ... ON CONFLICT DO UPDATE at any depth: a row that is there takes in values of one that comes. */

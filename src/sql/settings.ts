@@ -22,7 +22,7 @@ export function settingChanges(node: RawNode): readonly SettingChange[] {
       return [{ name, value: settingValue(name, list(node, 'args')) }];
     case 'VAR_SET_MULTI':
       // SET TRANSACTION ends with the transaction and changes no name or encoding. SESSION CHARACTERISTICS sets defaults that stay.
-      return name === 'session characteristics' ? list(node, 'args').flatMap(sessionCharacteristic) : [];
+      return name === 'session characteristics' ? list(node, 'args').flatMap(sessionCharacteristic) : transactionModes(list(node, 'args'));
     case 'VAR_RESET_ALL':
       return [{ name: '*', value: undefined }];
     case 'VAR_SET_DEFAULT':
@@ -32,6 +32,21 @@ export function settingChanges(node: RawNode): readonly SettingChange[] {
     default:
       return [DYNAMIC_SETTING];
   }
+}
+
+/** BEGIN ISOLATION LEVEL ..., SET TRANSACTION: of what they set, the level alone matters to anybody. */
+export function transactionModes(options: readonly unknown[]): SettingChange[] {
+  return options.flatMap((item) => {
+    const option = unwrap(item, 'DefElem');
+    return option !== undefined && text(option, 'defname') === 'transaction_isolation' ? [{ name: 'transaction_isolation', value: constant(option['arg']) }] : [];
+  });
+}
+
+/** Whether transactions may be serializable afterwards. RESET goes back to what the session began with. */
+export function maySerialize({ name, value }: SettingChange, resets: boolean): boolean {
+  if (name === '*dynamic*') return value === undefined || /serializable/i.test(value);
+  if (name !== 'transaction_isolation' && name !== 'default_transaction_isolation') return false;
+  return value === undefined ? !resets : !/^(read uncommitted|read committed|repeatable read)$/i.test(value);
 }
 
 function sessionCharacteristic(argument: unknown): SettingChange[] {

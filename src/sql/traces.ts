@@ -8,8 +8,12 @@ export interface FoundTraces {
   readonly locks: readonly number[];
   readonly draws: number;
   readonly evaluates: boolean;
+  readonly locksByName: boolean;
+  readonly indexes: number;
 }
 
+/** Constraints that are kept by an index. */
+const INDEXED: ReadonlySet<string> = new Set(['CONSTR_PRIMARY', 'CONSTR_UNIQUE', 'CONSTR_EXCLUSION']);
 /** Stands for every sequence. */
 const ANY = '*';
 
@@ -18,10 +22,20 @@ export function takesNames(functionName: string): boolean {
   return functionName === 'nextval';
 }
 
+/** These keep a lock on the relation that they are told of until the transaction ends (init_sequence, commands/sequence.c; AcquireRewriteLocks, rewrite/rewriteHandler.c; find_all_inheritors). */
+const LOCKING: ReadonlySet<string> = new Set(['currval', 'pg_sequence_last_value', 'pg_get_sequence_data', 'pg_get_viewdef', 'pg_get_ruledef', 'pg_get_functiondef', 'pg_get_function_sqlbody', 'pg_partition_tree']);
+
+/** Whether the built-in function leaves a lock on what it gets the name of as data. */
+export function locksNamed(functionName: string): boolean {
+  return LOCKING.has(functionName);
+}
+
 export class Traces {
   readonly #locked: { readonly level: QueryLevel; readonly clause: RawNode }[] = [];
   readonly #sequences = new Set<string>();
   #evaluates = false;
+  #locksByName = false;
+  #indexes = 0;
 
   /** FOR UPDATE, FOR SHARE: a row that is locked says so in its xmax, for ever, and passes others by who SKIP LOCKED. */
   lock(level: QueryLevel, clauses: readonly unknown[]): void {
@@ -30,13 +44,17 @@ export class Traces {
 
   /** nextval(): how often it was called is for everybody to read. Under one name that is a number like a count; which of several was called can spell anything. */
   draw(call: RawNode): void {
-    let name: unknown = list(call, 'args')[0];
-    for (let cast = unwrap(name, 'TypeCast'); cast !== undefined; cast = unwrap(name, 'TypeCast')) name = cast['arg'];
-    this.#sequences.add(stringConstant(name) ?? ANY);
+    this.#sequences.add(nameGiven(call) ?? ANY);
+  }
+
+  /** pg_locks shows for the rest of the transaction which relation these were given. */
+  lockByName(call: RawNode): void {
+    if (nameGiven(call) === undefined) this.#locksByName = true;
   }
 
   /** A partition's bounds are worked out when it is made, and so is the value that rows of old have of a column that is added. Everybody may read them in pg_class and pg_attribute. */
   see(kind: string, node: RawNode): void {
+    if (kind === 'IndexStmt' || (kind === 'Constraint' && INDEXED.has(text(node, 'contype') ?? ''))) this.#indexes += 1;
     if (kind === 'PartitionBoundSpec' || (kind === 'AlterTableCmd' && text(node, 'subtype') === 'AT_AddColumn')) this.#evaluates = true;
   }
 
@@ -44,8 +62,15 @@ export class Traces {
   found(reads: () => readonly number[]): FoundTraces {
     const locks = new Set<number>();
     for (const { level, clause } of this.#locked) for (const use of lockedBy(level, clause) ?? reads()) locks.add(use);
-    return { locks: [...locks], draws: this.#sequences.has(ANY) ? Math.max(2, this.#sequences.size) : this.#sequences.size, evaluates: this.#evaluates };
+    return { locks: [...locks], draws: this.#sequences.has(ANY) ? Math.max(2, this.#sequences.size) : this.#sequences.size, evaluates: this.#evaluates, locksByName: this.#locksByName, indexes: this.#indexes };
   }
+}
+
+/** A first argument that is written out. */
+function nameGiven(call: RawNode): string | undefined {
+  let name: unknown = list(call, 'args')[0];
+  for (let cast = unwrap(name, 'TypeCast'); cast !== undefined; cast = unwrap(name, 'TypeCast')) name = cast['arg'];
+  return stringConstant(name);
 }
 
 /** Undefined: any that the statement reads. The clause reaches into sub-selects and views of FROM (transformLockingClause, parser/analyze.c). */

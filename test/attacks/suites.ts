@@ -1,6 +1,7 @@
 /** Every list of techniques, in the order of the table that `npm run attacks` prints. */
 
 import type { AttackSuite } from '../support/attack.ts';
+import { bookkeeping, bookkeepingApart } from './techniques/bookkeeping.ts';
 import { blindQuestions } from './techniques/blind-questions.ts';
 import { copiesInherit } from './techniques/copies-inherit.ts';
 import { costOfARow } from './techniques/cost-of-a-row.ts';
@@ -16,4 +17,4 @@ import { sideDoors } from './techniques/side-doors.ts';
 import { smallPackages } from './techniques/small-packages.ts';
 import { traces } from './techniques/traces.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, traces, hostile];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, traces, bookkeeping, bookkeepingApart, hostile];

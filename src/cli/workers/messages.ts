@@ -13,6 +13,7 @@ export interface WorkerQuestions {
   readonly metrics: { readonly argument: undefined; readonly answer: readonly object[] };
   readonly sessions: { readonly argument: undefined; readonly answer: readonly SessionView[] };
   readonly endSession: { readonly argument: string; readonly answer: boolean };
+  readonly forgetBooks: { readonly argument: string; readonly answer: undefined };
   readonly usage: { readonly argument: string | undefined; readonly answer: readonly UsageView[] };
   readonly grants: { readonly argument: undefined; readonly answer: readonly GrantView[] };
   readonly grant: { readonly argument: GrantQuestion; readonly answer: GrantAnswer };

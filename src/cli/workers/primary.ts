@@ -269,6 +269,7 @@ export class Primary {
         revoke: (id, by) => grant({ kind: 'revoke', id, by }),
       },
       auditHeads: async () => (await this.#askAll('auditHeads', undefined)).flat(),
+      forgetBooks: (by) => this.#askOne('forgetBooks', by),
       reload: () => this.reload(),
     };
     return startAdminServer({

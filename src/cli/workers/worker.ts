@@ -129,6 +129,8 @@ class WorkerHost {
         return Promise.resolve(service.providers.sessions());
       case 'endSession':
         return Promise.resolve(service.providers.endSession(argument as string));
+      case 'forgetBooks':
+        return service.providers.forgetBooks(argument as string);
       case 'usage':
         return service.providers.usage({ principal: argument as string | undefined });
       case 'grants':

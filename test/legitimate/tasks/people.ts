@@ -66,6 +66,12 @@ export const MARKETING: Workload = {
     metered(5, 'the tariffs and how many have them, by a join', 'SELECT t.name, t.price, count(c.id) FROM shop.tariffs t LEFT JOIN crm.customers c ON c.tariff = t.name GROUP BY t.name, t.price ORDER BY 1'),
     metered(100, 'the first hundred', 'SELECT id, name FROM crm.customers ORDER BY id LIMIT 100'),
     metered(100, 'a page with row numbers', 'SELECT row_number() OVER (ORDER BY id), id FROM crm.customers ORDER BY id LIMIT 100'),
+    // Four aggregates a row.
+    metered(20, 'a report over several tables', `SELECT t.name, t.price, count(DISTINCT c.id), count(k.id), (SELECT count(*) FROM shop.products p WHERE p.price > t.price), (SELECT max(at) FROM shop.events) FROM shop.tariffs t LEFT JOIN crm.customers c ON c.tariff = t.name LEFT JOIN shop.tickets k ON k.customer_id = c.id GROUP BY 1, 2 ORDER BY 1`),
+    metered(3, 'a temporary list of ids, joined', 'CREATE TEMP TABLE ids (id int PRIMARY KEY)', 'INSERT INTO ids VALUES (1), (2), (3)', 'ANALYZE ids', 'SELECT c.id, c.name FROM crm.customers c JOIN ids USING (id) ORDER BY 1', 'DROP TABLE ids'),
+    metered(3, 'a temporary list of ids in one transaction', 'BEGIN', 'CREATE TEMP TABLE ids (id int) ON COMMIT DROP', 'CREATE INDEX ON ids (id)', 'INSERT INTO ids VALUES (1), (2), (3)', 'SELECT c.id, c.name FROM crm.customers c JOIN ids USING (id) ORDER BY 1', 'COMMIT'),
+    metered(1, 'a report in a repeatable read transaction', 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', 'SELECT count(*) FROM crm.customers', 'COMMIT'),
+    work('a serializable transaction over what is not protected', 'BEGIN ISOLATION LEVEL SERIALIZABLE', 'SELECT count(*) FROM shop.tariffs', 'COMMIT'),
     // DECLARE tells of the unit that the first row uses.
     metered(51, 'a cursor of fifty', 'BEGIN', 'DECLARE c CURSOR FOR SELECT id, email FROM crm.customers', 'FETCH 50 c', 'CLOSE c', 'COMMIT'),
     metered(20, 'a file of twenty', 'COPY (SELECT id, name FROM crm.customers WHERE id <= 20) TO STDOUT (FORMAT csv)'),

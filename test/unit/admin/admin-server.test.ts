@@ -31,7 +31,7 @@ async function start(options: Partial<AdminServerOptions> = {}): Promise<string>
       usage: ({ principal }) => Promise.resolve([
         { rule_id: 'r', role: 'support', scope: 'principal', principal: principal ?? 'agent', class: 'customers', dimension: 'rows', window: '1h', used: 5, limit: 200 },
       ]),
-      reload: () => Promise.resolve({ ok: true, config_sha256: 'abc', warnings: [] }),
+      forgetBooks: () => Promise.resolve(), reload: () => Promise.resolve({ ok: true, config_sha256: 'abc', warnings: [] }),
     },
     ...options,
   });
@@ -79,7 +79,7 @@ describe('without a token', () => {
   it('a refused reload does not reload', async () => {
     let reloads = 0;
     const reload = (): Promise<never> => { reloads += 1; return Promise.reject(new Error('reached')); };
-    const url = await start({ providers: { sessions: () => [], endSession: () => false, usage: () => Promise.resolve([]), reload } });
+    const url = await start({ providers: { sessions: () => [], endSession: () => false, usage: () => Promise.resolve([]), forgetBooks: () => Promise.resolve(), reload } });
     await ask(`${url}/v1/reload`, { method: 'POST' });
     expect(reloads).toBe(0);
   });
@@ -99,7 +99,7 @@ describe('with no token configured', () => {
 describe('with the token', () => {
   it('sessions are listed, with the fields that are meant to be seen and no others', async () => {
     const chatty = { ...session, sql: "SELECT 'secret'" };
-    const url = await start({ providers: { sessions: () => [chatty], endSession: () => false, usage: () => Promise.resolve([]), reload: () => Promise.resolve({ ok: false, problems: [] }) } });
+    const url = await start({ providers: { sessions: () => [chatty], endSession: () => false, usage: () => Promise.resolve([]), forgetBooks: () => Promise.resolve(), reload: () => Promise.resolve({ ok: false, problems: [] }) } });
     expect(await ask(`${url}/v1/sessions`, authorized)).toMatchObject({ status: 200, body: { sessions: [session] } });
     expect(JSON.stringify((await ask(`${url}/v1/sessions`, authorized)).body)).not.toContain('secret');
   });
@@ -122,7 +122,7 @@ describe('with the token', () => {
     const reload = (): Promise<{ ok: false; problems: string[] }> => new Promise((resolve) => {
       finish = () => { resolve({ ok: false, problems: ['roles.support: no such class'] }); };
     });
-    const url = await start({ providers: { sessions: () => [], endSession: () => false, usage: () => Promise.resolve([]), reload } });
+    const url = await start({ providers: { sessions: () => [], endSession: () => false, usage: () => Promise.resolve([]), forgetBooks: () => Promise.resolve(), reload } });
     const first = ask(`${url}/v1/reload`, { method: 'POST', ...authorized });
     while (finish === undefined) await new Promise(setImmediate);
     expect(await ask(`${url}/v1/reload`, { method: 'POST', ...authorized })).toMatchObject({ status: 409, body: { error: 'reload_in_progress' } });
@@ -148,7 +148,7 @@ describe('faults', () => {
     const fault = Object.assign(new Error('relation crm.customers, host 10.1.2.3'), { statusCode: 400 });
     const url = await start({
       onFault: (error) => faults.push(error),
-      providers: { sessions: () => { throw fault; }, endSession: () => false, usage: () => Promise.reject(fault), reload: () => Promise.reject(fault) },
+      providers: { sessions: () => { throw fault; }, endSession: () => false, usage: () => Promise.reject(fault), forgetBooks: () => Promise.resolve(), reload: () => Promise.reject(fault) },
     });
     const answers = [await ask(`${url}/v1/sessions`, authorized), await ask(`${url}/v1/usage`, authorized), await ask(`${url}/v1/reload`, { method: 'POST', ...authorized })];
     for (const { status, body } of answers) {
@@ -161,7 +161,7 @@ describe('faults', () => {
   it('a provider that does not answer costs the client a bounded time', async () => {
     const url = await start({
       providerTimeoutMs: 20,
-      providers: { sessions: () => new Promise<never>(() => undefined), endSession: () => false, usage: () => Promise.resolve([]), reload: () => new Promise<never>(() => undefined) },
+      providers: { sessions: () => new Promise<never>(() => undefined), endSession: () => false, usage: () => Promise.resolve([]), forgetBooks: () => Promise.resolve(), reload: () => new Promise<never>(() => undefined) },
     });
     expect(await ask(`${url}/v1/sessions`, authorized)).toMatchObject({ status: 503, body: { error: 'unavailable', message: 'no answer within 20 ms' } });
   });

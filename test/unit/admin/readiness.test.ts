@@ -57,7 +57,7 @@ describe('readiness', () => {
     const server = await startAdminServer({
       host: '127.0.0.1', port: 0, token: undefined, checks,
       metrics: { contentType: 'text/plain', render: () => Promise.resolve('') },
-      providers: { sessions: () => [], endSession: () => false, usage: () => Promise.resolve([]), reload: never },
+      providers: { sessions: () => [], endSession: () => false, usage: () => Promise.resolve([]), forgetBooks: () => Promise.resolve(), reload: never },
     });
     const response = await fetch(`http://127.0.0.1:${server.port}/readyz`);
     expect(response.status).toBe(status);
