@@ -1,5 +1,6 @@
 import { LEDGERS } from '../catalog/bookkeeping.ts';
 import type { ConfiguredLabels } from '../metrics/bounded-labels.ts';
+import { DEFAULT_DENY } from '../policy/deny-categories.ts';
 import { UNLISTED_ROLE, lookupRuleId } from '../policy/principal.ts';
 import type { Policy } from '../policy/types.ts';
 
@@ -10,7 +11,8 @@ export function ruleLabels(policy: Policy): ConfiguredLabels {
     ...policy.roles.flatMap((role) => role.quotas.map((quota) => quota.ruleId)),
     ...policy.roles.flatMap((role) => [...role.deny].map((category) => `${role.name}/deny/${category}`)),
     ...policy.roles.flatMap(({ name, lookups }) => (lookups === undefined ? [] : [...policy.classes.keys()].map((className) => lookupRuleId(name, className, lookups.windowText)))),
-    ...roles.flatMap((role) => [`${role}/fixed_settings`, `${role}/mixed_batch`, `${role}/unreadable`, ...LEDGERS.map((ledger) => `${role}/bookkeeping/${ledger}`), `${role}/bookkeeping`, `${role}/deny/fastpath`]),
+    ...roles.flatMap((role) => [`${role}/fixed_settings`, `${role}/mixed_batch`, `${role}/unreadable`, `${role}/changed_code`, ...LEDGERS.map((ledger) => `${role}/bookkeeping/${ledger}`), `${role}/bookkeeping`, `${role}/deny/fastpath`]),
+    ...DEFAULT_DENY.map((category) => `${UNLISTED_ROLE}/deny/${category}`),
     `${UNLISTED_ROLE}/block`,
     `${UNLISTED_ROLE}/flag`,
     'login/name',
