@@ -16,6 +16,8 @@ export const SASL_MESSAGE_BYTES = 1024 - LENGTH_FIELD_BYTES;
 export const NAME_BYTES = 63;
 /** The most that is kept of one server message that must be read whole (an error, a row description). */
 export const COLLECTED_MESSAGE_BYTES = 8 * 1024 * 1024;
+/** ReadyForQuery: Byte1 transaction status. */
+export const READY_BODY_BYTES = 1;
 
 /**
  * The largest body that the server accepts for a client message of this type (`SocketBackend` in

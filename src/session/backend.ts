@@ -5,7 +5,7 @@
 
 import * as messages from '../protocol/backend-messages.ts';
 import type { Entry } from '../protocol/ledger.ts';
-import { COLLECTED_MESSAGE_BYTES } from '../protocol/limits.ts';
+import { COLLECTED_MESSAGE_BYTES, READY_BODY_BYTES } from '../protocol/limits.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type Ahead, type MessageHandler, type MessageStream } from '../protocol/message-stream.ts';
 import { Backend, type BackendType } from '../protocol/message-types.ts';
 import { LooseTextMeter } from './loose-text.ts';
@@ -66,7 +66,8 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
       if (this.#rows.copyHeader || bodyBytes === BINARY_TRAILER_BYTES) return AtHeader.Whole;
       return this.#rows.row(bodyBytes, true);
     }
-    if (bodyBytes > COLLECTED_MESSAGE_BYTES) throw new ProtocolViolation(`server message of ${bodyBytes} bytes`);
+    // Nobody waits for the rest of one that cannot be right.
+    if (bodyBytes > COLLECTED_MESSAGE_BYTES || (type === Backend.ReadyForQuery && bodyBytes !== READY_BODY_BYTES)) throw new ProtocolViolation(`server message of ${bodyBytes} bytes`);
     return AtHeader.Whole;
   }
 

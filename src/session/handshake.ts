@@ -6,7 +6,7 @@
 import { readAuthentication, type AuthenticationRequest } from '../protocol/authentication.ts';
 import { readErrorFields, readKeyData, readNegotiateProtocolVersion, readParameterStatus, writeNegotiateProtocolVersion, type ErrorFields } from '../protocol/backend-messages.ts';
 import { AtHeader, AtMessage, HEADER_BYTES, ProtocolViolation, type MessageHandler } from '../protocol/message-stream.ts';
-import { COLLECTED_MESSAGE_BYTES, maxFrontendBodyBytes } from '../protocol/limits.ts';
+import { COLLECTED_MESSAGE_BYTES, maxFrontendBodyBytes, READY_BODY_BYTES } from '../protocol/limits.ts';
 import { Backend, Frontend, type BackendType, type FrontendType } from '../protocol/message-types.ts';
 import { NEWEST_MINOR, writeStartupMessage, type StartupMessage } from '../protocol/startup.ts';
 import type { ServerAuthentication, ServerAuthStep } from './server-authentication.ts';
@@ -83,9 +83,8 @@ export class HandshakeBackend implements MessageHandler<BackendType> {
     if (bodyBytes > COLLECTED_MESSAGE_BYTES) throw new ProtocolViolation('server message too large');
     if (type === Backend.ReadyForQuery) {
       if (!this.#authenticated) throw new ProtocolViolation('ReadyForQuery before authentication');
-      this.#done = true;
-      this.#ports.ready();
-      return AtHeader.Pause;
+      // A session has no time limit: it begins with a message that is all there.
+      if (bodyBytes !== READY_BODY_BYTES) throw new ProtocolViolation('malformed ReadyForQuery');
     }
     return AtHeader.Whole;
   }
@@ -102,6 +101,11 @@ export class HandshakeBackend implements MessageHandler<BackendType> {
     switch (type) {
       case Backend.Authentication:
         return this.#onAuthentication(buffer, start, end);
+      case Backend.ReadyForQuery:
+        // It is the session's to read.
+        this.#done = true;
+        this.#ports.ready();
+        return AtMessage.Pause;
       case Backend.BackendKeyData:
         this.#ports.keyData(readKeyData(buffer, start, end));
         return AtMessage.Forward;

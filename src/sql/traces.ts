@@ -2,7 +2,7 @@
 
 import type { RawNode } from './dialect.ts';
 import type { QueryLevel } from './key-links.ts';
-import { list, open, stringConstant, text, unwrap } from './tree.ts';
+import { constant, list, open, stringConstant, text, unwrap } from './tree.ts';
 
 export interface FoundTraces {
   readonly locks: readonly number[];
@@ -22,8 +22,16 @@ export function takesNames(functionName: string): boolean {
   return functionName === 'nextval';
 }
 
-/** These keep a lock on the relation that they are told of until the transaction ends (init_sequence, commands/sequence.c; AcquireRewriteLocks, rewrite/rewriteHandler.c; find_all_inheritors). */
-const LOCKING: ReadonlySet<string> = new Set(['currval', 'pg_sequence_last_value', 'pg_get_sequence_data', 'pg_get_viewdef', 'pg_get_ruledef', 'pg_get_functiondef', 'pg_get_function_sqlbody', 'pg_partition_tree']);
+/**
+ * These keep a lock on what they are told of until the transaction ends (init_sequence, commands/sequence.c; AcquireRewriteLocks, rewrite/rewriteHandler.c; find_all_inheritors;
+ * get_object_address). Found by calling each of the functions that look a name or an oid up, and looking into pg_locks.
+ */
+const LOCKING: ReadonlySet<string> = new Set([
+  'currval', 'pg_sequence_last_value', 'pg_get_sequence_data', 'pg_get_viewdef', 'pg_get_ruledef', 'pg_get_functiondef', 'pg_get_function_sqlbody', 'pg_partition_tree',
+  'pg_get_partition_constraintdef', 'pg_get_object_address', 'satisfies_hash_partition',
+]);
+/** Names that are written out: so many calls, each under a condition of its own, tell no more than so many bits. */
+const MOST_NAMED = 8;
 
 /** Whether the built-in function leaves a lock on what it gets the name of as data. */
 export function locksNamed(functionName: string): boolean {
@@ -35,6 +43,7 @@ export class Traces {
   readonly #sequences = new Set<string>();
   #evaluates = false;
   #locksByName = false;
+  readonly #named = new Set<string>();
   #indexes = 0;
 
   /** FOR UPDATE, FOR SHARE: a row that is locked says so in its xmax, for ever, and passes others by who SKIP LOCKED. */
@@ -49,7 +58,10 @@ export class Traces {
 
   /** pg_locks shows for the rest of the transaction which relation these were given. */
   lockByName(call: RawNode): void {
-    if (nameGiven(call) === undefined) this.#locksByName = true;
+    const given = list(call, 'args').map(writtenOut);
+    if (given.includes(undefined)) this.#locksByName = true;
+    else this.#named.add(JSON.stringify(given));
+    if (this.#named.size > MOST_NAMED) this.#locksByName = true;
   }
 
   /** A partition's bounds are worked out when it is made, and so is the value that rows of old have of a column that is added. Everybody may read them in pg_class and pg_attribute. */
@@ -68,9 +80,17 @@ export class Traces {
 
 /** A first argument that is written out. */
 function nameGiven(call: RawNode): string | undefined {
-  let name: unknown = list(call, 'args')[0];
-  for (let cast = unwrap(name, 'TypeCast'); cast !== undefined; cast = unwrap(name, 'TypeCast')) name = cast['arg'];
-  return stringConstant(name);
+  return stringConstant(withoutCasts(list(call, 'args')[0]));
+}
+
+function writtenOut(argument: unknown): string | undefined {
+  return constant(withoutCasts(argument));
+}
+
+function withoutCasts(value: unknown): unknown {
+  let bare = value;
+  for (let cast = unwrap(bare, 'TypeCast'); cast !== undefined; cast = unwrap(bare, 'TypeCast')) bare = cast['arg'];
+  return bare;
 }
 
 /** Undefined: any that the statement reads. The clause reaches into sub-selects and views of FROM (transformLockingClause, parser/analyze.c). */

@@ -185,7 +185,7 @@ class LoginClient {
 
   /** Also where it came too late for the client to wait for it. */
   get #inSession(): boolean {
-    return this.#received.some((chunk) => chunk.includes(READY));
+    return Buffer.concat(this.#received).includes(READY);
   }
 
   /** What stands before a connection has types of messages. */

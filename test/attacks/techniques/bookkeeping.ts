@@ -224,6 +224,34 @@ const lockedByName = (make: (i: number) => string, before: string | undefined, t
   }
 });
 
+/** The same where the statement writes each name out, under a condition of its own. */
+const lockedOneByOne: Technique = afresh(async (attacker) => {
+  const client = await attacker.connect();
+  await client.query(Array.from({ length: 512 }, (_, i) => `CREATE TEMP SEQUENCE r_${i}`).join(';'), 60_000);
+  await client.query(`SELECT count(nextval('r_' || i)) FROM generate_series(0, 511) i`);
+  for (let id = 1; id <= CUSTOMERS; id += 16) {
+    const branches = Array.from({ length: 512 }, (_, i) => `WHEN ${i} THEN currval('r_${i}')`).join(' ');
+    await client.query('BEGIN');
+    await client.query(`SELECT count(CASE 32 * (c.id - ${id}) + n ${branches} END) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 16} AND get_bit(('x' || right(c.email, 8))::bit(32), n) = 1`, 30_000);
+    const names = rowsOf(await client.query(`SELECT DISTINCT relname FROM pg_locks l JOIN pg_class r ON r.oid = l.relation WHERE l.pid = pg_backend_pid() AND relname LIKE 'r\\_%'`));
+    await client.query('ROLLBACK');
+    spellLocked(attacker, id, names);
+  }
+});
+
+/** Types that a function was asked for the address of. */
+const typesByName: Technique = afresh(async (attacker) => {
+  const client = await attacker.connect();
+  await client.query(Array.from({ length: 512 }, (_, i) => `CREATE TYPE public.${attacker.own}_${i} AS ENUM ()`).join(';'), 60_000);
+  for (let id = 1; id <= CUSTOMERS; id += 16) {
+    await client.query('BEGIN');
+    await client.query(`SELECT count(pg_get_object_address('type', ARRAY['public.${attacker.own}_' || (32 * (c.id - ${id}) + n)], '{}')) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 16} AND get_bit(('x' || right(c.email, 8))::bit(32), n) = 1`, 30_000);
+    const names = rowsOf(await client.query(`SELECT DISTINCT 'r' || substr(typname, ${attacker.own.length + 1}) FROM pg_locks l JOIN pg_type t ON t.oid = l.objid WHERE l.pid = pg_backend_pid() AND l.locktype = 'object' AND typname LIKE '${attacker.own}\\_%'`));
+    await client.query('ROLLBACK');
+    spellLocked(attacker, id, names);
+  }
+});
+
 /** Each bit of sixteen customers decides whether a block looks into a table, and so locks it. */
 const readByBranches: Technique = afresh(async (attacker) => {
   const client = await attacker.connect();
@@ -252,42 +280,45 @@ const keysOfOwn: Technique = afresh(async (attacker) => {
   spell(attacker, byKey(rowsOf(await client.query(`SELECT indexrelname, idx_scan FROM pg_stat_user_indexes WHERE relname = '${own}'`))));
 });
 
+bookkeeping.group('cumulative counters', 'side doors', () => {
+  bookkeeping.attack('how often each partition was scanned, pg_stat_user_tables', counted(tables));
+  bookkeeping.attack('how often each partition was scanned, pg_stat_get_numscans', counted(numscans));
+  bookkeeping.attack('how many pages of each partition were read, pg_statio_user_tables', counted((own) => `SELECT relname, heap_blks_hit + heap_blks_read FROM pg_statio_user_tables WHERE relname LIKE '${own}\\_%'`, { row: true }));
+  bookkeeping.attack('how many rows of each partition were read, pg_stat_get_tuples_returned', counted((own) => numscans(own).replace('numscans', 'tuples_returned'), { row: true }));
+  bookkeeping.attack('read by another session', counted(tables, { another: true }));
+  bookkeeping.attack('how often each index of one table was scanned, pg_stat_user_indexes', manyIndexes);
+  bookkeeping.attack('seven tables at twenty-eight places', manyPlaces(false));
+  bookkeeping.attack('seven tables at twenty-eight places of a view', manyPlaces(true));
+  bookkeeping.attack('indexes of a table of the same transaction', keysOfOwn);
+  bookkeeping.attack('how often tables of the system were scanned, pg_stat_sys_tables', systemCatalogs);
+  bookkeeping.attack('a cursor that was opened before', earlierCursor);
+  bookkeeping.attack('rows that were on their way before', underWay);
+  bookkeeping.attack('a table that is filled meanwhile', filledMeanwhile);
+  bookkeeping.attack('a view and a prepared statement of before', ownView);
+});
+bookkeeping.group('locks', 'side doors', () => {
+  bookkeeping.attack('SIReadLock in the same transaction', serializable(['BEGIN ISOLATION LEVEL SERIALIZABLE'], false));
+  bookkeeping.attack('SIReadLock seen by another session', serializable(['BEGIN ISOLATION LEVEL SERIALIZABLE'], true));
+  bookkeeping.attack('SIReadLock, SET TRANSACTION', serializable(['BEGIN', 'SET TRANSACTION ISOLATION LEVEL SERIALIZABLE'], false));
+  bookkeeping.attack('SIReadLock, SESSION CHARACTERISTICS', serializable(['SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE', 'BEGIN'], false));
+  bookkeeping.attack('SIReadLock, set_config', serializable([`SELECT set_config('default_transaction_isolation', 'serializable', false)`, 'BEGIN'], false));
+  bookkeeping.attack('sequences that the row names, currval', lockedByName((i) => `CREATE TEMP SEQUENCE r_${i}`, `SELECT count(nextval('r_' || i)) FROM generate_series(0, 511) i`, (name) => `currval(${name})`));
+  bookkeeping.attack('sequences that the row names, by an operator', lockedByName((i) => `CREATE TEMP SEQUENCE r_${i}`, `SELECT count(nextval('r_' || i)) FROM generate_series(0, 511) i`, (name) => `OPERATOR(public.!>>>) (${name})::regclass`));
+  bookkeeping.attack('sequences that are named one by one, currval', lockedOneByOne);
+  bookkeeping.attack('types that the row names, pg_get_object_address', typesByName);
+  bookkeeping.attack('tables that the row names, pg_partition_tree', lockedByName((i) => `CREATE TEMP TABLE tr_${i} (a int) PARTITION BY LIST (a); CREATE TEMP TABLE r_${i} PARTITION OF tr_${i} DEFAULT`, undefined, (name) => `(SELECT max(level) FROM pg_partition_tree(('t' || ${name})::regclass))`));
+  bookkeeping.attack('views that the row names, pg_get_viewdef', lockedByName((i) => `CREATE TEMP TABLE r_${i} (a int); CREATE TEMP VIEW vr_${i} AS SELECT a FROM r_${i}`, undefined, (name) => `length(pg_get_viewdef(('v' || ${name})::regclass))`));
+});
+// What a login may run decides which of these are refused before they begin.
 for (const role of ['agent', 'lax'] as const) {
-  bookkeeping.group(`cumulative counters, ${role}`, 'side doors', () => {
-    bookkeeping.attack('how often each partition was scanned, pg_stat_user_tables', counted(tables), role);
-    bookkeeping.attack('how often each partition was scanned, pg_stat_get_numscans', counted(numscans), role);
-    bookkeeping.attack('how many pages of each partition were read, pg_statio_user_tables', counted((own) => `SELECT relname, heap_blks_hit + heap_blks_read FROM pg_statio_user_tables WHERE relname LIKE '${own}\\_%'`, { row: true }), role);
-    bookkeeping.attack('how many rows of each partition were read, pg_stat_get_tuples_returned', counted((own) => numscans(own).replace('numscans', 'tuples_returned'), { row: true }), role);
-    bookkeeping.attack('read by another session', counted(tables, { another: true }), role);
-    bookkeeping.attack('how often each index of one table was scanned, pg_stat_user_indexes', manyIndexes, role);
-    bookkeeping.attack('seven tables at twenty-eight places', manyPlaces(false), role);
-    bookkeeping.attack('seven tables at twenty-eight places of a view', manyPlaces(true), role);
-    bookkeeping.attack('indexes of a table of the same transaction', keysOfOwn, role);
-    bookkeeping.attack('how often tables of the system were scanned, pg_stat_sys_tables', systemCatalogs, role);
-    bookkeeping.attack('a cursor that was opened before', earlierCursor, role);
-    bookkeeping.attack('rows that were on their way before', underWay, role);
-    bookkeeping.attack('a table that is filled meanwhile', filledMeanwhile, role);
-    bookkeeping.attack('a view and a prepared statement of before', ownView, role);
-  });
-  bookkeeping.group(`locks, ${role}`, 'side doors', () => {
-    bookkeeping.attack('SIReadLock in the same transaction', serializable(['BEGIN ISOLATION LEVEL SERIALIZABLE'], false), role);
-    bookkeeping.attack('SIReadLock seen by another session', serializable(['BEGIN ISOLATION LEVEL SERIALIZABLE'], true), role);
-    bookkeeping.attack('SIReadLock, SET TRANSACTION', serializable(['BEGIN', 'SET TRANSACTION ISOLATION LEVEL SERIALIZABLE'], false), role);
-    bookkeeping.attack('SIReadLock, SESSION CHARACTERISTICS', serializable(['SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE', 'BEGIN'], false), role);
-    bookkeeping.attack('SIReadLock, set_config', serializable([`SELECT set_config('default_transaction_isolation', 'serializable', false)`, 'BEGIN'], false), role);
-    bookkeeping.attack('sequences that the row names, currval', lockedByName((i) => `CREATE TEMP SEQUENCE r_${i}`, `SELECT count(nextval('r_' || i)) FROM generate_series(0, 511) i`, (name) => `currval(${name})`), role);
-    bookkeeping.attack('sequences that the row names, by an operator', lockedByName((i) => `CREATE TEMP SEQUENCE r_${i}`, `SELECT count(nextval('r_' || i)) FROM generate_series(0, 511) i`, (name) => `OPERATOR(public.!>>>) (${name})::regclass`), role);
-    bookkeeping.attack('tables that the row names, pg_partition_tree', lockedByName((i) => `CREATE TEMP TABLE tr_${i} (a int) PARTITION BY LIST (a); CREATE TEMP TABLE r_${i} PARTITION OF tr_${i} DEFAULT`, undefined, (name) => `(SELECT max(level) FROM pg_partition_tree(('t' || ${name})::regclass))`), role);
-    bookkeeping.attack('views that the row names, pg_get_viewdef', lockedByName((i) => `CREATE TEMP TABLE r_${i} (a int); CREATE TEMP VIEW vr_${i} AS SELECT a FROM r_${i}`, undefined, (name) => `length(pg_get_viewdef(('v' || ${name})::regclass))`), role);
-  });
   bookkeeping.group(`locks of code, ${role}`, 'side doors', () => {
     bookkeeping.attack('SIReadLock of a block that begins a transaction', serializable(['BEGIN ISOLATION LEVEL SERIALIZABLE', 'SELECT count(*) FROM pg_am'], true, true), role);
     bookkeeping.attack('tables that a block looks into if a bit is set', readByBranches, role);
   });
-  bookkeepingApart.group(`by way of another process, ${role}`, 'side doors', () => {
-    bookkeepingApart.attack('counters, pg_stat_user_tables', counted(tables, { another: true }), role);
-    bookkeepingApart.attack('a cursor that was opened before', earlierCursor, role);
-    bookkeepingApart.attack('rows that were on their way before', underWay, role);
-    bookkeepingApart.attack('SIReadLock', serializable(['BEGIN ISOLATION LEVEL SERIALIZABLE'], true), role);
-  });
 }
+bookkeepingApart.group('by way of another process', 'side doors', () => {
+  bookkeepingApart.attack('counters, pg_stat_user_tables', counted(tables, { another: true }));
+  bookkeepingApart.attack('a cursor that was opened before', earlierCursor);
+  bookkeepingApart.attack('rows that were on their way before', underWay);
+  bookkeepingApart.attack('SIReadLock', serializable(['BEGIN ISOLATION LEVEL SERIALIZABLE'], true));
+});
