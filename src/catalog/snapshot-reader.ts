@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { locksNamed } from '../sql/traces.ts';
 import { builtinFunction } from './builtin-functions.ts';
 import * as queries from './catalog-queries.ts';
 import type { CatalogRows, DependencyRow, FunctionRow, RelationRow, RuleRow } from './catalog-rows.ts';
@@ -150,8 +151,9 @@ function notable(
 ): readonly DependencyRow[] {
   const names = new Map(functions.map(([oid, , name]) => [oid, name]));
   return expressions.flatMap(([via, owner, oid, plain]) => {
-    const verdict = builtinFunction(names.get(oid) ?? '', oid);
-    return verdict.kind === 'safe' && (plain || !verdict.resolves) ? [] : [{ via, owner, target: 'function' as const, oid }];
+    const name = names.get(oid) ?? '';
+    const verdict = builtinFunction(name, oid);
+    return verdict.kind === 'safe' && (plain || !(verdict.resolves || locksNamed(name))) ? [] : [{ via, owner, target: 'function' as const, oid }];
   });
 }
 

@@ -3,7 +3,11 @@
 import { attackSuite, type Attacker, type Technique } from '../../support/attack.ts';
 import { rowsOf, type WireClient } from '../../support/wire-client.ts';
 
-export const bookkeeping = attackSuite('bookkeeping', { sql: 'CREATE OPERATOR public.!>>> (FUNCTION = currval, RIGHTARG = regclass)' });
+export const bookkeeping = attackSuite('bookkeeping', {
+  sql: `CREATE OPERATOR public.!>>> (FUNCTION = currval, RIGHTARG = regclass);
+    CREATE DOMAIN public.partition_oid AS oid CHECK (pg_get_partition_constraintdef(VALUE) IS NOT NULL);
+    CREATE DOMAIN public.hashed_oid AS oid CHECK (satisfies_hash_partition(VALUE, 1, 0, 1) IS NOT NULL)`,
+});
 /** The same by way of another process. */
 export const bookkeepingApart = attackSuite('bookkeeping-apart', { processes: 2 });
 
@@ -306,6 +310,16 @@ bookkeeping.group('locks', 'side doors', () => {
   bookkeeping.attack('sequences that the row names, by an operator', lockedByName((i) => `CREATE TEMP SEQUENCE r_${i}`, `SELECT count(nextval('r_' || i)) FROM generate_series(0, 511) i`, (name) => `OPERATOR(public.!>>>) (${name})::regclass`));
   bookkeeping.attack('sequences that are named one by one, currval', lockedOneByOne);
   bookkeeping.attack('types that the row names, pg_get_object_address', typesByName);
+  const moved = `SELECT count(nextval('r_' || i)) FROM generate_series(0, 511) i`;
+  const sequence = (i: number): string => `CREATE TEMP SEQUENCE r_${i}`;
+  bookkeeping.attack('sequences that a function is told of, SQL', lockedByName(sequence, `${moved}; CREATE FUNCTION pg_temp.f(text) RETURNS bigint LANGUAGE sql AS 'SELECT currval($1::regclass)'`, (name) => `pg_temp.f(${name})`));
+  bookkeeping.attack('sequences that a function is told of, PL/pgSQL', lockedByName(sequence, `${moved}; CREATE FUNCTION pg_temp.f(name text) RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN currval(name::regclass); END'`, (name) => `pg_temp.f(${name})`));
+  const shown = `SELECT shown FROM pg_temp.shown WHERE name = `;
+  bookkeeping.attack('sequences that a view names', lockedByName(sequence, `${moved}; CREATE TEMP TABLE names AS SELECT 'r_' || i AS name FROM generate_series(0, 511) i; CREATE TEMP VIEW shown AS SELECT name, currval(name::regclass) AS shown FROM names`, (name) => `(${shown}${name} OFFSET 0)`));
+  bookkeeping.attack('sequences that a policy names', lockedByName(sequence, `${moved}; CREATE TEMP TABLE shown AS SELECT 'r_' || i AS name, i AS shown FROM generate_series(0, 511) i; CREATE INDEX ON shown (name); ANALYZE shown; ALTER TABLE shown ENABLE ROW LEVEL SECURITY; ALTER TABLE shown FORCE ROW LEVEL SECURITY; CREATE POLICY p ON shown USING (currval(name::regclass) > 0); SET enable_seqscan = off`, (name) => `(${shown}${name} LIMIT 1)`));
+  const partition = (i: number): string => `CREATE TEMP TABLE r_${i} PARTITION OF whole FOR VALUES IN (${i})`;
+  bookkeeping.attack('partitions that the check of a domain asks about', lockedByName((i) => `${i === 0 ? 'CREATE TEMP TABLE whole (a int) PARTITION BY LIST (a); ' : ''}${partition(i)}`, undefined, (name) => `(${name})::regclass::oid::public.partition_oid`));
+  bookkeeping.attack('tables that the check of a domain asks about', lockedByName((i) => `CREATE TEMP TABLE r_${i} (a int) PARTITION BY HASH (a)`, undefined, (name) => `(${name})::regclass::oid::public.hashed_oid`));
   bookkeeping.attack('tables that the row names, pg_partition_tree', lockedByName((i) => `CREATE TEMP TABLE tr_${i} (a int) PARTITION BY LIST (a); CREATE TEMP TABLE r_${i} PARTITION OF tr_${i} DEFAULT`, undefined, (name) => `(SELECT max(level) FROM pg_partition_tree(('t' || ${name})::regclass))`));
   bookkeeping.attack('views that the row names, pg_get_viewdef', lockedByName((i) => `CREATE TEMP TABLE r_${i} (a int); CREATE TEMP VIEW vr_${i} AS SELECT a FROM r_${i}`, undefined, (name) => `length(pg_get_viewdef(('v' || ${name})::regclass))`));
 });
