@@ -8,6 +8,8 @@ import { connect, type Socket, type TcpSocketConnectOpts, type IpcSocketConnectO
 
 /** What one system call may bring. */
 const READ_BYTES = 256 * 1024;
+/** A server sends a large result in pieces of 8 KiB. What is much shorter is an answer of its own, and seldom ends within a row. */
+const PIECE_BYTES = 4096;
 /** Nothing stays in it: what was read is copied out before anything else runs. */
 const shared = Buffer.allocUnsafeSlow(READ_BYTES);
 const unhurried = new WeakSet<Socket>();
@@ -16,7 +18,7 @@ const unhurried = new WeakSet<Socket>();
 export function connectDirect(options: TcpSocketConnectOpts | IpcSocketConnectOpts): Socket {
   const callback = (bytes: number): boolean => {
     // Memory of its own: what a session keeps of a chunk must not hold on to the pool that all share.
-    const chunk = chunkWithRoom(bytes);
+    const chunk = bytes < PIECE_BYTES ? Buffer.allocUnsafeSlow(bytes) : chunkWithRoom(bytes);
     shared.copy(chunk, 0, 0, bytes);
     // Between two of those who listen there may be nobody.
     if (socket.listenerCount('data') > 0 && socket.readableLength === 0) socket.emit('data', chunk);
