@@ -372,6 +372,8 @@ export class ReachIndex {
       leaves ||= dependency.target === 'relation' && !this.members.classesOf.has(dependency.oid);
     }
     for (const facts of statements) {
+      tally.sink ||= (facts.draws ?? 0) > 1;
+      tally.locksByName ||= facts.locksByName === true;
       for (const use of facts.functions) for (const fn of this.snapshot.functionsByName.get(use.name) ?? []) {
         if (use.schema === undefined ? fn.schema === 'pg_catalog' : fn.schema === use.schema) tally.add(this.functions.of(fn).effects, 1);
       }

@@ -158,6 +158,20 @@ for (const role of ['agent', 'lax'] as const) {
     attack('sequences that are named by the row, moved as often as its digits say', sequences(() => '', (name) => `nextval(${name})`), role);
     attack('the same by an operator', sequences(() => 'CREATE OPERATOR public.!> (FUNCTION = nextval, RIGHTARG = regclass)', (name) => `OPERATOR(public.!>) ${name}::regclass`), role);
     attack('the same by an operator that no schema is named of', sequences(() => 'CREATE OPERATOR public.!>> (FUNCTION = nextval, RIGHTARG = regclass)', (name) => `!>> ${name}::regclass`), role);
+    attack('the same by a rule', async (attacker) => {
+      const client = await attacker.connect();
+      const table = `public.${attacker.own}_r`;
+      const moves = async (): Promise<ReadonlyMap<number, string>> => new Map(rowsOf(await client.query(`SELECT substr(sequencename, 3), coalesce(last_value, 0) FROM pg_sequences WHERE schemaname LIKE 'pg_temp%'`)).map(([n, last]) => [Number(n?.toString()), String(last)]));
+      await client.query(Array.from({ length: 512 }, (_, n) => `CREATE TEMP SEQUENCE s_${n}`).join(';'), 30_000);
+      await client.query(`CREATE TABLE ${table} (name text)`);
+      await client.query(`CREATE RULE moves AS ON INSERT TO ${table} DO INSTEAD SELECT count(nextval(NEW.name::regclass))`);
+      for (let id = 1, before = await moves(); id <= 224; id += 16) {
+        await client.query(`INSERT INTO ${table} SELECT 's_' || (32 * (c.id - ${id}) + n) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 16} AND get_bit(${HASH}, n) = 1`, 30_000);
+        const after = await moves();
+        spell(attacker, [...after].filter(([n, last]) => before.get(n) !== last).map(([n]) => [id + (n >> 5), n & 31]));
+        before = after;
+      }
+    }, role);
     attack('the same by the check of a domain', sequences((own) => `CREATE DOMAIN public.${own}_d AS text CHECK (nextval(VALUE::regclass) > 0)`, (name, own) => `${name}::public.${own}_d`), role);
     attack('the same by the end of an aggregate', sequences((own) => `CREATE FUNCTION public.${own}_f(regclass, regclass) RETURNS regclass LANGUAGE sql AS 'SELECT coalesce($2, $1)'; CREATE AGGREGATE public.${own}_a(regclass) (SFUNC = public.${own}_f, STYPE = regclass, FINALFUNC = nextval)`, (name, own) => `public.${own}_a(${name}::regclass)`, 'GROUP BY id, quarter, step'), role);
     attack('the same by a function that is not told the name', sequences((own) => `CREATE FUNCTION public.${own}_n(text) RETURNS bigint LANGUAGE sql AS 'SELECT nextval($1::regclass)'`, (name, own) => `public.${own}_n(${name})`), role);
