@@ -15,17 +15,10 @@ import type { AuditEvent } from './events.ts';
 import { AuditBusyError } from './file-lock.ts';
 import { pruneOld } from './prune.ts';
 import { RecordWriter } from './record-body.ts';
+import { PendingRecords, type Pending, type Written } from './pending-records.ts';
 import { defaultAuditLimits } from './redact.ts';
 import { pathOfWriter } from './rotation.ts';
 import { SerialOperations, withinMs } from './serial-operations.ts';
-
-/** Told once: undefined when the operating system has taken the record. */
-export type Written = (error: AuditUnavailableError | undefined) => void;
-
-interface Pending {
-  readonly body: string;
-  readonly done: Written;
-}
 
 /** Records that no session waits for: what they tell has happened already. They go out with the next record that somebody waits for, or a little later. */
 const unhurried: ReadonlySet<AuditEvent['event']> = new Set(['statement_end', 'session_start', 'session_end', 'login_succeeded', 'login_failed']);
@@ -41,8 +34,7 @@ export class AuditLog {
   readonly #now: () => number;
   #status: AuditStatus = { kind: 'healthy' };
   #refusal = new AuditUnavailableError('CLOSED');
-  #queue: Pending[] = [];
-  #queuedChars = 0;
+  readonly #queue = new PendingRecords();
   #inFlight: readonly Pending[] = [];
   #flushScheduled = false;
   #lingerTimer: NodeJS.Timeout | undefined;
@@ -162,7 +154,7 @@ export class AuditLog {
   }
 
   #submit(event: AuditEvent['event'], body: string, done: Written): void {
-    if (this.#queuedChars + body.length > this.#maxBufferedChars) {
+    if (this.#queue.chars + body.length > this.#maxBufferedChars) {
       this.#refuse(new AuditUnavailableError('BUFFER_FULL'), done);
       return;
     }
@@ -195,9 +187,8 @@ export class AuditLog {
 
   #enqueue(pending: Pending, mayLinger: boolean): void {
     this.#queue.push(pending);
-    this.#queuedChars += pending.body.length;
     if (this.#flushScheduled) return;
-    if (mayLinger && this.#queuedChars < this.#maxBatchChars) this.#lingerTimer ??= setTimeout(() => this.#scheduleFlush(), this.#options.lingerMs ?? 10);
+    if (mayLinger && this.#queue.chars < this.#maxBatchChars) this.#lingerTimer ??= setTimeout(() => this.#scheduleFlush(), this.#options.lingerMs ?? 10);
     else this.#scheduleFlush();
   }
 
@@ -219,10 +210,10 @@ export class AuditLog {
   #flushNow(): boolean {
     if (this.#syncsEach || !this.#operations.idle || this.#status.kind !== 'healthy') return false;
     while (this.#queue.length > 0) {
-      const bodies = this.#batchBodies();
+      const bodies = this.#queue.bodies(this.#maxBatchChars);
       const result = this.#file.appendNow(bodies);
       if (result === undefined) return false;
-      this.#settle(this.#takeBatch(bodies.length), result);
+      this.#settle(this.#queue.take(bodies.length), result);
     }
     this.#flushScheduled = false;
     return true;
@@ -236,32 +227,12 @@ export class AuditLog {
   }
 
   async #writeBatch(): Promise<void> {
-    const bodies = this.#batchBodies();
-    const batch = this.#takeBatch(bodies.length);
+    const bodies = this.#queue.bodies(this.#maxBatchChars);
+    const batch = this.#queue.take(bodies.length);
     this.#inFlight = batch;
     const result = await this.#operations.watch(() => this.#file.append(bodies, this.#syncsEach));
     this.#inFlight = [];
     this.#settle(batch, result);
-  }
-
-  /** Of the records that the next write takes. */
-  #batchBodies(): readonly string[] {
-    const bodies: string[] = [];
-    let chars = 0;
-    for (const { body } of this.#queue) {
-      if (bodies.length > 0 && chars + body.length > this.#maxBatchChars) break;
-      chars += body.length;
-      bodies.push(body);
-    }
-    return bodies;
-  }
-
-  #takeBatch(count: number): readonly Pending[] {
-    const whole = count === this.#queue.length;
-    const batch = whole ? this.#queue : this.#queue.splice(0, count);
-    if (whole) this.#queue = [];
-    for (const { body } of batch) this.#queuedChars -= body.length;
-    return batch;
   }
 
   #settle(batch: readonly Pending[], result: AppendResult): void {
@@ -360,9 +331,7 @@ export class AuditLog {
     const code = (cause as NodeJS.ErrnoException | undefined)?.code;
     const reason = typeof code === 'string' ? code : 'UNKNOWN';
     this.#refusal = new AuditUnavailableError(reason, { cause });
-    const refused = [...unwritten, ...this.#queue];
-    this.#queue = [];
-    this.#queuedChars = 0;
+    const refused = [...unwritten, ...this.#queue.take(this.#queue.length)];
     if (refused.length > 0) this.#countRefused(refused.length, reason);
     if (this.#untold.refused === 0) this.#untold = { refused: 0, sinceMs: this.#now(), reason };
     this.#untold.reason = reason;
@@ -437,8 +406,7 @@ export class AuditLog {
       await this.#file.close();
     });
     await withinMs(this.#stallTimeoutMs, flushed);
-    for (const pending of [...this.#inFlight, ...this.#queue]) pending.done(this.#refusal);
-    this.#queue = [];
+    for (const pending of [...this.#inFlight, ...this.#queue.take(this.#queue.length)]) pending.done(this.#refusal);
   }
 
   #setStatus(status: AuditStatus): void {

@@ -15,17 +15,17 @@ export const MOST_COUNTERS = 8;
 export const INDEXES_OF_A_TABLE = 4;
 
 /** What a statement leaves in the server's books that can say what it has read. */
-export interface Traces {
+export interface BookTraces {
   /** Relations, indexes and places that it may scan as often as a class says; Infinity: nobody can tell. */
   readonly counters: number;
   /** It locks relations whose names are worked out. */
   readonly locks: boolean;
 }
 
-export const NO_TRACES: Traces = { counters: 0, locks: false };
-export const UNKNOWN_TRACES: Traces = { counters: Infinity, locks: true };
+export const NO_TRACES: BookTraces = { counters: 0, locks: false };
+export const UNKNOWN_TRACES: BookTraces = { counters: Infinity, locks: true };
 
-export function bothTraces(a: Traces, b: Traces): Traces {
+export function bothTraces(a: BookTraces, b: BookTraces): BookTraces {
   if (b === NO_TRACES) return a;
   return a === NO_TRACES ? b : { counters: a.counters + b.counters, locks: a.locks || b.locks };
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { RelationRow } from './catalog-rows.ts';
-import { mergeDerived } from './reach-index.ts';
+import { mergeDerived } from './derived-classes.ts';
 import type { CopyTargets, DerivedClass, DerivedRelations } from './reach-types.ts';
 import { isTempSchema, type Snapshot } from './snapshot.ts';
 

@@ -3,6 +3,7 @@ import { type Ledger, NO_LEDGERS } from './bookkeeping.ts';
 import { FIRST_USER_OID, type ForeignKeyRow, type FunctionRow, type RelationRow, type RuleRow } from './catalog-rows.ts';
 import { type ClassMembers, findMembers, type SubjectKey } from './class-members.ts';
 import { bodyEffects } from './body-effects.ts';
+import { mergeDerived, sameDerived } from './derived-classes.ts';
 import { byWayOf, type ClassEffect, type Effects, NO_EFFECTS, opaqueEffects, Tally } from './effects.ts';
 import { EffectsMemo } from './effects-memo.ts';
 import { FunctionEffects } from './function-effects.ts';
@@ -380,20 +381,6 @@ export class ReachIndex {
     }
     if (touchesClass && leaves) tally.touch({ ...NO_EFFECTS, categories: new Set(['derived_copy']) }, 1);
   }
-}
-
-/** Whichever says more, class by class. */
-export function mergeDerived(a: readonly DerivedClass[], b: readonly DerivedClass[]): readonly DerivedClass[] {
-  const merged = new Map(a.map((each) => [each.className, each]));
-  for (const each of b) {
-    const other = merged.get(each.className);
-    merged.set(each.className, other === undefined ? each : { className: each.className, width: Math.max(each.width, other.width), packs: each.packs || other.packs });
-  }
-  return [...merged.values()].sort((x, y) => (x.className < y.className ? -1 : 1));
-}
-
-export function sameDerived(a: readonly DerivedClass[], b: readonly DerivedClass[]): boolean {
-  return a.length === b.length && a.every((each, i) => each.className === b[i]?.className && each.width === b[i].width && each.packs === b[i].packs);
 }
 
 /** A copy may be copied on by further triggers; a chain longer than this is cut, which leaves its writes refused or charged as copies. */

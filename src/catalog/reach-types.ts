@@ -1,6 +1,6 @@
 /** What a statement reaches once its names are resolved against the catalog. */
 
-import type { Traces } from './bookkeeping.ts';
+import type { BookTraces } from './bookkeeping.ts';
 
 /** A class as the policy defines it, in the catalog's terms. */
 export interface ClassDefinition {
@@ -52,7 +52,7 @@ export interface Reach {
   /** It leaves cursors open under names that the session does not see. */
   readonly opensCursors: boolean;
   /** What it leaves in the server's own books; nothing if left out. */
-  readonly traces?: Traces | undefined;
+  readonly traces?: BookTraces | undefined;
   /** Rows of a class may stand under another person's key afterwards. */
   readonly rekeys?: boolean | undefined;
   /** No volatile function, no write: running it twice or not at all changes nothing. */

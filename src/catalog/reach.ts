@@ -1,5 +1,5 @@
 import type { StatementFacts } from '../sql/facts.ts';
-import { MOST_COUNTERS, NO_TRACES, type Traces } from './bookkeeping.ts';
+import { MOST_COUNTERS, NO_TRACES, type BookTraces } from './bookkeeping.ts';
 import { willBeMember } from './class-members.ts';
 import { drivenCounters } from './driven-counters.ts';
 import { saturate, SINK, type Tally } from './effects.ts';
@@ -68,7 +68,7 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
   };
 }
 
-function tracesOf(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], { index, searchPath }: ReachContext): Traces {
+function tracesOf(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], { index, searchPath }: ReachContext): BookTraces {
   const counters = drivenCounters(facts, tally, uses, index, searchPath);
   // Code locks what it reads when it comes to it, and may come to some of it alone: all that a plain query names is locked before it begins.
   const locks = tally.locksByName || tally.categories.has('opaque') || (tally.impure && counters > MOST_COUNTERS);

@@ -10,8 +10,9 @@ import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../c
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { DerivedStore } from '../quota/derived-store.ts';
 import type { Analysis, RoutineBody, StatementFacts } from '../sql/facts.ts';
-import { type BookMarks, ServersMarks } from './book-marks.ts';
+import { ServersMarks } from './book-marks.ts';
 import { CodeChanges } from './code-changes.ts';
+import { copiesKey, epochOf, type HeldCatalog } from './held-catalog.ts';
 import { upstreamId, type Routes } from './routes.ts';
 import { connectForPg } from './upstream.ts';
 
@@ -35,40 +36,6 @@ export interface CatalogsOptions {
 /** Whether other processes learn of a change of definitions, and whether it was one of functions. */
 export type Elsewhere = 'untold' | 'told' | 'code told';
 
-interface Held {
-  /** Names that clients have for the database, of those that are in use. */
-  readonly names: Set<string>;
-  readonly key: string;
-  /** Sets its copies apart from those of a database with the same oid on another server; empty for the main one. */
-  readonly scope: string;
-  readonly catalog: Catalog;
-  opened: Promise<void>;
-  /** Sessions in the database. */
-  users: number;
-  /** Its connection was given up. */
-  released: boolean;
-  idleTimer: NodeJS.Timeout | undefined;
-  index: ReachIndex | undefined;
-  /** Changes that were told of, and how many of them the newest snapshot is known to have. */
-  changes: number;
-  confirmed: number;
-  readonly book: CopyBook;
-  /** Of its server. */
-  readonly marks: BookMarks;
-  readonly codeChanges: CodeChanges;
-  /** What the store said last of the fields `DEFINITIONS` and `CODE`. */
-  told: { readonly definitions: string | undefined; readonly code: string | undefined };
-  /** Copies that were over when the refresh that is under way was begun. */
-  settled: readonly string[];
-  copiesTimer: NodeJS.Timeout | undefined;
-  /** It is being asked what others have made copies of. */
-  asking: boolean;
-  /** What the index was made of. */
-  indexed: { readonly snapshot: Snapshot; readonly epoch: number } | undefined;
-  /** Reaches of facts under one search path: facts are cached by text, so this saves the resolving too. */
-  reaches: WeakMap<StatementFacts, { readonly path: SearchPath; readonly reach: ResolvedReach }>;
-}
-
 /** DROP DATABASE waits 5 s for others to leave (`CountOtherDBBackends`, src/backend/storage/ipc/procarray.c). */
 const IDLE_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -88,13 +55,13 @@ export class Catalogs {
   #options: CatalogsOptions;
   #policy: ReachPolicy;
   /** By the name that clients have for the database. */
-  readonly #byName = new Map<string, Held>();
+  readonly #byName = new Map<string, HeldCatalog>();
   /** Of `#byName`, the entry that was asked for last: a statement asks a dozen times. */
-  #latest: { readonly name: string; readonly held: Held } | undefined;
+  #latest: { readonly name: string; readonly held: HeldCatalog } | undefined;
   /** By server and database. */
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, HeldCatalog>();
 
-  /** By `Held.scope`. */
+  /** By `HeldCatalog.scope`. */
   readonly marks: ServersMarks;
   readonly #copiesPoll: NodeJS.Timeout | undefined;
 
@@ -113,7 +80,7 @@ export class Catalogs {
   }
 
   /** Between two looks at the catalog, also while nobody is in the database: whoever comes next must know them. A store that is away has its say at the next look. */
-  async #askForCopies(held: Held): Promise<void> {
+  async #askForCopies(held: HeldCatalog): Promise<void> {
     if (held.released || held.index === undefined || !held.book.known || held.asking) return;
     held.asking = true;
     try {
@@ -127,7 +94,7 @@ export class Catalogs {
   }
 
   /** What is kept of its copies. On the way it is seen whether another process knows of definitions that have changed. */
-  async #readKept(held: Held, snapshot: Snapshot): Promise<ReadonlyMap<string, string>> {
+  async #readKept(held: HeldCatalog, snapshot: Snapshot): Promise<ReadonlyMap<string, string>> {
     const kept = new Map(await this.#options.copies.read(copiesKey(held, snapshot)));
     const told = { definitions: kept.get(DEFINITIONS), code: kept.get(CODE) };
     const before = held.told;
@@ -139,13 +106,13 @@ export class Catalogs {
     return kept;
   }
 
-  get(database: string): Held {
+  get(database: string): HeldCatalog {
     const held = this.#find(database);
     if (held === undefined) throw new Error(`the catalog of "${database}" was not opened`);
     return held;
   }
 
-  #find(database: string): Held | undefined {
+  #find(database: string): HeldCatalog | undefined {
     if (this.#latest?.name === database) return this.#latest.held;
     const known = this.#byName.get(database);
     if (known !== undefined) {
@@ -158,13 +125,13 @@ export class Catalogs {
     return held;
   }
 
-  #name(held: Held, database: string): void {
+  #name(held: HeldCatalog, database: string): void {
     held.names.add(database);
     this.#byName.set(database, held);
   }
 
   /** Clients may have any number of names for one database: those of nobody are forgotten. */
-  #forgetNames(held: Held): void {
+  #forgetNames(held: HeldCatalog): void {
     this.#latest = undefined;
     for (const name of held.names) this.#byName.delete(name);
     held.names.clear();
@@ -208,7 +175,7 @@ export class Catalogs {
     );
     opened.catch(() => undefined); // Whoever opened it gets the error.
     const scope = target.address === this.#options.routes.main ? '' : `${upstreamId(target.address)}/`;
-    const held: Held = { key: target.key, scope, marks: this.marks.of(scope), names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), codeChanges: new CodeChanges(), told: { definitions: undefined, code: undefined }, settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
+    const held: HeldCatalog = { key: target.key, scope, marks: this.marks.of(scope), names: new Set(), catalog, opened, users: 0, released: false, idleTimer: undefined, index: undefined, changes: 0, confirmed: 0, book: new CopyBook(), codeChanges: new CodeChanges(), told: { definitions: undefined, code: undefined }, settled: [], copiesTimer: undefined, asking: false, indexed: undefined, reaches: new WeakMap() };
     this.#held.set(target.key, held);
     this.#name(held, database);
     this.#releaseWhenIdle(held);
@@ -230,7 +197,7 @@ export class Catalogs {
     this.#releaseWhenIdle(held);
   }
 
-  #reopen(held: Held): void {
+  #reopen(held: HeldCatalog): void {
     held.released = false;
     // What happened meanwhile was not seen: statements wait for a new snapshot.
     held.changes += 1;
@@ -245,7 +212,7 @@ export class Catalogs {
     held.opened.catch(() => undefined);
   }
 
-  #releaseWhenIdle(held: Held): void {
+  #releaseWhenIdle(held: HeldCatalog): void {
     clearTimeout(held.idleTimer);
     held.idleTimer = setTimeout(() => {
       if (held.users > 0) return;
@@ -282,7 +249,7 @@ export class Catalogs {
     for (const held of this.#held.values()) this.#markStale(held, elsewhere);
   }
 
-  #markStale(held: Held, elsewhere: Elsewhere): void {
+  #markStale(held: HeldCatalog, elsewhere: Elsewhere): void {
     held.changes += 1;
     const { copies } = this.#options;
     if (elsewhere === 'untold' || !copies.shared || held.index === undefined) return;
@@ -377,7 +344,7 @@ export class Catalogs {
   }
 
   /** A snapshot was read. Copies are asked for after it, so that none in it can be missing, and before anybody is judged by it. */
-  async #confirmed(held: Held, snapshot: Snapshot): Promise<void> {
+  async #confirmed(held: HeldCatalog, snapshot: Snapshot): Promise<void> {
     const { copies } = this.#options;
     const key = copiesKey(held, snapshot);
     const { settled } = held;
@@ -401,7 +368,7 @@ export class Catalogs {
   }
 
   /** A process that was started while the store was away takes every table for a copy: no longer than it must. */
-  #readCopiesSoon(held: Held): void {
+  #readCopiesSoon(held: HeldCatalog): void {
     const again = async (): Promise<void> => {
       if (held.book.known || held.index === undefined || this.#held.get(held.key) !== held) return;
       try {
@@ -419,11 +386,11 @@ export class Catalogs {
     held.copiesTimer.unref();
   }
 
-  #reindexIfNew(held: Held, snapshot: Snapshot): void {
+  #reindexIfNew(held: HeldCatalog, snapshot: Snapshot): void {
     if (held.indexed?.snapshot !== snapshot || held.indexed.epoch !== epochOf(held)) this.#reindex(held, snapshot);
   }
 
-  #reindex(held: Held, snapshot: Snapshot): void {
+  #reindex(held: HeldCatalog, snapshot: Snapshot): void {
     if (this.#held.get(held.key) !== held) return;
     const derived = held.book.derived(snapshot, this.#policy.classes.map((cls) => cls.name));
     held.index = makeReachIndex(snapshot, { ...this.#policy, derived, marked: held.marks.marked });
@@ -432,15 +399,7 @@ export class Catalogs {
   }
 }
 
-function epochOf({ book, marks }: Held): number {
-  return book.epoch + marks.epoch;
-}
-
 function samePath(a: SearchPath, b: SearchPath): boolean {
   if (a === b) return true;
   return a !== undefined && b !== undefined && a.length === b.length && a.every((schema, i) => schema === b[i]);
-}
-
-function copiesKey(held: Held, snapshot: Snapshot): string {
-  return `${held.scope}${snapshot.databaseOid}`;
 }

@@ -1,5 +1,5 @@
-import { mergeDerived } from '../catalog/reach-index.ts';
-import { bothTraces, NO_TRACES, type Traces, UNKNOWN_TRACES } from '../catalog/bookkeeping.ts';
+import { mergeDerived } from '../catalog/derived-classes.ts';
+import { bothTraces, NO_TRACES, type BookTraces, UNKNOWN_TRACES } from '../catalog/bookkeeping.ts';
 import type { ClassReach, CopyTargets, Reach } from '../catalog/reach-types.ts';
 
 /** What two parts of one statement reach together: an EXECUTE and the statement that it names, a FETCH and its cursor. */
@@ -65,7 +65,7 @@ export const NO_REACH: Reach = {
 };
 
 /** Every class in full, charged by bytes: for what Rowgate cannot read. `denied` says whether rules against opaque statements apply. `traces`: what it may leave in the server's books, where that is known. */
-export function opaqueReach(classNames: readonly string[], reason: string, denied: boolean, traces: Traces = UNKNOWN_TRACES): Reach {
+export function opaqueReach(classNames: readonly string[], reason: string, denied: boolean, traces: BookTraces = UNKNOWN_TRACES): Reach {
   return {
     classes: [...classNames].sort().map((className) => ({ className, width: 1, packs: true, aggregated: true, calls: 0, relations: [] })),
     opaque: [reason],

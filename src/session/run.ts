@@ -7,22 +7,23 @@ import { performance } from 'node:perf_hooks';
 import type { Reach } from '../catalog/reach-types.ts';
 import type { ClassUnits } from '../audit/events.ts';
 import { outageRefusal } from '../policy/outage-refusal.ts';
-import { quotaRefusal } from '../policy/quota-refusal.ts';
 import { plainRowBytes, plainRowUnits, rowCost } from '../policy/row-cost.ts';
 import type { CompiledClass, PrincipalPolicy, Refusal, Verdict } from '../policy/types.ts';
-import type { FlagCrossing, LeaseCredit, LeaseRefusal } from '../quota/lease-plan.ts';
+import type { FlagCrossing, LeaseCredit } from '../quota/lease-plan.ts';
 import { Leasing, type LeaseOutcome } from '../quota/leasing.ts';
-import { planLease, quotaOf } from '../quota/lease-planner.ts';
+import { planLease } from '../quota/lease-planner.ts';
 import type { ColumnShape } from '../protocol/backend-messages.ts';
 import type { Ahead } from '../protocol/message-stream.ts';
 import type { RowReader } from './row-reader.ts';
 import { flagCrossings, flagLookUps, flagVerdict } from './run-flags.ts';
 import { leaseNeeds } from './lease-needs.ts';
+import { openPeople } from './run-people.ts';
+import { quotaRefusalOf } from './run-refusal.ts';
 import { recordEnd, recordStart, totalUnits, type RecordedRun } from './run-records.ts';
 import { booksToMark, markBooks } from './bookkeeping.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
-import { countsPeople, SubjectMeter, type RowAt } from './subject-meter.ts';
+import { countsPeople, type SubjectMeter, type RowAt } from './subject-meter.ts';
 
 const NO_COSTS = new Float64Array(0);
 /** More rows than a chunk holds. */
@@ -344,20 +345,9 @@ export class Run implements RecordedRun {
   }
 
   async #beginPeople(): Promise<Refusal | undefined> {
-    const { gate, identity } = this.#session;
+    const { gate } = this.#session;
     try {
-      this.#people = await SubjectMeter.open(this.principal, this.#reach, {
-        store: gate.store,
-        nowMs: () => performance.now(),
-        neighbours: gate.neighbours,
-        recent: gate.recentPeople,
-        hashers: gate.personHashers,
-        keepNamed: gate.auditSubjects === 'keys',
-        scope: gate.databaseKey(identity.database),
-        keysOf: (oid) => gate.subjectKeys(identity.database, oid),
-        encoding: () => this.#session.clientEncoding,
-        onRefundError: (error) => gate.storeFailed(error),
-      });
+      this.#people = await openPeople(this.#session, this.principal, this.#reach);
     } catch (error) {
       gate.storeFailed(error instanceof Error ? error : new Error(String(error)));
       return outageRefusal('store', this.principal);
@@ -381,28 +371,11 @@ export class Run implements RecordedRun {
         return undefined;
       case 'refused':
         this.#raise(outcome.flags);
-        return this.#quotaRefusal(outcome.refusal);
+        return quotaRefusalOf(this.principal, outcome.refusal, this.#reach, this.#costs, this.rows);
       case 'unavailable':
         gate.storeFailed(outcome.error);
         return outageRefusal('store', this.principal);
     }
-  }
-
-  #quotaRefusal(refused: LeaseRefusal): Refusal {
-    const quota = quotaOf(this.principal, refused.className, refused.ruleId);
-    // A plan only names rules of this principal; a fault here must close the gate, not open it.
-    if (quota === undefined) return outageRefusal('store', this.principal);
-    const at = this.#reach.classes.findIndex((each) => each.className === refused.className);
-    return quotaRefusal({
-      quota,
-      used: refused.used,
-      // What the row that was tried costs; before the first one, what the least would.
-      unitsPerRow: refused.dimension === 'bytes' ? undefined : Math.max(this.#reach.classes[at]?.width ?? 1, this.#costs[at] ?? 1),
-      deliveredRows: this.rows,
-      nextFreeInMs: refused.nextFreeInMs,
-      nowMs: Date.now(),
-      contact: this.principal.contact,
-    });
   }
 
   #recordEnd(units: readonly ClassUnits[], sqlstate: string | undefined): void {

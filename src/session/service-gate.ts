@@ -49,7 +49,7 @@ import type { SessionState } from './session-state.ts';
 import { StatementDescriptions } from './statement-descriptions.ts';
 import type { Statement } from './statement.ts';
 import { TimedStore } from './timed-store.ts';
-import { ToldFlags } from './told-flags.ts';
+import { Flags } from './flags.ts';
 
 export interface GateParts {
   readonly analyser: Analyser;
@@ -66,8 +66,6 @@ export interface GateParts {
 
 /** A server that takes longer to heed a cancel request is not waited for. */
 const CANCEL_TIMEOUT_MS = 10_000;
-/** A flag that goes on is asked about in the store this often: it may be due again. */
-const FLAG_MEMORY_MS = 10_000;
 /** Logins whose use is shown; more are counted all the same. */
 const MAX_PEOPLE = 10_000;
 
@@ -83,7 +81,7 @@ export class ServiceGate implements Gate {
   readonly recentPeople = new RecentPeople();
   readonly personHashers = new PersonHashers();
   readonly #lookups = new BlindQuestions();
-  readonly #toldFlags = new ToldFlags();
+  readonly #flags: Flags;
   readonly pools: UnitPools;
   readonly leasing: LeasingOptions;
   readonly #parts: GateParts;
@@ -116,6 +114,7 @@ export class ServiceGate implements Gate {
       shared: notes === undefined ? undefined : { notes, secret: () => parts.store.subjectSecret() },
       onError: (error) => parts.log.debug({ err: error }, 'cancel keys are not shared with other processes now'),
     });
+    this.#flags = new Flags(parts, (event) => this.audit(event));
     this.store = new TimedStore(parts.store, this.#pending, (seconds) => parts.metrics.leaseRoundTrip.observe(seconds));
     this.pools = new UnitPools(this.store, { nowMs: () => performance.now(), onError: (error) => this.storeFailed(error) });
     this.leasing = { nowMs: () => performance.now(), neighbours: this.neighbours, pools: this.pools, onRefundError: (error) => this.storeFailed(error) };
@@ -333,20 +332,7 @@ export class ServiceGate implements Gate {
   }
 
   raiseFlag(flag: () => Flag, windowMs: number, key: string): void {
-    const { store, metrics, log } = this.#parts;
-    // Whoever raised it, the store need not be asked again for each statement.
-    if (!this.#toldFlags.first(key, Math.min(windowMs, FLAG_MEMORY_MS), performance.now())) return;
-    const event = flag();
-    store
-      .once(`flag:${key}`, windowMs)
-      .catch(() => true) // Better told twice than not at all.
-      .then((first) => {
-        if (!first) return undefined;
-        metrics.count('flags', { rule: event.rule_id });
-        log.warn({ rule: event.rule_id, principal: event.principal, session: event.session_id, reason: event.reason }, 'flag raised');
-        return this.audit(event);
-      })
-      .catch(() => undefined); // The audit log tells of its own gaps.
+    this.#flags.raise(flag, windowMs, key);
   }
 
   async answer(question: OwnQuestion, principal: PrincipalPolicy): Promise<OwnAnswer> {
