@@ -22,9 +22,8 @@ export function booksToMark(session: SessionState, reach: Reach): readonly Ledge
   return books.every((ledger) => marks.settled(ledger)) ? NONE : books;
 }
 
-/** Bind plans, and planning calls functions whose value it can tell: what they scan is counted, though nothing was executed. */
-export function markAtParse(session: SessionState, statement: Statement, reach: Reach): Promise<Refusal | undefined> | undefined {
-  if (statement.kind !== 'known' || statement.facts.functions.length === 0) return undefined;
+/** Bind plans, and planning works out what never changes: what that scans is counted, though nothing was executed. */
+export function markPlanned(session: SessionState, reach: Reach): Promise<Refusal | undefined> | undefined {
   const books = booksToMark(session, reach);
   return books.length === 0 ? undefined : markBooks(session, { id: session.nextStatementId(), principal: session.principal }, books);
 }

@@ -6,7 +6,7 @@ import type { WireName } from '../protocol/frontend-messages.ts';
 import { AtMessage } from '../protocol/message-stream.ts';
 import type { Refusal } from '../policy/types.ts';
 import { parsedStatement, type Judged } from './batch.ts';
-import { markAtParse } from './bookkeeping.ts';
+import { markPlanned } from './bookkeeping.ts';
 import { sent } from './effects.ts';
 import { askSearchPath } from './internal-requests.ts';
 import { judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement } from './judge.ts';
@@ -54,7 +54,7 @@ export class ExtendedQuery {
     const judgement = judge(session, statement);
     if (judgement instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text, judgement));
     if (this.#deniedAtParse(statement, judgement)) return this.#refuseParse({ statement, judgement });
-    const marking = markAtParse(session, statement, judgement.reach);
+    const marking = markPlanned(session, judgement.reach);
     if (marking !== undefined) return this.#turn.later(async () => this.#parseMarked(message, name, statement, await marking));
     this.#pushParse(name, statement);
     return AtMessage.Forward;
@@ -69,7 +69,7 @@ export class ExtendedQuery {
       this.#refuseParse({ statement, judgement });
       return;
     }
-    this.#parseMarked(message, name, statement, await markAtParse(session, statement, judgement.reach));
+    this.#parseMarked(message, name, statement, await markPlanned(session, judgement.reach));
   }
 
   #parseMarked(message: Buffer, name: string, statement: Statement, refusal: Refusal | undefined): void {
@@ -100,14 +100,43 @@ export class ExtendedQuery {
     const prepared = lookUpStatement(session, statementName, 'likely');
     const reason = prepared?.kind === 'empty' && prepared.asks?.kind === 'request' && prepared.asks.reason === undefined ? this.#parameter(buffer, start, end) : undefined;
     const statement: Statement | undefined = reason === undefined ? prepared : { kind: 'empty', asks: { kind: 'request', reason } };
-    session.groupOpen = true;
     const portal = { statement, prepaid: [], holdable: false, resultFormats: countsPeople(session.principal) ? messages.readResultFormats(buffer, start, end) : undefined };
-    session.names.portalAsked(name, portal);
-    session.ledger.push('bind', { kind: 'bind', name, statementName, portal });
-    if (reason === undefined) return AtMessage.Forward;
+    const replaced = reason !== undefined;
+    const marking = replaced ? undefined : this.#markBefore(statement);
+    if (marking !== undefined) {
+      const message = buffer.subarray(start, end);
+      return this.#turn.later(async () => this.#bindMarked(message, name, statementName, portal, await marking));
+    }
+    this.#pushBind(name, statementName, portal);
+    if (!replaced) return AtMessage.Forward;
     // The server has the empty query in its place, which takes none.
     session.ports.toServer(messages.withoutParameters(buffer, start, end));
     return AtMessage.Drop;
+  }
+
+  /** Definitions and settings may be others than at Parse. One that Rowgate does not know was made by code, if it is there at all. */
+  #markBefore(statement: Statement | undefined): Promise<Refusal | undefined> | undefined {
+    const session = this.#session;
+    if (!session.principal.metered || (statement === undefined && !session.tainted)) return undefined;
+    const judgement = judge(session, statement ?? { kind: 'opaque', reason: 'a prepared statement that is not known to Rowgate', text: '' });
+    return judgement instanceof Promise ? judgement.then(({ reach }) => markPlanned(session, reach)) : markPlanned(session, judgement.reach);
+  }
+
+  #bindMarked(message: Buffer, name: WireName, statementName: WireName, portal: Portal, refusal: Refusal | undefined): void {
+    if (overtaken(this.#session)) return;
+    if (refusal !== undefined) {
+      this.#refuseExtended(refusal, undefined);
+      return;
+    }
+    this.#pushBind(name, statementName, portal);
+    this.#session.ports.toServer(message);
+  }
+
+  #pushBind(name: WireName, statementName: WireName, portal: Portal): void {
+    const session = this.#session;
+    session.groupOpen = true;
+    session.names.portalAsked(name, portal);
+    session.ledger.push('bind', { kind: 'bind', name, statementName, portal });
   }
 
   #parameter(buffer: Buffer, start: number, end: number): string {
