@@ -62,23 +62,23 @@ export const DEPENDENCIES = `
     UNION ALL
     SELECT CASE WHEN c.contypid <> 0 THEN 'type' ELSE 'write' END, CASE WHEN c.contypid <> 0 THEN c.contypid ELSE c.conrelid END, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
-     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
     SELECT 'write', i.indrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_index i ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
-     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
     SELECT 'maintain', s.stxrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_statistic_ext s ON d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
-     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
     SELECT 'write', p.partrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_partitioned_table p ON d.classid = 'pg_class'::regclass AND d.objid = p.partrelid
-     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
     SELECT 'write', t.tgrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid
-     WHERE ${TARGETS} AND NOT t.tgisinternal AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+     WHERE ${TARGETS} AND NOT t.tgisinternal AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
        AND NOT (d.refclassid = 'pg_proc'::regclass AND d.refobjid = t.tgfoid)
     UNION ALL
     SELECT 'read', p.polrelid, ${TARGET}, d.refobjid
@@ -133,9 +133,10 @@ export const ROUTINES = `
 /** The whole CREATE FUNCTION. A body that is kept parsed (BEGIN ATOMIC) is printed like a rule, locks included. */
 export const ROUTINE_TEXTS = `SELECT wanted.oid, pg_get_functiondef(wanted.oid) FROM unnest($1::oid[]) AS wanted(oid) JOIN pg_proc p ON p.oid = wanted.oid`;
 
-/** What a user's aggregate runs. */
+/** What a user's aggregate runs, and the types of its state, whose first value is made from a text. */
 export const AGGREGATES = `
-  SELECT aggfnoid::oid, array_remove(ARRAY[aggtransfn::oid, aggfinalfn::oid, aggcombinefn::oid, aggserialfn::oid, aggdeserialfn::oid, aggmtransfn::oid, aggminvtransfn::oid, aggmfinalfn::oid], 0::oid)::int8[]::text[]
+  SELECT aggfnoid::oid, array_remove(ARRAY[aggtransfn::oid, aggfinalfn::oid, aggcombinefn::oid, aggserialfn::oid, aggdeserialfn::oid, aggmtransfn::oid, aggminvtransfn::oid, aggmfinalfn::oid], 0::oid)::int8[]::text[],
+         array_remove(ARRAY[aggtranstype, aggmtranstype], 0::oid)::int8[]::text[]
     FROM pg_aggregate WHERE aggfnoid::oid ${USER} ORDER BY 1`;
 
 export const EVENT_TRIGGERS = `SELECT evtfoid, evtname::text FROM pg_event_trigger WHERE evtenabled <> 'D' ORDER BY 1, 2`;
@@ -150,8 +151,8 @@ export const BUILTIN_OPERATORS = `SELECT DISTINCT oprname::text FROM pg_operator
 export const CASTS = `SELECT oid, castsource, casttarget, castfunc FROM pg_cast WHERE oid ${USER} AND castfunc <> 0 ORDER BY 1`;
 
 export const TYPES = `
-  SELECT t.oid, n.nspname::text, t.typname::text, t.typbasetype, t.typelem, t.typrelid
-    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid ${USER} ORDER BY 1`;
+  SELECT t.oid, n.nspname::text, t.typname::text, t.typbasetype, CASE WHEN t.typelem <> 0 THEN t.typelem ELSE coalesce(r.rngsubtype, 0) END, t.typrelid
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_range r ON t.oid IN (r.rngtypid, r.rngmultitypid) WHERE t.oid ${USER} ORDER BY 1`;
 
 export const BUILTIN_TYPES = `
   SELECT n.nspname::text, t.typname::text FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE NOT t.oid ${USER} ORDER BY 1, 2`;

@@ -71,6 +71,8 @@ export interface FunctionRow {
   readonly definition?: string;
   /** Functions that a user's aggregate is made of. */
   readonly parts?: readonly number[];
+  /** Types of its state. */
+  readonly states?: readonly number[];
 }
 
 export interface TriggerRow {
@@ -108,7 +110,7 @@ export interface TypeRow {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
-  /** The domain's base type, the array's element type and the composite's relation, or 0. */
+  /** The domain's base type, the type of an array's elements or a range's bounds, and the composite's relation, or 0. */
   readonly base: number;
   readonly element: number;
   readonly relation: number;

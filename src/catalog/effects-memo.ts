@@ -27,7 +27,7 @@ export class EffectsMemo {
   }
 
   /** `kind`: `r` for reading a relation; one that is defined by itself alone the server refuses to read ("infinite recursion detected"). `w` for writing to a relation, whose triggers give nothing back to who writes. */
-  of(kind: 'r' | 'w' | 'm' | 'f' | 't', oid: number, work: () => Effects): Effects {
+  of(kind: 'r' | 'w' | 'm' | 'f' | 't' | 'v', oid: number, work: () => Effects): Effects {
     const key = `${kind}${oid}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;

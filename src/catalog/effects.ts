@@ -44,6 +44,8 @@ export interface Effects {
   readonly opensCursors: boolean;
   /** Locks relations whose names are worked out. */
   readonly locksByName?: boolean;
+  /** Making a value of a type runs code that does more than compute. Constants are made when their statement is parsed. */
+  readonly makesValues?: boolean;
 }
 
 /** No relation has this oid. */
@@ -129,6 +131,7 @@ export class Tally {
   storesPacked = false;
   opensCursors = false;
   locksByName = false;
+  makesValues = false;
   readonly #copies = new Union<number>();
   /** What stores its arguments, and whether it reaches a class by itself. */
   readonly #storing: { readonly stores: ReadonlySet<number>; readonly reaches: boolean }[] = [];
@@ -177,6 +180,7 @@ export class Tally {
     this.storesPacked ||= effects.storesPacked;
     this.opensCursors ||= effects.opensCursors;
     this.locksByName ||= effects.locksByName === true;
+    this.makesValues ||= effects.makesValues === true;
     this.#copies.add(effects.copies);
     if (effects.stores.size > 0) this.#storing.push({ stores: effects.stores, reaches: effects.classes.size > 0 });
   }
@@ -239,7 +243,7 @@ export class Tally {
     }
     return {
       classes, oids: this.oids, opaque: [...this.opaque], categories: this.categories, sink: this.sink, volatile: this.volatile, impure: this.impure,
-      stores: this.stores, storesPacked: this.storesPacked, copies: this.copies, feedsRow: this.feedsRow, opensCursors: this.opensCursors, locksByName: this.locksByName,
+      stores: this.stores, storesPacked: this.storesPacked, copies: this.copies, feedsRow: this.feedsRow, opensCursors: this.opensCursors, locksByName: this.locksByName, makesValues: this.makesValues,
     };
   }
 }

@@ -124,6 +124,7 @@ export class ReachIndex {
     if (fn.parts !== undefined) {
       const tally = new Tally();
       for (const part of fn.parts) tally.add(this.types.effectsByTheWay(part), 1);
+      for (const state of fn.states ?? []) tally.touch(this.types.valueEffects(state), 1);
       return byWayOf({ ...tally.toEffects(), impure: true }, name);
     }
     const body = fn.definition === undefined ? undefined : this.snapshot.bodies.get(fn.definition);

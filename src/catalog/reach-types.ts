@@ -55,6 +55,8 @@ export interface Reach {
   readonly traces?: BookTraces | undefined;
   /** Rows of a class may stand under another person's key afterwards. */
   readonly rekeys?: boolean | undefined;
+  /** Constants that it may hold are made when it is parsed, and making them runs code that reaches a class. */
+  readonly runsAtParse?: boolean | undefined;
   /** No volatile function, no write: running it twice or not at all changes nothing. */
   readonly readOnly: boolean;
   /** True if every function is of the reviewed safe list, so an SQLSTATE class 42 error can depend on nothing but the text. */
@@ -97,6 +99,8 @@ export interface LocalRelation {
   readonly classes: readonly string[];
   /** An enum, composite type or domain: no relation has its name thereby. */
   readonly onlyType: boolean;
+  /** Its columns may be of types whose values code makes. */
+  readonly makesValues?: boolean | undefined;
 }
 
 /** Where a session resolves unqualified names. `undefined`: not known, every schema counts. */

@@ -2,7 +2,7 @@ import type { StatementFacts } from '../sql/facts.ts';
 import { MOST_COUNTERS, NO_TRACES, type BookTraces } from './bookkeeping.ts';
 import { willBeMember } from './class-members.ts';
 import { drivenCounters } from './driven-counters.ts';
-import { saturate, SINK, type Tally } from './effects.ts';
+import { saturate, SINK, Tally } from './effects.ts';
 import { marksOf, marksOutside, storedUnder, type Mark } from './marks.ts';
 import { addsPlainColumns, isOfOnePerson, mostRowsOf, tellsOfOnePerson } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
@@ -61,11 +61,23 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     copies,
     opensCursors: tally.opensCursors,
     traces: classes.length > 0 ? tracesOf(facts, tally, uses, context) : NO_TRACES,
+    runsAtParse: classes.length > 0 && tally.makesValues,
     rekeys: classes.length > 0 && rekeys(facts, tally, uses, index),
     readOnly: opaque.length === 0 && READING_KINDS.has(facts.kind) && !facts.modifies && !facts.changesCatalog && !tally.volatile && !tally.sink && tally.copies.size === 0 && tally.stores.size === 0,
     pure: opaque.length === 0 && !tally.impure,
     misses: [...tally.misses],
   };
+}
+
+/** What making values of these types runs: types of parameters, which no text names. Undefined if nothing that reaches a class. */
+export function valuesReach(types: readonly number[], index: ReachIndex): { readonly classNames: readonly string[]; readonly missed: boolean } | undefined {
+  const tally = new Tally();
+  for (const oid of types) {
+    if (index.snapshot.types.has(oid)) tally.touch(index.types.valueEffects(oid), 1);
+    else tally.miss(`type ${oid}`);
+  }
+  if (tally.opaque.size > 0) return { classNames: index.classes.map(({ name }) => name), missed: tally.misses.size > 0 };
+  return tally.classes.size === 0 ? undefined : { classNames: [...tally.classes.keys()], missed: false };
 }
 
 function tracesOf(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], { index, searchPath }: ReachContext): BookTraces {

@@ -13,5 +13,5 @@ export interface ResolvedUse {
 /** What was copied into a relation of one's own stays what it was; how it was packed is not known any more. */
 export function localEffects(made: LocalRelation): Effects {
   const effect = { width: 1, calls: 0, packs: true, aggregated: true, relations: new Set([made.name]) };
-  return { ...NO_EFFECTS, classes: new Map(made.classes.map((name) => [name, effect])) };
+  return { ...NO_EFFECTS, classes: new Map(made.classes.map((name) => [name, effect])), makesValues: made.makesValues === true };
 }

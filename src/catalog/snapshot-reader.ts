@@ -99,7 +99,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   const eventTriggers = await ask<[number, string]>(client, queries.EVENT_TRIGGERS);
   const routines = await ask<[number]>(client, queries.ROUTINES);
   const definitions = await readTexts(client, queries.ROUTINE_TEXTS, routines.map(([oid]) => oid));
-  const aggregates = new Map(await ask<[number, string[]]>(client, queries.AGGREGATES));
+  const aggregates = new Map((await ask<[number, string[], string[]]>(client, queries.AGGREGATES)).map(([oid, parts, states]) => [oid, { parts: parts.map(Number), states: states.map(Number) }]));
   const foreignKeys = await ask<[number, number, string[], boolean, boolean]>(client, queries.FOREIGN_KEYS);
   const functions = await ask<[number, string, string, FunctionRow['kind'], string, FunctionRow['volatility'], boolean, string | null, number | null]>(client, queries.FUNCTIONS);
   const operators = await ask<[number, string, string, number, number, number]>(client, queries.OPERATORS);
@@ -125,7 +125,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     foreignKeys: foreignKeys.map(([referenced, referencing, columns, onDelete, onUpdate]) => ({ referenced, referencing, columns, onDelete, onUpdate })),
     functions: functions.map(([oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument]) => ({
       oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument,
-      ...definitionOf(definitions.get(oid)), ...partsOf(aggregates.get(oid)),
+      ...definitionOf(definitions.get(oid)), ...aggregates.get(oid),
     })),
     operators: operators.map(([oid, schema, name, left, right, fn]) => ({ oid, schema, name, left, right, function: fn })),
     builtinOperators: builtinOperators.map(([name]) => name),
@@ -159,8 +159,4 @@ function notable(
 
 function definitionOf(definition: string | null | undefined): Pick<FunctionRow, 'definition'> {
   return definition === null || definition === undefined ? {} : { definition };
-}
-
-function partsOf(parts: readonly string[] | undefined): Pick<FunctionRow, 'parts'> {
-  return parts === undefined ? {} : { parts: parts.map(Number) };
 }

@@ -112,6 +112,7 @@ function addUse(tally: Tally, { use, relations, local }: ResolvedUse, facts: Sta
     if (use.mode === 'define') tally.touch({ ...NO_EFFECTS, classes: effects.classes, oids: effects.oids }, 0);
     else tally.touch(effects, use.times);
     if (use.mode === 'write') tally.touch(index.writeEffects(relation.oid), use.times);
+    tally.touch(index.types.valueEffects(relation.rowType), 1);
   }
   for (const made of local) tally.touch(localEffects(made), use.times);
 }
@@ -157,11 +158,15 @@ function addAttribute(tally: Tally, name: string, facts: StatementFacts, index: 
 
 function addOperators(tally: Tally, facts: StatementFacts, index: ReachIndex, scope: Scope): void {
   for (const use of facts.operators) {
-    if (index.snapshot.builtinOperators.has(use.name)) {
-      // OPERATOR(schema.=) names one; a plain `=` may mean a user's operator only where operand types allow: see addHidden.
-      if (use.schema === undefined || use.schema === 'pg_catalog') continue;
-    }
+    const builtin = index.snapshot.builtinOperators.has(use.name);
+    if (builtin && use.schema === 'pg_catalog') continue;
     const operators = resolveOperators(index.snapshot, use, scope.searchPath);
+    for (const { left, right } of operators) {
+      tally.touch(index.types.valueEffects(left), 1);
+      tally.touch(index.types.valueEffects(right), 1);
+    }
+    // OPERATOR(schema.=) names one; a plain `=` may mean a user's operator only where operand types allow: see addHidden.
+    if (builtin && use.schema === undefined) continue;
     for (const operator of operators) tally.touch(index.types.effectsByTheWay(operator.function), 1);
     if (operators.length === 0) tally.miss(`operator ${quoted(use)}`);
   }

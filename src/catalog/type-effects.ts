@@ -6,6 +6,9 @@ import { FIRST_USER_OID } from './catalog-rows.ts';
 import type { EffectsMemo } from './effects-memo.ts';
 import type { Snapshot } from './snapshot.ts';
 
+/** Languages that only a superuser writes in. */
+const COMPILED: ReadonlySet<string> = new Set(['c', 'internal']);
+
 /** Functions that run without being called by name: checks of domains, operators, casts. */
 export class TypeEffects {
   readonly #snapshot: Snapshot;
@@ -32,6 +35,31 @@ export class TypeEffects {
     if (this.#hiddenCasts === undefined && this.#memo.busy) return this.#snapshot.casts;
     this.#hiddenCasts ??= this.#snapshot.casts.filter((cast) => !isPlain(this.effectsByTheWay(cast.function)));
     return this.#hiddenCasts;
+  }
+
+  /**
+   * What making a value of the type from a text runs, as far as others than a superuser can have written it: checks of domains, also of those that an array, a row or a range
+   * is made of. Whoever compares a column with a constant has one made, and no text names its type.
+   */
+  valueEffects(oid: number): Effects {
+    if (oid < FIRST_USER_OID) return NO_EFFECTS;
+    return this.#memo.of('v', oid, () => {
+      const tally = new Tally();
+      for (const dependency of this.#snapshot.dependencies.type.get(oid) ?? []) {
+        const written = dependency.target !== 'function' || !COMPILED.has(this.#snapshot.functions.get(dependency.oid)?.language ?? '');
+        if (written) tally.touch(dependency.target === 'type' ? this.valueEffects(dependency.oid) : this.dependencyEffects(dependency), 1);
+      }
+      for (const inner of this.#partsOf(oid)) tally.touch(this.valueEffects(inner), 1);
+      const effects = tally.toEffects();
+      if (isPlain(effects)) return NO_EFFECTS;
+      return { ...effects, makesValues: true };
+    });
+  }
+
+  /** Types that a value of the type is made of. */
+  #partsOf(oid: number): readonly number[] {
+    const type = this.#snapshot.types.get(oid);
+    return type === undefined ? [] : [type.base, type.element, ...(this.#snapshot.columns.get(type.relation)?.types ?? [])];
   }
 
   functionEffects(oid: number): Effects {
@@ -66,17 +94,15 @@ export class TypeEffects {
   typeEffects(oid: number): Effects {
     if (oid < FIRST_USER_OID) return NO_EFFECTS;
     return this.#memo.of('t', oid, () => {
-      const type = this.#snapshot.types.get(oid);
       const tally = new Tally();
       for (const dependency of this.#snapshot.dependencies.type.get(oid) ?? []) tally.add(this.dependencyEffects(dependency), 1);
-      if (type !== undefined) {
-        for (const inner of [type.base, type.element, ...(this.#snapshot.columns.get(type.relation)?.types ?? [])]) tally.add(this.typeEffects(inner), 1);
-      }
+      for (const inner of this.#partsOf(oid)) tally.add(this.typeEffects(inner), 1);
+      tally.touch(this.valueEffects(oid), 1);
       return tally.toEffects();
     });
   }
 }
 
 function isPlain(effects: Effects): boolean {
-  return effects.opaque.length === 0 && effects.classes.size === 0 && !effects.sink && effects.stores.size === 0 && effects.copies.size === 0;
+  return effects.opaque.length === 0 && effects.classes.size === 0 && !effects.sink && effects.locksByName !== true && effects.stores.size === 0 && effects.copies.size === 0;
 }

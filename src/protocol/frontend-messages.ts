@@ -35,6 +35,8 @@ export function readQuery(buffer: Buffer, start: number, end: number): Buffer {
 export interface ParseMessage {
   readonly name: WireName;
   readonly text: Buffer;
+  /** Where the types of parameters begin. */
+  readonly typesStart: number;
 }
 
 /** Parse: String name, String query, Int16 count, Int32[count] parameter type OIDs. */
@@ -42,7 +44,20 @@ export function readParse(buffer: Buffer, start: number, end: number, nameOf: Na
   const nameStart = start + HEADER_BYTES;
   const nameEnd = stringEnd(buffer, nameStart, end);
   const textEnd = stringEnd(buffer, nameEnd + 1, end);
-  return { name: nameOf(buffer.subarray(nameStart, nameEnd)), text: buffer.subarray(nameEnd + 1, textEnd) };
+  return { name: nameOf(buffer.subarray(nameStart, nameEnd)), text: buffer.subarray(nameEnd + 1, textEnd), typesStart: textEnd + 1 };
+}
+
+const NO_TYPES: readonly number[] = [];
+
+/** Of the types that Parse gives its parameters those from `least` on. */
+export function readParameterTypes(buffer: Buffer, { typesStart }: ParseMessage, end: number, least: number): readonly number[] {
+  const count = typesStart + 2 > end ? 0 : Math.min(buffer.readUInt16BE(typesStart), (end - typesStart - 2) >> 2);
+  let types = NO_TYPES;
+  for (let i = 0; i < count; i++) {
+    const oid = buffer.readUInt32BE(typesStart + 2 + 4 * i);
+    if (oid >= least) types = [...types, oid];
+  }
+  return types;
 }
 
 export interface BindMessage {

@@ -12,7 +12,6 @@ import { LooseTextMeter } from './loose-text.ts';
 import { lexerFault, lexerRefusal } from './lexer-settings.ts';
 import { NotificationMeter } from './notifications.ts';
 import { mustChargeText, mustRedact, redactedNotice } from './redaction.ts';
-import { namesConfirmed } from './request-names.ts';
 import { errorFields } from './refusal-message.ts';
 import { ReplyEnds } from './reply-ends.ts';
 import { ONE_TEXT_PARAMETER, OWN_COLUMNS, writeRowDescription } from './own-question.ts';
@@ -126,9 +125,7 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
       case Backend.ParseComplete:
       case Backend.BindComplete:
       case Backend.CloseComplete:
-        namesConfirmed(this.#session.names, entry.payload);
-        this.#session.ledger.shift();
-        return passOn(this.#session);
+        return this.#ends.preparedEnds(entry);
       case Backend.NoData:
         return this.#noData(entry);
       default:
@@ -205,7 +202,7 @@ export class BackendReducer implements MessageHandler<BackendType>, ReplyTurn {
     const { head } = session.ledger;
     if (head === undefined || head.payload.kind === 'internal') return AtMessage.Forward;
     if (session.muted) return AtMessage.Drop;
-    const reach = this.#ends.reachOf(head.payload);
+    const reach = this.#ends.reachOf(head.payload, messages.readErrorFields(buffer, start, end));
     const charged = mustChargeText(session.principal, reach);
     if (!charged && !mustRedact(session.principal, reach)) return AtMessage.Forward;
     const run = this.#rows.arrivedRun();

@@ -22,12 +22,6 @@ export function booksToMark(session: SessionState, reach: Reach): readonly Ledge
   return books.every((ledger) => marks.settled(ledger)) ? NONE : books;
 }
 
-/** Bind plans, and planning works out what never changes: what that scans is counted, though nothing was executed. */
-export function markPlanned(session: SessionState, reach: Reach): Promise<Refusal | undefined> | undefined {
-  const books = booksToMark(session, reach);
-  return books.length === 0 ? undefined : markBooks(session, { id: session.nextStatementId(), principal: session.principal }, books);
-}
-
 /** Which books a statement that is about to be sent may write values of a class into. */
 function booksWritten(session: SessionState, { classes, traces }: Reach): readonly Ledger[] {
   const counters = (traces?.counters ?? 0) > MOST_COUNTERS && session.counts !== false;

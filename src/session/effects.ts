@@ -42,7 +42,7 @@ export function thingsMade(facts: StatementFacts, reach: Reach): readonly LocalR
   const classes = reach.classes.map((cls) => cls.className);
   // One that was made earlier in the transaction may be filled now.
   const filled = facts.modifies && reach.copies !== undefined ? reach.copies.names : [];
-  const tables = [...(isPlainTable(facts) ? facts.defines : []), ...filled].map(({ schema, name }) => ({ schema, name, classes, onlyType: false }));
+  const tables = [...(isPlainTable(facts) ? facts.defines : []), ...filled].map(({ schema, name }) => ({ schema, name, classes, onlyType: false, makesValues: reach.runsAtParse }));
   if (facts.definesType === undefined || !NEW_TYPES.has(facts.node) || !reach.pure || reach.sink || classes.length > 0) return tables;
   return [...tables, { ...facts.definesType, classes: [], onlyType: true }];
 }

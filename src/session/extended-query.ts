@@ -1,12 +1,13 @@
 /** Parse, Bind, Describe, Close and Execute: judged, and forwarded, held back or replaced by a request that the server refuses. */
 
 import { isAscii } from 'node:buffer';
+import { FIRST_USER_OID } from '../catalog/catalog-rows.ts';
 import * as messages from '../protocol/frontend-messages.ts';
 import type { WireName } from '../protocol/frontend-messages.ts';
 import { AtMessage } from '../protocol/message-stream.ts';
 import type { Refusal } from '../policy/types.ts';
 import { parsedStatement, type Judged } from './batch.ts';
-import { markPlanned } from './bookkeeping.ts';
+import { beginEarly, judgedAtBind, runsAtParse, takeEarly } from './early-runs.ts';
 import { sent } from './effects.ts';
 import { askSearchPath } from './internal-requests.ts';
 import { judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement } from './judge.ts';
@@ -32,8 +33,9 @@ export class ExtendedQuery {
   parse(buffer: Buffer, start: number, end: number): AtMessage {
     const session = this.#session;
     if (tooLarge(buffer, start, end)) return this.#refuseExtended(unreadable(this.#session, true), undefined);
-    const { name, text: bytes } = messages.readParse(buffer, start, end, this.#nameOf);
-    const text = session.decodeText(bytes);
+    const parse = messages.readParse(buffer, start, end, this.#nameOf);
+    const { name } = parse;
+    const text = session.decodeText(parse.text);
     if (text === undefined && session.principal.metered) return this.#refuseExtended(unreadable(this.#session, false), undefined);
     const asks = text === undefined || !isAscii(Buffer.from(name)) ? undefined : ownQuestion(text);
     if (asks !== undefined) {
@@ -42,56 +44,56 @@ export class ExtendedQuery {
       return AtMessage.Drop;
     }
     const message = buffer.subarray(start, end);
+    const types = messages.readParameterTypes(buffer, parse, end, FIRST_USER_OID);
     if (session.currentSearchPath === undefined && session.quiet && session.transaction === 'I') {
       return this.#turn.later(async () => {
         await askSearchPath(session);
-        await this.#parseLater(message, name, text);
+        await this.#parseLater(message, name, text, types);
       });
     }
     const analysis = text === undefined ? undefined : session.gate.analyse(text);
-    if (analysis instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text));
-    const statement = parsedStatement(analysis, text);
+    if (analysis instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text, types));
+    const statement = withTypes(parsedStatement(analysis, text), types);
     const judgement = judge(session, statement);
-    if (judgement instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text, judgement));
+    if (judgement instanceof Promise) return this.#turn.later(() => this.#parseLater(message, name, text, types, judgement));
     if (this.#deniedAtParse(statement, judgement)) return this.#refuseParse({ statement, judgement });
-    const marking = markPlanned(session, judgement.reach);
-    if (marking !== undefined) return this.#turn.later(async () => this.#parseMarked(message, name, statement, await marking));
+    if (runsAtParse(session, judgement)) return this.#turn.later(() => this.#parseEarly(message, name, { statement, judgement }));
     this.#pushParse(name, statement);
     return AtMessage.Forward;
   }
 
-  async #parseLater(message: Buffer, name: string, text: string | undefined, judging?: Promise<Judgement>): Promise<void> {
+  async #parseLater(message: Buffer, name: string, text: string | undefined, types: readonly number[], judging?: Promise<Judgement>): Promise<void> {
     const session = this.#session;
-    const statement = parsedStatement(text === undefined ? undefined : await session.gate.analyse(text), text);
+    const statement = withTypes(parsedStatement(text === undefined ? undefined : await session.gate.analyse(text), text), types);
     const judgement = await (judging ?? judge(session, statement));
     if (overtaken(session)) return;
-    if (this.#deniedAtParse(statement, judgement)) {
-      this.#refuseParse({ statement, judgement });
-      return;
+    if (this.#deniedAtParse(statement, judgement)) this.#refuseParse({ statement, judgement });
+    else if (runsAtParse(session, judgement)) await this.#parseEarly(message, name, { statement, judgement });
+    else {
+      this.#pushParse(name, statement);
+      session.ports.toServer(message);
     }
-    this.#parseMarked(message, name, statement, await markPlanned(session, judgement.reach));
   }
 
-  #parseMarked(message: Buffer, name: string, statement: Statement, refusal: Refusal | undefined): void {
-    if (overtaken(this.#session)) return;
-    if (refusal !== undefined) {
-      this.#refuseExtended(refusal, undefined);
-      return;
+  async #parseEarly(message: Buffer, name: string, judged: Judged): Promise<void> {
+    const run = await beginEarly(this.#session, judged);
+    if (run?.refusal !== undefined) this.#refuseExtended(run.refusal, run);
+    else if (run !== undefined) {
+      this.#pushParse(name, judged.statement, run);
+      this.#session.ports.toServer(message);
     }
-    this.#pushParse(name, statement);
-    this.#session.ports.toServer(message);
   }
 
-  /** Planning can run functions (Bind folds constants), so what is denied stops at Parse. A text that the grammar rejects goes on: the server most likely rejects it too, and Parse runs nothing. */
+  /** Planning can run functions (Bind folds constants), so what is denied stops at Parse. A text that the grammar rejects goes on: the server most likely rejects it too. */
   #deniedAtParse(statement: Statement, judgement: Judgement): boolean {
     return judgement.verdict.kind === 'block' && statement.kind === 'known' && !looksMistyped({ statement, judgement });
   }
 
-  #pushParse(name: string, statement: Statement): void {
+  #pushParse(name: string, statement: Statement, run?: Run): void {
     const session = this.#session;
     session.groupOpen = true;
     session.names.statementAsked(name, statement);
-    session.ledger.push('parse', { kind: 'parse', name, statement });
+    session.ledger.push('parse', { kind: 'parse', name, statement, run });
   }
 
   bind(buffer: Buffer, start: number, end: number): AtMessage {
@@ -100,43 +102,37 @@ export class ExtendedQuery {
     const prepared = lookUpStatement(session, statementName, 'likely');
     const reason = prepared?.kind === 'empty' && prepared.asks?.kind === 'request' && prepared.asks.reason === undefined ? this.#parameter(buffer, start, end) : undefined;
     const statement: Statement | undefined = reason === undefined ? prepared : { kind: 'empty', asks: { kind: 'request', reason } };
-    const portal = { statement, prepaid: [], holdable: false, resultFormats: countsPeople(session.principal) ? messages.readResultFormats(buffer, start, end) : undefined };
-    const replaced = reason !== undefined;
-    const marking = replaced ? undefined : this.#markBefore(statement);
-    if (marking !== undefined) {
+    const portal: Portal = { statement, prepaid: [], holdable: false, resultFormats: countsPeople(session.principal) ? messages.readResultFormats(buffer, start, end) : undefined };
+    const judged = reason === undefined ? judgedAtBind(session, statement) : undefined;
+    if (judged !== undefined) {
       const message = buffer.subarray(start, end);
-      return this.#turn.later(async () => this.#bindMarked(message, name, statementName, portal, await marking));
+      return this.#turn.later(async () => this.#bindEarly(message, name, statementName, portal, await judged));
     }
     this.#pushBind(name, statementName, portal);
-    if (!replaced) return AtMessage.Forward;
+    if (reason === undefined) return AtMessage.Forward;
     // The server has the empty query in its place, which takes none.
     session.ports.toServer(messages.withoutParameters(buffer, start, end));
     return AtMessage.Drop;
   }
 
-  /** Definitions and settings may be others than at Parse. One that Rowgate does not know was made by code, if it is there at all. */
-  #markBefore(statement: Statement | undefined): Promise<Refusal | undefined> | undefined {
+  async #bindEarly(message: Buffer, name: WireName, statementName: WireName, portal: Portal, judged: Judged | undefined): Promise<void> {
     const session = this.#session;
-    if (!session.principal.metered || (statement === undefined && !session.tainted)) return undefined;
-    const judgement = judge(session, statement ?? { kind: 'opaque', reason: 'a prepared statement that is not known to Rowgate', text: '' });
-    return judgement instanceof Promise ? judgement.then(({ reach }) => markPlanned(session, reach)) : markPlanned(session, judgement.reach);
-  }
-
-  #bindMarked(message: Buffer, name: WireName, statementName: WireName, portal: Portal, refusal: Refusal | undefined): void {
-    if (overtaken(this.#session)) return;
-    if (refusal !== undefined) {
-      this.#refuseExtended(refusal, undefined);
+    const run = judged === undefined ? undefined : await beginEarly(session, judged);
+    if (overtaken(session)) return;
+    if (run?.refusal !== undefined) {
+      this.#refuseExtended(run.refusal, run);
       return;
     }
+    portal.run = run;
     this.#pushBind(name, statementName, portal);
-    this.#session.ports.toServer(message);
+    session.ports.toServer(message);
   }
 
   #pushBind(name: WireName, statementName: WireName, portal: Portal): void {
     const session = this.#session;
     session.groupOpen = true;
     session.names.portalAsked(name, portal);
-    session.ledger.push('bind', { kind: 'bind', name, statementName, portal });
+    session.ledger.push('bind', { kind: 'bind', name, statementName, portal, run: portal.run });
   }
 
   #parameter(buffer: Buffer, start: number, end: number): string {
@@ -170,6 +166,8 @@ export class ExtendedQuery {
     if (judgement instanceof Promise) return this.#turn.later(async () => this.#executeLater(portalName, { statement, judgement: await judgement }, portal, maxRows, message));
     if (judgement.verdict.kind === 'block') return this.#refuseExtended(judgement.verdict.refusal, refusedRun(session, { statement, judgement }, judgement.verdict.refusal));
     const judged = { statement, judgement };
+    const early = takeEarly(portal, judgement);
+    if (early !== undefined) return this.#executeEarly(portalName, judged, early);
     const run = runOfJudged(session, judged);
     const begun = beginRun(session, run, portal?.prepaid, maxRows);
     if (begun instanceof Promise) return this.#turn.later(async () => this.#executeBegun(portalName, judged, run, portal, await begun, message));
@@ -179,11 +177,22 @@ export class ExtendedQuery {
     return AtMessage.Forward;
   }
 
+  #executeEarly(portalName: WireName, judged: Judged, run: Run): AtMessage {
+    if (run.refusal !== undefined) return this.#refuseExtended(run.refusal, run);
+    this.#pushExecute(portalName, judged, run);
+    return AtMessage.Forward;
+  }
+
   async #executeLater(portalName: WireName, judged: Judged, portal: Portal | undefined, maxRows: number, message: Buffer): Promise<void> {
     if (overtaken(this.#session)) return;
     const { verdict } = judged.judgement;
     if (verdict.kind === 'block') {
       this.#refuseExtended(verdict.refusal, refusedRun(this.#session, judged, verdict.refusal));
+      return;
+    }
+    const early = takeEarly(portal, judged.judgement);
+    if (early !== undefined) {
+      if (this.#executeEarly(portalName, judged, early) === AtMessage.Forward) this.#session.ports.toServer(message);
       return;
     }
     const run = runOfJudged(this.#session, judged);
@@ -244,6 +253,10 @@ export class ExtendedQuery {
 function blockOf({ verdict }: Judgement): Refusal {
   if (verdict.kind !== 'block') throw new Error('a verdict that does not block');
   return verdict.refusal;
+}
+
+function withTypes(statement: Statement, parameterTypes: readonly number[]): Statement {
+  return parameterTypes.length > 0 && statement.kind === 'known' ? { ...statement, parameterTypes } : statement;
 }
 
 function changesSomething(session: SessionState, statement: Statement): boolean {

@@ -1,3 +1,4 @@
+import type { valuesReach } from '../catalog/reach.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { AuditEvent, ClassUnits, Flag, StatementEnd } from '../audit/events.ts';
@@ -55,6 +56,8 @@ export interface Gate {
   codeChanges(database: string): CodeChanges;
   /** What a statement of a database reaches, by its facts. */
   reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach;
+  /** Classes that making values of these types (oids) reaches; undefined for none. `missed`: the snapshot lacks one of them. */
+  valuesReach(database: string, types: readonly number[]): ReturnType<typeof valuesReach>;
   /** Keeps, for all sessions, what the targets are copies of. Resolves before the statement may be forwarded: to the names that are settled when the transaction is over, or rejects. */
   rememberCopies(database: string, targets: CopyTargets): Promise<readonly string[]>;
   settleCopies(database: string, expected: readonly string[]): void;

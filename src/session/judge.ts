@@ -105,7 +105,7 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
   const redefined = session.definitionsChanged || later.definitionsChanged;
   const own: ResolvedReach = gate.reach(session.identity.database, facts, path, madeBefore(session, later, redefined));
   let reach: Reach = own;
-  if (redefined && namesUserObjects(facts)) {
+  if (redefined && (namesUserObjects(facts) || namesUserTypes(session, facts))) {
     // What a name means now is known to this session's transaction alone.
     reach = unionReach(reach, opaqueReach(gate.classNames, 'definitions were changed earlier in this transaction', false, NO_TRACES));
   }
@@ -115,8 +115,10 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
     reach = unionReach(reach, opaqueReach(gate.widened(statement), 'the server named a protected table in the result', false));
   }
   if (statement.declared !== undefined) reach = eitherReach(reach, statement.declared);
+  const values = statement.parameterTypes === undefined ? undefined : gate.valuesReach(session.identity.database, statement.parameterTypes);
+  if (values !== undefined) reach = unionReach(reach, { ...opaqueReach(values.classNames, 'a parameter is of a type whose values are made by code', false), runsAtParse: true });
   const named = namedReach(session, facts, view, later, depth);
-  const missed = own.misses.length > 0;
+  const missed = own.misses.length > 0 || values?.missed === true;
   if (named === undefined) return { reach, missed, onlyMisses: missed && reach.opaque.length === own.misses.length };
   const whole = unionReach(reach, named.reach);
   // CREATE TABLE AS EXECUTE copies what the statement that it names reads.
@@ -157,7 +159,12 @@ export function namesUserObjects(facts: StatementFacts): boolean {
   return facts.relations.some((use) => use.schema !== 'pg_catalog' && use.schema !== 'information_schema') || facts.functions.length > 0;
 }
 
-/** True if an execution costs units: everything that reaches a class, but PREPARE, which executes nothing. */
+function namesUserTypes(session: SessionState, facts: StatementFacts): boolean {
+  const { builtinTypes } = session.gate.snapshot(session.identity.database);
+  return facts.types.some(({ schema, name }) => schema !== 'pg_catalog' && builtinTypes.get(name)?.includes(schema ?? 'pg_catalog') !== true);
+}
+
+/** True if an execution costs units: everything that reaches a class, but PREPARE, which executes nothing where parsing runs nothing. */
 export function costsUnits(statement: Statement, reach: Reach): boolean {
-  return reach.classes.length > 0 && !(statement.kind === 'known' && statement.facts.kind === 'prepare');
+  return reach.classes.length > 0 && !(statement.kind === 'known' && statement.facts.kind === 'prepare' && reach.runsAtParse !== true);
 }

@@ -13,7 +13,7 @@ export type LooseTextAnswer =
   /** Ask again when it resolves. */
   | { readonly kind: 'wait'; readonly until: Promise<void> };
 
-const PAID: LooseTextAnswer = { kind: 'paid' };
+export const PAID: LooseTextAnswer = { kind: 'paid' };
 
 export class LooseTextMeter {
   readonly #session: SessionState;

@@ -13,7 +13,7 @@ const MAX_NAMES = 20;
 
 /** Parse finds out about names in these kinds of statement, and runs nothing. */
 export function looksMistyped({ statement, judgement }: Judged): boolean {
-  return judgement.onlyMisses && statement.kind === 'known' && NAMES_FOUND_AT_PARSE.has(statement.facts.kind);
+  return judgement.onlyMisses && judgement.reach.runsAtParse !== true && statement.kind === 'known' && NAMES_FOUND_AT_PARSE.has(statement.facts.kind);
 }
 
 /**

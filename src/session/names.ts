@@ -6,6 +6,7 @@
 
 import type { WireName } from '../protocol/frontend-messages.ts';
 import type { LeaseCredit } from '../quota/lease-plan.ts';
+import type { Run } from './run.ts';
 import type { Statement } from './statement.ts';
 
 export interface Portal {
@@ -16,6 +17,8 @@ export interface Portal {
   readonly holdable: boolean;
   /** As Bind asks for them: none (all text), one for all columns, or one each; undefined: not known. */
   readonly resultFormats?: readonly number[] | undefined;
+  /** Begun when Bind was sent, since planning may run code. Taken by the first Execute. */
+  run?: Run | undefined;
 }
 
 export class SessionNames {

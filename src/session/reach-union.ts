@@ -25,6 +25,7 @@ export function unionReach(a: Reach, b: Reach): Reach {
     sink: a.sink || b.sink,
     traces: bothTraces(a.traces ?? NO_TRACES, b.traces ?? NO_TRACES),
     rekeys: a.rekeys === true || b.rekeys === true,
+    runsAtParse: a.runsAtParse === true || b.runsAtParse === true,
     copies: unionCopies(a.copies, b.copies),
     opensCursors: a.opensCursors || b.opensCursors,
     readOnly: a.readOnly && b.readOnly,

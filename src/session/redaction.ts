@@ -42,6 +42,9 @@ const CLASSES: Readonly<Record<string, string>> = {
   XX: 'internal error',
 };
 
+/** What five characters of 36 can say. */
+export const SQLSTATE_BYTES = 4;
+
 /** Messages that PostgreSQL writes without any value in them; whoever else writes the same says no more. */
 const FIXED_MESSAGES: ReadonlySet<string> = new Set([
   'current transaction is aborted, commands ignored until end of transaction block',

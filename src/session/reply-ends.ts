@@ -8,12 +8,14 @@ import { Backend } from '../protocol/message-types.ts';
 import type { Reach } from '../catalog/reach-types.ts';
 import type { Refusal } from '../policy/types.ts';
 import { confirmed } from './effects.ts';
+import { plansCode } from './early-runs.ts';
 import { judgeNow } from './judge.ts';
+import { LooseTextMeter, PAID, type LooseTextAnswer } from './loose-text.ts';
 import { NO_REACH } from './reach-union.ts';
-import { mustChargeText, mustRedact, redactedError, showsNoValues } from './redaction.ts';
-import { namesSkipped } from './request-names.ts';
+import { mustChargeText, mustRedact, redactedError, showsNoValues, SQLSTATE_BYTES } from './redaction.ts';
+import { namesConfirmed, namesSkipped } from './request-names.ts';
 import { tellsWhatIsNotThere } from './mistyped.ts';
-import { REFUSED_PARSE, REFUSED_TEXT } from './request-runs.ts';
+import { REFUSED_PARSE, REFUSED_TEXT, runOfJudged } from './request-runs.ts';
 import { errorOf } from './refusal-message.ts';
 import { runOf, runsOf, type Request } from './request.ts';
 import { passOn, type ReplyTurn, type RowMeter } from './row-meter.ts';
@@ -33,11 +35,13 @@ export class ReplyEnds {
   readonly #session: SessionState;
   readonly #turn: ReplyTurn;
   readonly #rows: RowMeter;
+  readonly #looseErrors: LooseTextMeter;
 
   constructor(session: SessionState, turn: ReplyTurn, rows: RowMeter) {
     this.#session = session;
     this.#turn = turn;
     this.#rows = rows;
+    this.#looseErrors = new LooseTextMeter(session, 'an error where no statement runs');
   }
 
   statementEnds(entry: Entry<Request>): AtMessage {
@@ -55,13 +59,7 @@ export class ReplyEnds {
     if (run !== undefined) {
       const credits = this.#finish(run, undefined);
       confirmed(session, run.statement, run.reach, credits);
-      if (run.cut && !session.muted) {
-        this.#turn.inject(errorOf(run.refusal as Refusal, !run.reach.readOnly && session.transaction === 'I'));
-        session.muted = true;
-        answer = AtMessage.Drop;
-        if (payload.kind === 'execute' && !this.#syncUnderWay()) this.#abortGroup();
-        else session.settlingCut = true;
-      }
+      if (this.#tellsRefusal(run, payload)) answer = AtMessage.Drop;
     }
     if (payload.kind === 'query') {
       payload.next++;
@@ -70,6 +68,65 @@ export class ReplyEnds {
     // Last, since client messages go on at once: those that undo a cut transaction must be on their way by now.
     session.ports.wakeClient();
     return answer;
+  }
+
+  /** ParseComplete, BindComplete, CloseComplete. */
+  preparedEnds(entry: Entry<Request>): AtMessage {
+    const session = this.#session;
+    const { payload } = entry;
+    if (payload.kind === 'bind') payload.run ??= this.#lateRun(payload);
+    const run = runOf(payload) === undefined ? undefined : this.#rows.arrivedRun();
+    // What Bind tells is paid for when it is known that no Execute comes.
+    if (run !== undefined && !run.cut && !(payload.kind === 'bind' ? run.isOpen : run.spendEnd(this.#turn.nowMs))) {
+      this.#rows.moreUnits(run);
+      return AtMessage.Pause;
+    }
+    let answer = passOn(session);
+    if (run !== undefined) {
+      if (payload.kind === 'bind' && !run.cut) session.earlyRuns.push(run);
+      else this.#finish(run, undefined);
+      if (this.#tellsRefusal(run, payload)) answer = AtMessage.Drop;
+    }
+    namesConfirmed(session.names, payload);
+    session.ledger.shift();
+    return answer;
+  }
+
+  /** The name stood for another statement than was thought when Bind was sent. */
+  #lateRun({ statementName, portal }: Extract<Request, { kind: 'bind' }>): Run | undefined {
+    const session = this.#session;
+    const statement = session.names.statement(statementName);
+    if (!session.principal.metered || statement === undefined || statement === portal.statement) return undefined;
+    const judgement = judgeNow(session, statement, 'confirmed');
+    return plansCode(judgement) ? runOfJudged(session, { statement, judgement }) : undefined;
+  }
+
+  /** The refusal of a run that was cut, in the place of its end. The group has failed then. */
+  #tellsRefusal(run: Run, { kind }: Request): boolean {
+    const session = this.#session;
+    if (!run.cut || session.muted) return false;
+    this.#turn.inject(errorOf(run.refusal as Refusal, !run.reach.readOnly && session.transaction === 'I'));
+    session.muted = true;
+    if (kind !== 'query' && kind !== 'function_call' && !this.#syncUnderWay()) this.#abortGroup();
+    else session.settlingCut = true;
+    return true;
+  }
+
+  /** Of those that Bind began: what no Execute took has told what it had to tell. False: the end of the group waits. */
+  #earlyRunsEnd(): boolean {
+    const session = this.#session;
+    for (const run of session.earlyRuns) {
+      if (run.finished || run.forwarded) continue;
+      if (!run.cut && !run.spendEnd(this.#turn.nowMs)) {
+        this.#turn.later(async () => {
+          run.refusal = await run.renew();
+        });
+        return false;
+      }
+      this.#finish(run, undefined);
+    }
+    session.earlyRuns = [];
+    return true;
   }
 
   #syncUnderWay(): boolean {
@@ -90,6 +147,7 @@ export class ReplyEnds {
       this.#turn.later(() => cancelling);
       return AtMessage.Pause;
     }
+    if (session.earlyRuns.length > 0 && !this.#earlyRunsEnd()) return AtMessage.Pause;
     const entry = session.ledger.shift() as Entry<Request>;
     for (const run of runsOf(entry.payload)) this.#finish(run, undefined);
     session.transaction = status;
@@ -157,19 +215,19 @@ export class ReplyEnds {
     const entry = session.ledger.head;
     if (entry === undefined) return AtMessage.Forward; // The server ends the session: idle time-outs, shutdown.
     const failed = runOf(entry.payload);
-    if (failed !== undefined && countsPeople(failed.principal) && !session.muted && !failed.cut && !failed.spendEnd(this.#turn.nowMs)) {
-      // An error tells something about somebody, as an empty answer does.
+    if (failed?.metered === true && !session.muted && !failed.cut && !this.#pay(failed, fields, end - start)) {
       this.#rows.moreUnits(failed);
       return AtMessage.Pause;
     }
-    if (failed?.metered === true && !session.muted && !failed.cut && mustChargeText(session.principal, failed.reach) && !showsNoValues(fields, failed.reach) && !failed.spendText(end - start, this.#turn.nowMs)) {
-      this.#rows.moreUnits(failed);
+    const paid = failed?.metered === true || session.muted ? PAID : this.#payForLoose(entry.payload, fields);
+    if (paid.kind === 'wait') {
+      this.#turn.later(() => paid.until);
       return AtMessage.Pause;
     }
     const match = session.ledger.match(Backend.ErrorResponse);
     const skipped = match === 'error_skips_to_sync' ? session.ledger.skipToSync() : [entry];
     session.copyIn = false;
-    const answer = this.#answerError(entry, fields, buffer, start, end);
+    const answer = this.#answerError(entry, fields, buffer, start, end, paid.kind === 'refused' ? paid.refusal : undefined);
     for (const each of skipped) {
       namesSkipped(session.names, each.payload);
       if (each !== entry && each.payload.kind === 'internal') each.payload.reply.onSkipped?.();
@@ -182,7 +240,22 @@ export class ReplyEnds {
     return answer;
   }
 
-  #answerError({ payload }: Entry<Request>, fields: ReadonlyMap<string, string>, buffer: Buffer, start: number, end: number): AtMessage {
+  /** An error tells something, by its SQLSTATE alone: code may choose any five characters. False: pause, for `moreUnits`. */
+  #pay(run: Run, fields: ReadonlyMap<string, string>, bytes: number): boolean {
+    const { nowMs } = this.#turn;
+    if (showsNoValues(fields, run.reach)) return !countsPeople(run.principal) || run.spendEnd(nowMs);
+    return run.spendText(mustChargeText(this.#session.principal, run.reach) ? bytes : SQLSTATE_BYTES, nowMs);
+  }
+
+  /** The same where no statement runs that has paid: at Sync and COMMIT, at Parse of what was not foreseen. */
+  #payForLoose(payload: Request, fields: ReadonlyMap<string, string>): LooseTextAnswer {
+    if (payload.kind === 'internal' || payload.kind === 'refused') return PAID;
+    const { classes, pure } = this.reachOf(payload, fields);
+    return classes.length === 0 || pure ? PAID : this.#looseErrors.judge(SQLSTATE_BYTES, this.#turn.nowMs);
+  }
+
+  /** `unpaid`: there was nothing to pay for the error with. */
+  #answerError({ payload }: Entry<Request>, fields: ReadonlyMap<string, string>, buffer: Buffer, start: number, end: number, unpaid: Refusal | undefined): AtMessage {
     const session = this.#session;
     if (payload.kind === 'internal') return payload.reply.onError?.() === true ? AtMessage.Forward : AtMessage.Drop;
     if (session.muted) return AtMessage.Drop;
@@ -202,10 +275,14 @@ export class ReplyEnds {
       this.#turn.inject(errorOf(run.refusal, false));
       return AtMessage.Drop;
     }
-    const reach = this.reachOf(payload);
+    if (unpaid !== undefined) {
+      this.#turn.inject(errorOf(unpaid, false));
+      return AtMessage.Drop;
+    }
+    const reach = this.reachOf(payload, fields);
     // Text that no run has paid for (of Bind, of Sync) goes without its values.
-    const unpaid = mustChargeText(session.principal, reach) && run?.metered !== true;
-    if (!(mustRedact(session.principal, reach) || unpaid) || showsNoValues(fields, reach)) return AtMessage.Forward;
+    const loose = mustChargeText(session.principal, reach) && run?.metered !== true;
+    if (!(mustRedact(session.principal, reach) || loose) || showsNoValues(fields, reach)) return AtMessage.Forward;
     this.#turn.inject(redactedError(buffer, start, end, named(run)));
     return AtMessage.Drop;
   }
@@ -233,15 +310,18 @@ export class ReplyEnds {
     return credits;
   }
 
-  /** Reach of the request that an error or notice belongs to. */
-  reachOf(payload: Request): Reach {
+  /** Reach of the request that an error or notice with these fields belongs to. */
+  reachOf(payload: Request, fields: ReadonlyMap<string, string>): Reach {
     const { names } = this.#session;
     switch (payload.kind) {
-      case 'parse':
-        // Parsing and name resolution read nothing that is stored: what they complain of stands in the text.
-        return NO_REACH;
+      case 'parse': {
+        // Parsing and name resolution read nothing that is stored, and what they complain of stands in the text: unless they came to run code, which says so by its context.
+        const reach = payload.run?.reach ?? judgeNow(this.#session, payload.statement, 'confirmed').reach;
+        return reach.runsAtParse === true || (reach.opaque.length > 0 && fields.has('W')) ? reach : NO_REACH;
+      }
       case 'bind':
       case 'describe': {
+        if (payload.kind === 'bind' && payload.run !== undefined) return payload.run.reach;
         const statement = payload.kind === 'bind' ? names.statement(payload.statementName) : payload.target === 'statement' ? names.statement(payload.name) : names.portal(payload.name)?.statement;
         return statement === undefined ? NO_REACH : judgeNow(this.#session, statement, 'confirmed').reach;
       }

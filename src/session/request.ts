@@ -19,8 +19,9 @@ export type Request =
       /** What stands in its place looks the statement's names up: if one is not there, the server's word for that is the answer, and nothing was refused. */
       readonly looksUpNames: boolean;
     }
-  | { readonly kind: 'parse'; readonly name: WireName; readonly statement: Statement }
-  | { readonly kind: 'bind'; readonly name: WireName; readonly statementName: WireName; readonly portal: Portal }
+  /** `run`: of one that runs code as early as this. */
+  | { readonly kind: 'parse'; readonly name: WireName; readonly statement: Statement; readonly run?: Run | undefined }
+  | { readonly kind: 'bind'; readonly name: WireName; readonly statementName: WireName; readonly portal: Portal; run?: Run | undefined }
   | { readonly kind: 'describe'; readonly target: 'statement' | 'portal'; readonly name: WireName }
   | { readonly kind: 'execute'; readonly portalName: WireName; readonly run: Run }
   | { readonly kind: 'close'; readonly target: 'statement' | 'portal'; readonly name: WireName }
@@ -47,6 +48,8 @@ export function runOf(payload: Request): Run | undefined {
   switch (payload.kind) {
     case 'query':
       return payload.runs[payload.next];
+    case 'parse':
+    case 'bind':
     case 'execute':
     case 'function_call':
       return payload.run;

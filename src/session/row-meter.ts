@@ -234,7 +234,9 @@ export class RowMeter {
   }
 
   #confirmedStatement(run: Run, payload: Request): Statement {
-    return payload.kind === 'execute' ? (this.#session.names.portal(payload.portalName)?.statement ?? UNKNOWN_PORTAL) : run.statement;
+    const { names } = this.#session;
+    if (payload.kind === 'bind') return names.statement(payload.statementName) ?? run.statement;
+    return payload.kind === 'execute' ? (names.portal(payload.portalName)?.statement ?? UNKNOWN_PORTAL) : run.statement;
   }
 
   #anythingCalled({ statement, reach }: Run): Reach {
@@ -254,12 +256,13 @@ export class RowMeter {
       if (run.reach.categories.has('statistics')) this.#readBooksAgain(run, payload);
       return run;
     }
-    this.#arrived = run;
+    // Of a run that Bind began the rest is told when its Execute is answered.
+    if (payload.kind !== 'bind' && payload.kind !== 'parse') this.#arrived = run;
     const statement = this.#confirmedStatement(run, payload);
     // A relation that became a copy while the statement waited for a lock on it: the server reads it as it is now.
     const { gate, identity } = this.#session;
     const outdated = gate.copiesEpoch(identity.database) > run.copiesEpoch || (this.#hangsOnDefinitions(run) && run.catalogVersion !== gate.snapshot(identity.database).version);
-    if (outdated || (payload.kind === 'execute' ? statement !== run.statement || isNamed(statement) : isNamed(statement))) {
+    if (outdated || (payload.kind === 'execute' || payload.kind === 'bind' ? statement !== run.statement || isNamed(statement) : isNamed(statement))) {
       const { reach } = judgeNow(this.#session, statement, 'confirmed');
       if (costsUnits(statement, reach)) {
         if (!covers(run.reach, reach)) this.#widen(run, withThoseMade(this.#session, unionReach(run.reach, reach)));

@@ -66,6 +66,8 @@ export class Run implements RecordedRun {
   /** The catalog that it was judged by. */
   catalogVersion: string | undefined;
   codeChanges: number | undefined;
+  /** It was begun before its Execute is there, and may be all that there is: what it tells of a person must be to be had. */
+  aheadOfExecute = false;
   /** It is on its way to the server and counts among the session's metered ones. */
   forwarded = false;
   /** What the verdict flagged. */
@@ -354,7 +356,7 @@ export class Run implements RecordedRun {
     }
     if (this.#described !== undefined) this.#people?.describe(this.#described.columns, this.#described.reader);
     // What cannot be undone must not run if its answer could not be given.
-    const changes = this.statement.kind !== 'known' || this.statement.facts.modifies;
+    const changes = this.aheadOfExecute || this.statement.kind !== 'known' || this.statement.facts.modifies;
     return this.#people === undefined || !changes ? undefined : this.#settle(await this.#people.begin());
   }
 

