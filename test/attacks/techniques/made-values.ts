@@ -3,6 +3,8 @@
 import { attackSuite, statements, type Technique } from '../../support/attack.ts';
 import { message, rowsOf, wire, type WireClient } from '../../support/wire-client.ts';
 
+const FROM = [0, 150, 300, 450];
+
 export const madeValues = attackSuite('made-values', {
   sql: `
     CREATE FUNCTION public.tells(n int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', (SELECT string_agg(email, ' ') FROM crm.customers WHERE id > n AND id <= n + 150); RETURN true; END $$;
@@ -20,6 +22,8 @@ export const madeValues = attackSuite('made-values', {
       CREATE DOMAIN public.${does}_text AS text CHECK (VALUE::public.${does}_n[] IS NOT NULL);
       CREATE TABLE public.${does}_checked (a text CHECK (a::public.${does}_n[] IS NOT NULL));
       GRANT ALL ON public.${does}_checked TO staff;
+      SET check_function_bodies = off;
+      ${FROM.map((n) => `CREATE FUNCTION public.${does}_validated_${n}() RETURNS boolean LANGUAGE sql AS $$ SELECT '{${n}}'::public.${does}_n[] IS NULL $$;`).join(' ')}
       GRANT ALL ON public.${does}_kept, public.${does}_seen TO staff;`).join('')}
     CREATE AGGREGATE public.first_told(public.tells_n[]) (sfunc = array_smaller, stype = public.tells_n[], initcond = '{0}');
     CREATE AGGREGATE public.then_told(public.tells_n[]) (sfunc = array_smaller, stype = public.tells_n[], initcond = '{150}');
@@ -28,7 +32,6 @@ export const madeValues = attackSuite('made-values', {
 const { attack, group } = madeValues;
 
 type Does = 'tells' | 'fails';
-const FROM = [0, 150, 300, 450];
 
 /** Ways to have a value made from a text: of a type that the text names, and of one that it does not. */
 const TEXTS: readonly (readonly [string, (does: Does, n: number) => string])[] = [
@@ -64,6 +67,18 @@ const RUNS: readonly (readonly [string, (does: Does, n: number) => string])[] = 
   ['a copy in the same transaction', (does, n) => `BEGIN; CREATE TEMP TABLE t${n} AS SELECT many FROM ${does}_kept; SELECT 1 FROM t${n} WHERE many = '{${n}}'`],
 ];
 
+/** Functions of the server's that are told a type by its name or number. */
+const BY_TYPE: readonly (readonly [string, (does: Does, n: number) => string])[] = [
+  ['pg_input_is_valid', (does, n) => `SELECT pg_input_is_valid('{${n}}', '${does}_n[]')`],
+  ['pg_input_error_info', (does, n) => `SELECT message FROM pg_input_error_info('{${n}}', '${does}_n[]')`],
+  ['array_in', (does, n) => `SELECT array_in('{${n}}', (SELECT oid FROM pg_type WHERE typname = '${does}_n'), -1)`],
+  ['record_in', (does, n) => `SELECT record_in('(${n})', (SELECT oid FROM pg_type WHERE typname = '${does}_row'), -1)::text`],
+  ['range_in', (does, n) => `SELECT range_in('[${n},${n}]', (SELECT oid FROM pg_type WHERE typname = '${does}_range'), -1)`],
+  ['domain_in', (does, n) => `SELECT domain_in('${n}', (SELECT oid FROM pg_type WHERE typname = '${does}_n'), -1) IS NULL`],
+  ['multirange_in', (does, n) => `SELECT multirange_in('{[${n},${n}]}', (SELECT rngmultitypid FROM pg_range WHERE rngtypid = '${does}_range'::regtype), -1)`],
+  ['the validator of functions in SQL', (does, n) => `SELECT fmgr_sql_validator('${does}_validated_${n}'::regproc)`],
+];
+
 const each = (ask: (client: WireClient, does: Does, n: number) => Promise<unknown>, does: Does): Technique => async ({ connect }) => {
   const client = await connect();
   for (const n of FROM) await ask(client, does, n);
@@ -93,6 +108,9 @@ for (const does of ['tells', 'fails'] as const) {
   group(`${does}, Query`, 'opaque code', () => {
     for (const [name, sql] of [...TEXTS, ...RUNS]) attack(name, each((client, what, n) => client.query(sql(what, n)).then(() => client.query('ROLLBACK')), does), 'lax');
     if (does === 'tells') attack('the state of an aggregate', statements('SELECT first_told(NULL)', 'SELECT then_told(NULL)'), 'lax');
+  });
+  group(`${does}, by functions that are told a type`, 'opaque code', () => {
+    for (const [name, sql] of BY_TYPE) attack(name, each((client, what, n) => client.query(sql(what, n)), does), 'lax');
   });
   group(`${does}, a transaction and Parse alone`, 'opaque code', () => {
     for (const [name, sql] of RUNS.slice(2)) {
