@@ -25,8 +25,8 @@ export const COLUMNS = `
    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid ${USER} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
    GROUP BY 1 ORDER BY 1`;
 
-/** Of those that have more than come with a table (`INDEXES_OF_A_TABLE`). */
-export const MANY_INDEXES = `SELECT indrelid, count(*)::int FROM pg_index GROUP BY 1 HAVING count(*) > 4 ORDER BY 1`;
+/** How many each table has. */
+export const INDEXES = `SELECT indrelid, count(*)::int FROM pg_index WHERE indrelid ${USER} GROUP BY 1 ORDER BY 1`;
 
 export const INHERITS = `SELECT inhrelid, inhparent FROM pg_inherits ORDER BY 1, 2`;
 

@@ -141,7 +141,7 @@ export interface CatalogRows {
   readonly relations: readonly RelationRow[];
   readonly columns: readonly ColumnsRow[];
   /** Indexes of the relations that have more than four. */
-  readonly manyIndexes?: readonly { readonly relation: number; readonly indexes: number }[];
+  readonly indexes?: readonly { readonly relation: number; readonly count: number }[];
   /** pg_inherits: partitions too. */
   readonly inherits: readonly { readonly child: number; readonly parent: number }[];
   readonly rules: readonly RuleRow[];

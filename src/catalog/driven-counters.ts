@@ -62,7 +62,7 @@ function countersOf(relation: RelationRow | undefined, { snapshot }: ReachIndex)
     case 'r':
     case 'm':
     case 't':
-      return 1 + Math.max(0, (snapshot.manyIndexes.get(relation.oid) ?? 0) - INDEXES_OF_A_TABLE);
+      return 1 + Math.max(0, (snapshot.indexes.get(relation.oid) ?? 0) - INDEXES_OF_A_TABLE);
     case 'S':
     case 'f':
       return 1;

@@ -92,7 +92,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   const relations = await ask<[number, string, string, RelationRow['kind'], number, number]>(client, queries.RELATIONS);
   const columns = await ask<[number, number[], string[], number[]]>(client, queries.COLUMNS);
   const inherits = await ask<[number, number]>(client, queries.INHERITS);
-  const manyIndexes = await ask<[number, number]>(client, queries.MANY_INDEXES);
+  const indexes = await ask<[number, number]>(client, queries.INDEXES);
   const dependencies = await ask<[CatalogRows['dependencies'][number]['via'], number, CatalogRows['dependencies'][number]['target'], number]>(client, queries.DEPENDENCIES);
   const expressions = await ask<[CatalogRows['dependencies'][number]['via'], number, number, boolean]>(client, queries.EXPRESSION_FUNCTIONS);
   const triggers = await ask<[number, number, string, (string | null)[]]>(client, queries.TRIGGERS);
@@ -116,7 +116,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     namespaces: namespaces.map(([oid, name, publicUsage]) => ({ oid, name, publicUsage })),
     relations: relations.map(([oid, schema, name, kind, toast, rowType]) => ({ oid, schema, name, kind, toast, rowType })),
     columns: columns.map(columnsInOrder),
-    manyIndexes: manyIndexes.map(([relation, indexes]) => ({ relation, indexes })),
+    indexes: indexes.map(([relation, count]) => ({ relation, count })),
     inherits: inherits.map(([child, parent]) => ({ child, parent })),
     rules: await readRules(client),
     dependencies: [...dependencies.map(([via, owner, target, oid]) => ({ via, owner, target, oid })), ...notable(expressions, functions)],

@@ -23,7 +23,7 @@ export interface Snapshot {
   readonly relationsByName: ReadonlyMap<string, readonly RelationRow[]>;
   readonly columns: ReadonlyMap<number, RelationColumns>;
   /** How many indexes a relation has, of those that have more than four. */
-  readonly manyIndexes: ReadonlyMap<number, number>;
+  readonly indexes: ReadonlyMap<number, number>;
   readonly children: ReadonlyMap<number, readonly number[]>;
   readonly parents: ReadonlyMap<number, readonly number[]>;
   readonly rules: ReadonlyMap<number, readonly RuleRow[]>;
@@ -118,7 +118,7 @@ export function buildSnapshot(rows: CatalogRows, analyses: ReadonlyMap<string, A
     relations,
     relationsByName: groupBy(rows.relations, (relation) => relation.name, same),
     columns: new Map(rows.columns.map(({ relation, attnums, names, types }) => [relation, { attnums, names, types }])),
-    manyIndexes: new Map((rows.manyIndexes ?? []).map(({ relation, indexes }) => [relation, indexes])),
+    indexes: new Map((rows.indexes ?? []).map(({ relation, count }) => [relation, count])),
     children: groupBy(rows.inherits, (row) => row.parent, (row) => row.child),
     parents: groupBy(rows.inherits, (row) => row.child, (row) => row.parent),
     rules: groupBy(rows.rules, (rule) => rule.relation, same),

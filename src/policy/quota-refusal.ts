@@ -9,6 +9,8 @@ export interface ExhaustedQuota {
   readonly used: number;
   /** Least units that the next row costs; 1 if left out. */
   readonly unitsPerRow?: number | undefined;
+  /** Units that the statement costs before it begins, for what the sizes of the tables that it fills tell; undefined once it has begun. */
+  readonly aside?: number | undefined;
   /** Rows of this statement that the client got before the refusal. */
   readonly deliveredRows?: number | undefined;
   /** Until the oldest counted units leave the window; undefined if not known. */
@@ -44,7 +46,7 @@ function messageOf(exhausted: ExhaustedQuota): string {
   const window = quota.window === 'statement' ? 'one statement' : quota.windowText;
   const rest = left(exhausted);
   if (rest === 0) return `${subject} is used up: ${plain(quota, exhausted.used)} of ${plain(quota, quota.limit)} in ${window}`;
-  return `${subject} has too little left: ${plain(quota, rest)} of ${plain(quota, quota.limit)} in ${window}, and the next row costs ${plain(quota, rowUnits(exhausted))}`;
+  return `${subject} has too little left: ${plain(quota, rest)} of ${plain(quota, quota.limit)} in ${window}, and ${exhausted.aside === undefined ? 'the next row' : 'the statement by itself'} costs ${plain(quota, exhausted.aside ?? rowUnits(exhausted))}`;
 }
 
 const NOUN = { rows: 'row', subjects: 'subject', bytes: 'byte' } as const;
@@ -98,6 +100,7 @@ function nextFreeInWords({ quota, nextFreeInMs, nowMs }: ExhaustedQuota): string
 /** The largest LIMIT that would have gone through. */
 function whatFits(exhausted: ExhaustedQuota): string | undefined {
   const { quota } = exhausted;
+  if (exhausted.aside !== undefined) return 'It fills tables from protected ones: each of them, each partition and each index tells by its size how many rows went there, and costs. Fewer of them cost less.';
   const isStatement = quota.window === 'statement';
   if (quota.dimension === 'bytes') return 'Select fewer columns, or fewer rows with a LIMIT.';
   if (quota.dimension === 'subjects') return isStatement ? `Ask for at most ${amount(quota, quota.limit)} at a time.` : undefined;

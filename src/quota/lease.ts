@@ -105,9 +105,10 @@ export class Lease {
     }
   }
 
-  /** Before a statement runs: a row of one unit must be affordable in each class, else the statement does not start. */
-  expectFirstRow(): void {
+  /** Before a statement runs: a row of one unit must be affordable in each class, or what it costs before it begins (`costs`), else it does not start. */
+  expectFirstRow(costs?: ArrayLike<number>): void {
     this.#cells.fill(1, this.#pendingAt);
+    for (let i = 0; i < (costs?.length ?? 0); i++) this.#cells[this.#pendingAt + 2 * i] = Math.max(1, costs?.[i] as number);
   }
 
   /** False if the waiting row's cost is no whole number: a fault of whoever computed it, for which nothing is asked. */

@@ -63,8 +63,8 @@ export class Leasing implements Holder {
   }
 
   /** As `begin`, but at once, or undefined: then the store is to be asked. */
-  beginNow(): LeaseOutcome | undefined {
-    this.lease.expectFirstRow();
+  beginNow(costs?: ArrayLike<number>): LeaseOutcome | undefined {
+    this.lease.expectFirstRow(costs);
     return this.renewNow();
   }
 
@@ -98,9 +98,9 @@ export class Leasing implements Holder {
     return { plan, dimension, want: Math.max(need, Math.ceil(want / POOLED_PART)), need };
   }
 
-  /** The first reservation, to be started when the statement is forwarded. No protected row may go before it is granted. */
-  begin(): Promise<LeaseOutcome> {
-    this.lease.expectFirstRow();
+  /** The first reservation, to be started when the statement is forwarded. No protected row may go before it is granted. `costs`: units that it costs before it begins. */
+  begin(costs?: ArrayLike<number>): Promise<LeaseOutcome> {
+    this.lease.expectFirstRow(costs);
     return this.#exclusive();
   }
 

@@ -59,8 +59,8 @@ export function definitionsIn(session: SessionState, statement: Statement, reach
   if (!changesCatalog) return 0;
   if (isPlainTable(statement.facts)) return Math.max(0, indexes - INDEXES_OF_A_TABLE);
   // LIKE and PARTITION OF make the indexes of the table that they name, too.
-  const { manyIndexes, relationsByName } = session.gate.snapshot(session.identity.database);
-  const alike = relations.reduce((sum, { name }) => sum + Math.max(0, ...(relationsByName.get(name) ?? []).map(({ oid }) => manyIndexes.get(oid) ?? 0)), 0);
+  const { indexes: ofTables, relationsByName } = session.gate.snapshot(session.identity.database);
+  const alike = relations.reduce((sum, { name }) => sum + Math.max(0, ...(relationsByName.get(name) ?? []).map(({ oid }) => ofTables.get(oid) ?? 0)), 0);
   return Math.max(1, defines.length, indexes) + alike;
 }
 

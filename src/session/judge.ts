@@ -5,6 +5,7 @@
  */
 
 import type { LocalRelation, Reach, ResolvedReach } from '../catalog/reach-types.ts';
+import { bytesOfFilled } from '../catalog/filled-sizes.ts';
 import { bothTraces, NO_TRACES, UNKNOWN_TRACES } from '../catalog/bookkeeping.ts';
 import { wireNameOf } from '../protocol/frontend-messages.ts';
 import { outageRefusal } from '../policy/outage-refusal.ts';
@@ -37,6 +38,8 @@ export type NameView = 'likely' | 'confirmed';
 const ALLOWED: Judgement = { reach: NO_REACH, verdict: { kind: 'allow' }, onlyMisses: false, copiesEpoch: Infinity };
 /** EXECUTE of EXECUTE is not possible in PostgreSQL; a bound all the same. */
 const MAX_NAMED_DEPTH = 4;
+/** As many relations as code may have made that nobody has read. */
+const MOST_DEFINITIONS = 1_000;
 
 /** Judges a statement. A promise only where a new catalog snapshot must be waited for. */
 export function judge(session: SessionState, statement: Statement, later: LaterInBatch = NOT_LATER): Judgement | Promise<Judgement> {
@@ -110,6 +113,7 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
     reach = unionReach(reach, opaqueReach(gate.classNames, 'definitions were changed earlier in this transaction', false, NO_TRACES));
   }
   const definitions = session.definitions + later.definitions;
+  if (definitions > 0 && reach.copies !== undefined) reach = { ...reach, asideBytes: (reach.asideBytes ?? 0) + bytesOfFilled(Math.min(definitions, MOST_DEFINITIONS)) };
   if (definitions > 0 && reach.classes.length > 0) reach = { ...reach, traces: bothTraces(reach.traces ?? NO_TRACES, { counters: definitions, locks: false }) };
   if (session.gate.widened(statement).length > 0) {
     reach = unionReach(reach, opaqueReach(gate.widened(statement), 'the server named a protected table in the result', false));

@@ -9,6 +9,8 @@ export interface LeaseNeeds {
   readonly classes: readonly CompiledClass[];
   /** Of a statement that may give any number of rows, and for which nothing is paid yet. */
   readonly plan: LeasePlan;
+  /** Units that the statement costs before it begins, for each class: what it tells aside (`Reach.asideBytes`). */
+  readonly aside: readonly number[] | undefined;
 }
 
 /** Logins send statements of few shapes, and a reach belongs to a shape. */
@@ -19,7 +21,9 @@ export function leaseNeeds(reach: Reach, principal: PrincipalPolicy): LeaseNeeds
   if (byReach === undefined) needsByReach.set(principal, (byReach = new WeakMap()));
   let needs = byReach.get(reach);
   if (needs === undefined) {
-    needs = { classes: reach.classes.map((cls) => principal.classes.get(cls.className) as CompiledClass), plan: planLease(principal, reach.classes, undefined) };
+    const classes = reach.classes.map((cls) => principal.classes.get(cls.className) as CompiledClass);
+    const { asideBytes = 0 } = reach;
+    needs = { classes, plan: planLease(principal, reach.classes, undefined), aside: asideBytes === 0 ? undefined : classes.map(({ packedUnitBytes }) => Math.ceil(asideBytes / packedUnitBytes)) };
     byReach.set(reach, needs);
   }
   return needs;

@@ -25,6 +25,7 @@ export function unionReach(a: Reach, b: Reach): Reach {
     sink: a.sink || b.sink,
     traces: bothTraces(a.traces ?? NO_TRACES, b.traces ?? NO_TRACES),
     rekeys: a.rekeys === true || b.rekeys === true,
+    asideBytes: (a.asideBytes ?? 0) + (b.asideBytes ?? 0),
     runsAtParse: a.runsAtParse === true || b.runsAtParse === true,
     copies: unionCopies(a.copies, b.copies),
     opensCursors: a.opensCursors || b.opensCursors,
@@ -89,5 +90,5 @@ export function covers(judged: Reach, actual: Reach): boolean {
       (have) => have.className === cls.className && have.width >= cls.width && (have.packs || !cls.packs) && (have.packs || have.aggregated || !cls.aggregated)
         && (have.mostRows ?? Infinity) >= (cls.mostRows ?? Infinity) && (have.onePerson !== true || cls.onePerson === true) && (have.plainSums !== true || cls.plainSums === true),
     ),
-  );
+  ) && (judged.asideBytes ?? 0) >= (actual.asideBytes ?? 0);
 }

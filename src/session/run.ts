@@ -41,6 +41,7 @@ export class Run implements RecordedRun {
   #leasing: Leasing | undefined;
   #classes: readonly CompiledClass[] = [];
   #costs: Float64Array = NO_COSTS;
+  #aside: readonly number[] | undefined;
   /** The record of the start; 'none' before anything was reserved. */
   #start: 'none' | 'under way' | 'written' | Refusal = 'none';
   /** They wait for it. */
@@ -118,8 +119,8 @@ export class Run implements RecordedRun {
    */
   begin(prepaid: readonly LeaseCredit[], rowBound: number | undefined): Refusal | undefined | Promise<Refusal | undefined> {
     const leasing = this.#lease(prepaid, rowBound);
-    const outcome = leasing.beginNow();
-    if (outcome === undefined || countsPeople(this.principal) || this.#reach.copies !== undefined || booksToMark(this.#session, this.#reach).length > 0) return this.#beginLater(outcome ?? leasing.begin());
+    const outcome = leasing.beginNow(this.#aside);
+    if (outcome === undefined || countsPeople(this.principal) || this.#reach.copies !== undefined || booksToMark(this.#session, this.#reach).length > 0) return this.#beginLater(outcome ?? leasing.begin(this.#aside));
     return this.#begun(this.#settle(outcome));
   }
 
@@ -130,6 +131,8 @@ export class Run implements RecordedRun {
 
   #begun(refusal: Refusal | undefined): Refusal | undefined {
     if (refusal !== undefined) return this.#fail(refusal);
+    // It was reserved a moment ago.
+    if (this.#aside !== undefined && !(this.#leasing as Leasing).lease.trySpend(this.#aside, 0)) return this.#fail(outageRefusal('store', this.principal));
     this.#record();
     return undefined;
   }
@@ -338,6 +341,7 @@ export class Run implements RecordedRun {
     const { gate } = this.#session;
     const needs = leaseNeeds(this.#reach, this.principal);
     this.#classes = needs.classes;
+    this.#aside = needs.aside;
     this.#costs = new Float64Array(needs.classes.length);
     const plan = rowBound === undefined && prepaid.length === 0 ? needs.plan : planLease(this.principal, this.#reach.classes, rowBound, prepaid);
     const leasing = new Leasing(gate.store, plan, gate.leasing);
@@ -357,7 +361,7 @@ export class Run implements RecordedRun {
     if (this.#described !== undefined) this.#people?.describe(this.#described.columns, this.#described.reader);
     // What cannot be undone must not run if its answer could not be given.
     const changes = this.aheadOfExecute || this.statement.kind !== 'known' || this.statement.facts.modifies;
-    return this.#people === undefined || !changes ? undefined : this.#settle(await this.#people.begin());
+    return this.#people === undefined || !changes ? undefined : this.#settle(await this.#people.begin(this.#aside));
   }
 
   #fail(refusal: Refusal): Refusal {
@@ -373,7 +377,7 @@ export class Run implements RecordedRun {
         return undefined;
       case 'refused':
         this.#raise(outcome.flags);
-        return quotaRefusalOf(this.principal, outcome.refusal, this.#reach, this.#costs, this.rows);
+        return quotaRefusalOf(this.principal, outcome.refusal, this.#reach, this.#costs, this.#open ? undefined : this.#aside, this.rows);
       case 'unavailable':
         gate.storeFailed(outcome.error);
         return outageRefusal('store', this.principal);

@@ -171,10 +171,16 @@ export class SubjectMeter {
     return this.#silencePaid;
   }
 
-  /** Before a statement that changes something runs. */
-  async begin(): Promise<LeaseOutcome> {
+  /** Before a statement that changes something runs. `aside`: what it tells before it begins, in units of each class of the reach, is about as many people. */
+  async begin(aside?: readonly number[]): Promise<LeaseOutcome> {
     const flags: FlagCrossing[] = [];
-    for (const { grants } of this.#classes) {
+    for (const { grants, at } of this.#classes) {
+      const people = aside?.[at] ?? 0;
+      while (people > 0 && !grants.spendUnknown(people, this.#options.nowMs())) {
+        const outcome = await grants.askUnknown();
+        if (outcome.kind !== 'granted') return outcome;
+        flags.push(...outcome.flags);
+      }
       const outcome = await grants.begin();
       if (outcome.kind !== 'granted') return outcome;
       flags.push(...outcome.flags);

@@ -16,7 +16,8 @@ import { preparedWorld } from './techniques/prepared-world.ts';
 import { readersAndLogins } from './techniques/readers-and-logins.ts';
 import { sideChannels } from './techniques/side-channels.ts';
 import { sideDoors } from './techniques/side-doors.ts';
+import { sizes } from './techniques/sizes.ts';
 import { smallPackages } from './techniques/small-packages.ts';
 import { traces } from './techniques/traces.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, errorCodes, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, traces, madeValues, bookkeeping, bookkeepingApart, hostile];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, errorCodes, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, traces, sizes, madeValues, bookkeeping, bookkeepingApart, hostile];

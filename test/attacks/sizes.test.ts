@@ -1,0 +1,6 @@
+/** What the sizes of relations tell. */
+
+import { testAttacks } from '../support/attack-tests.ts';
+import { sizes } from './techniques/sizes.ts';
+
+testAttacks(sizes);
