@@ -62,7 +62,7 @@ export const DEPENDENCIES = `
     UNION ALL
     SELECT CASE WHEN c.contypid <> 0 THEN 'type' ELSE 'write' END, CASE WHEN c.contypid <> 0 THEN c.contypid ELSE c.conrelid END, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
-     WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
+     WHERE ${TARGETS} AND NOT (d.refclassid = 'pg_type'::regclass AND d.refobjid = c.contypid) AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
     SELECT 'write', i.indrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_index i ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid

@@ -8,6 +8,8 @@ interface Frame {
   recurs: boolean;
 }
 
+/** Writing, and making values. */
+const GIVES_NOTHING_BACK = /^[wv]/;
 /** Deeper chains of functions, views and triggers are not followed. */
 const MOST_FRAMES = 250;
 
@@ -26,7 +28,7 @@ export class EffectsMemo {
     return this.#frames.length > 0;
   }
 
-  /** `kind`: `r` for reading a relation; one that is defined by itself alone the server refuses to read ("infinite recursion detected"). `w` for writing to a relation, whose triggers give nothing back to who writes. */
+  /** `kind`: `r` for reading a relation; one that is defined by itself alone the server refuses to read ("infinite recursion detected"). `w` for writing to a relation, `v` for making a value of a type: triggers and checks give nothing back to who does. */
   of(kind: 'r' | 'w' | 'm' | 'f' | 't' | 'v', oid: number, work: () => Effects): Effects {
     const key = `${kind}${oid}`;
     const known = this.#known.get(key);
@@ -45,7 +47,7 @@ export class EffectsMemo {
   #backTo(at: number): Effects {
     this.#lower(at);
     const frame = this.#frames[at];
-    if (frame !== undefined && this.#frames.slice(at).every(({ key }) => !key.startsWith('w'))) frame.recurs = true;
+    if (frame !== undefined && this.#frames.slice(at).every(({ key }) => !GIVES_NOTHING_BACK.test(key))) frame.recurs = true;
     return NO_EFFECTS;
   }
 

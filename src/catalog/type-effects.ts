@@ -52,7 +52,8 @@ export class TypeEffects {
       for (const inner of this.#partsOf(oid)) tally.touch(this.valueEffects(inner), 1);
       const effects = tally.toEffects();
       if (isPlain(effects)) return NO_EFFECTS;
-      return { ...effects, makesValues: true };
+      // What it calls is counted where the type is named.
+      return { ...effects, makesValues: true, classes: new Map([...effects.classes].map(([name, effect]) => [name, { ...effect, calls: 0 }])) };
     });
   }
 
@@ -97,7 +98,7 @@ export class TypeEffects {
       const tally = new Tally();
       for (const dependency of this.#snapshot.dependencies.type.get(oid) ?? []) tally.add(this.dependencyEffects(dependency), 1);
       for (const inner of this.#partsOf(oid)) tally.add(this.typeEffects(inner), 1);
-      tally.touch(this.valueEffects(oid), 1);
+      tally.makesValues = this.valueEffects(oid).makesValues === true;
       return tally.toEffects();
     });
   }

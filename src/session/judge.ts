@@ -38,8 +38,6 @@ export type NameView = 'likely' | 'confirmed';
 const ALLOWED: Judgement = { reach: NO_REACH, verdict: { kind: 'allow' }, onlyMisses: false, copiesEpoch: Infinity };
 /** EXECUTE of EXECUTE is not possible in PostgreSQL; a bound all the same. */
 const MAX_NAMED_DEPTH = 4;
-/** As many relations as code may have made that nobody has read. */
-const MOST_DEFINITIONS = 1_000;
 
 /** Judges a statement. A promise only where a new catalog snapshot must be waited for. */
 export function judge(session: SessionState, statement: Statement, later: LaterInBatch = NOT_LATER): Judgement | Promise<Judgement> {
@@ -113,7 +111,8 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
     reach = unionReach(reach, opaqueReach(gate.classNames, 'definitions were changed earlier in this transaction', false, NO_TRACES));
   }
   const definitions = session.definitions + later.definitions;
-  if (definitions > 0 && reach.copies !== undefined) reach = { ...reach, asideBytes: (reach.asideBytes ?? 0) + bytesOfFilled(Math.min(definitions, MOST_DEFINITIONS)) };
+  // What code that nobody has read may have made is not known at all.
+  if (definitions > 0 && Number.isFinite(definitions) && reach.copies !== undefined) reach = { ...reach, asideBytes: (reach.asideBytes ?? 0) + bytesOfFilled(definitions) };
   if (definitions > 0 && reach.classes.length > 0) reach = { ...reach, traces: bothTraces(reach.traces ?? NO_TRACES, { counters: definitions, locks: false }) };
   if (session.gate.widened(statement).length > 0) {
     reach = unionReach(reach, opaqueReach(gate.widened(statement), 'the server named a protected table in the result', false));
