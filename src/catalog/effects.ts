@@ -44,9 +44,16 @@ export interface Effects {
   readonly opensCursors: boolean;
   /** Locks relations whose names are worked out. */
   readonly locksByName?: boolean;
+  /** Moves something on that says how often it was moved: `SEQUENCE`, `RANDOM` or both. */
+  readonly moves?: number;
   /** Making a value of a type runs code that does more than compute. Constants are made when their statement is parsed. */
   readonly makesValues?: boolean;
 }
+
+/** A sequence. One that is named by what a row holds is a sink. */
+export const SEQUENCE = 1;
+/** The generator of random numbers, which gives the next of a known row of numbers once it was seeded. */
+export const RANDOM = 2;
 
 /** No relation has this oid. */
 export const SINK = 0;
@@ -132,6 +139,7 @@ export class Tally {
   opensCursors = false;
   locksByName = false;
   makesValues = false;
+  moves = 0;
   readonly #copies = new Union<number>();
   /** What stores its arguments, and whether it reaches a class by itself. */
   readonly #storing: { readonly stores: ReadonlySet<number>; readonly reaches: boolean }[] = [];
@@ -181,6 +189,7 @@ export class Tally {
     this.opensCursors ||= effects.opensCursors;
     this.locksByName ||= effects.locksByName === true;
     this.makesValues ||= effects.makesValues === true;
+    this.moves |= effects.moves ?? 0;
     this.#copies.add(effects.copies);
     if (effects.stores.size > 0) this.#storing.push({ stores: effects.stores, reaches: effects.classes.size > 0 });
   }
@@ -243,7 +252,7 @@ export class Tally {
     }
     return {
       classes, oids: this.oids, opaque: [...this.opaque], categories: this.categories, sink: this.sink, volatile: this.volatile, impure: this.impure,
-      stores: this.stores, storesPacked: this.storesPacked, copies: this.copies, feedsRow: this.feedsRow, opensCursors: this.opensCursors, locksByName: this.locksByName, makesValues: this.makesValues,
+      stores: this.stores, storesPacked: this.storesPacked, copies: this.copies, feedsRow: this.feedsRow, opensCursors: this.opensCursors, locksByName: this.locksByName, makesValues: this.makesValues, moves: this.moves,
     };
   }
 }

@@ -55,7 +55,7 @@ export interface Reach {
   readonly traces?: BookTraces | undefined;
   /** Rows of a class may stand under another person's key afterwards. */
   readonly rekeys?: boolean | undefined;
-  /** How much it tells without giving it back, by the sizes of what it fills: costs as if it were packed, before it begins. */
+  /** How much it tells without giving it back, by what it leaves behind: costs as if it were packed, before it begins. */
   readonly asideBytes?: number | undefined;
   /** Constants that it may hold are made when it is parsed, and making them runs code that reaches a class. */
   readonly runsAtParse?: boolean | undefined;

@@ -1,6 +1,6 @@
 import type { FunctionUse, RelationUse, StatementFacts } from '../sql/facts.ts';
 import { FIRST_USER_OID } from './catalog-rows.ts';
-import { byWayOf, NO_EFFECTS, saturate, Tally } from './effects.ts';
+import { byWayOf, NO_EFFECTS, RANDOM, saturate, SEQUENCE, Tally } from './effects.ts';
 import { resolveFunctions, resolveOperators, resolveRelations, resolveTypes } from './names.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { LocalRelation, SearchPath } from './reach-types.ts';
@@ -25,6 +25,9 @@ const NO_LOCAL: readonly LocalRelation[] = [];
 /** Names that CREATE TABLE takes for types and replaces (transformColumnDefinition, parser/parse_utilcmd.c). */
 const SERIAL_TYPES = new Set(['serial', 'serial2', 'serial4', 'serial8', 'smallserial', 'bigserial']);
 
+/** Functions that take numbers of the session's generator (utils/adt/pseudorandomfuncs.c, arrayfuncs.c); gen_random_uuid does not. */
+const DRAWS_RANDOM: ReadonlySet<string> = new Set(['random', 'random_normal', 'array_shuffle', 'array_sample']);
+
 /** Pseudo-types that a whole row can be passed as: any, record, anyelement, anynonarray, anycompatible, anycompatiblenonarray (pg_type.dat). */
 const ROW_TAKING_TYPES = new Set([2276, 2249, 2283, 2776, 5077, 5079]);
 
@@ -43,6 +46,7 @@ export function tallyStatement(facts: StatementFacts, index: ReachIndex, scope: 
   tally.packs = facts.packs;
   tally.aggregated = facts.grouped;
   tally.locksByName = facts.locksByName === true;
+  tally.moves = ((facts.draws ?? 0) > 0 ? SEQUENCE : 0) | (facts.functions.some(({ name }) => DRAWS_RANDOM.has(name)) ? RANDOM : 0);
 
   const uses = facts.relations.map((use) => resolveUse(use, index, scope));
   for (const resolved of uses) addUse(tally, resolved, facts, index, scope);

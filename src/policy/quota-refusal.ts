@@ -9,7 +9,7 @@ export interface ExhaustedQuota {
   readonly used: number;
   /** Least units that the next row costs; 1 if left out. */
   readonly unitsPerRow?: number | undefined;
-  /** Units that the statement costs before it begins, for what the sizes of the tables that it fills tell; undefined once it has begun. */
+  /** Units that the statement costs before it begins, for what it tells by what it leaves behind; undefined once it has begun. */
   readonly aside?: number | undefined;
   /** Rows of this statement that the client got before the refusal. */
   readonly deliveredRows?: number | undefined;

@@ -5,7 +5,7 @@
  */
 
 import type { LocalRelation, Reach, ResolvedReach } from '../catalog/reach-types.ts';
-import { bytesOfFilled } from '../catalog/filled-sizes.ts';
+import { bytesOfFilled } from '../catalog/told-aside.ts';
 import { bothTraces, NO_TRACES, UNKNOWN_TRACES } from '../catalog/bookkeeping.ts';
 import { wireNameOf } from '../protocol/frontend-messages.ts';
 import { outageRefusal } from '../policy/outage-refusal.ts';

@@ -14,7 +14,10 @@ export const errorCodes = attackSuite('error-codes', {
     CREATE FUNCTION public.fail_late() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n int := NEW.n; BEGIN ${FAIL(MAIL, 'NEW.part')}; END $$;
     CREATE TABLE public.put_off (n int, part int);
     CREATE CONSTRAINT TRIGGER late AFTER INSERT ON public.put_off DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fail_late();
-    GRANT ALL ON public.put_off TO staff;
+    CREATE FUNCTION public.tell_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', (SELECT string_agg(email, ' ') FROM crm.customers WHERE id > NEW.n AND id <= NEW.n + 75); RAISE EXCEPTION '%', (SELECT string_agg(email, ' ') FROM crm.customers WHERE id > NEW.n + 75 AND id <= NEW.n + 150); END $$;
+    CREATE TABLE public.told_late (n int);
+    CREATE CONSTRAINT TRIGGER late AFTER INSERT ON public.told_late DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.tell_late();
+    GRANT ALL ON public.put_off, public.told_late TO staff;
   `,
 });
 const { attack, group } = errorCodes;
@@ -58,6 +61,12 @@ const atTheEnd = (last: readonly Buffer[]): Technique => async (attacker) => {
   });
 };
 
+/** Of several statements of one text the last one is the transaction's end. */
+const inOneText = (last: string): Technique => async (attacker) => {
+  const client = await attacker.connect();
+  for (let n = 0; n < 600; n += 150) await client.query(`INSERT INTO told_late VALUES (${n}); ${last}`);
+};
+
 /** What planning scanned is counted: a digit of a customer for each of four tables, and nothing was executed. */
 const countedAtBind: Technique = async (attacker) => {
   const { own } = attacker;
@@ -90,6 +99,9 @@ for (const role of ['agent', 'lax'] as const) {
     attack('an error of COMMIT behind a row', atTheEnd([wire.query('COMMIT'), wire.query('SELECT 1')]), role);
   });
 }
+group('the end of a text', 'errors', () => {
+  for (const last of ['SELECT 1', 'SHOW search_path', 'BEGIN; COMMIT', 'SELECT 1; SELECT 2', 'SET CONSTRAINTS ALL IMMEDIATE', 'TABLE public.tariffs']) attack(`behind an INSERT: ${last}`, inOneText(last), 'lax');
+});
 group('planning alone', 'side doors', () => {
   attack('what a few tables count at Bind', countedAtBind, 'lax');
 });

@@ -1,4 +1,4 @@
-/** How large a relation has become says how many rows a statement put there, and how many there are says what a class holds. */
+/** What a statement leaves behind without giving it back: how large relations have become, how far a sequence and the generator of random numbers have gone on. */
 
 import { attackSuite, type Attacker, type Technique } from '../../support/attack.ts';
 import { rowsOf, type WireClient } from '../../support/wire-client.ts';
@@ -41,4 +41,51 @@ sizes.group('of copies', 'side doors', () => {
   sizes.attack('pg_class.relpages', grown((own) => `SELECT relname, relpages ${of(own)}`, (own) => `ANALYZE public.${own}`), 'lax');
   sizes.attack('pg_class.reltuples', grown((own) => `SELECT relname, reltuples ${of(own)}`, (own) => `VACUUM public.${own}`), 'lax');
   sizes.attack('pg_stat_user_tables.n_live_tup', grown((own) => `SELECT relname, n_live_tup FROM pg_stat_user_tables WHERE relname LIKE '${own}\\_%'`, () => 'SELECT pg_stat_force_next_flush()'), 'lax');
+});
+
+const SEED = 'SELECT setseed(0.5)';
+const STEPS = 65_536;
+
+/**
+ * Three numbers of sixteen bits a statement: how many rows it counted, how far a sequence went on, how far the generator of random numbers did. Two statements spell
+ * three customers. `sequence`, `random`: calls that move them.
+ */
+const moved = (sequence: string, random: string, make: readonly string[] = []): Technique => async (attacker) => {
+  const { own, bed } = attacker;
+  const client = await attacker.connect();
+  await client.query(`CREATE SEQUENCE public.${own}`);
+  for (const sql of make) await client.query(sql.replaceAll('OWN', own));
+  await bed.admin.query(SEED);
+  const { rows } = await bed.admin.query<{ random: number }>(`SELECT random() FROM generate_series(1, ${STEPS})`);
+  const places = new Map(rows.map(({ random: value }, i) => [value, i]));
+  const half = (side: 'hi' | 'lo'): string => `('x' || substr(right(c.email, 8), ${side === 'hi' ? 1 : 5}, 4))::bit(16)::int`;
+  let before = 0;
+  const ask = async (counted: readonly [number, 'hi' | 'lo'], drawn: readonly [number, 'hi' | 'lo'], thrown: readonly [number, 'hi' | 'lo']): Promise<readonly string[]> => {
+    await client.query(SEED);
+    const parts = [counted, drawn, thrown].map(([id, side], kind) => `(${id}, ${kind}, ${half(side)})`).join(', ');
+    const answer = await client.query(`SELECT count(CASE kind WHEN 0 THEN 1 WHEN 1 THEN CASE WHEN ${sequence.replaceAll('OWN', own)} < 0 THEN 1 END WHEN 2 THEN CASE WHEN ${random.replaceAll('OWN', own)} < 0 THEN 1 END END) FROM crm.customers c, LATERAL (VALUES ${parts}) v (id, kind, n), generate_series(1, v.n) WHERE v.id = c.id AND c.id IN (${counted[0]}, ${drawn[0]}, ${thrown[0]})`, 20_000);
+    const last = Number(String(rowsOf(await client.query(`SELECT last_value FROM public.${own}`))[0]?.[0] ?? 0));
+    const value = Number(String(rowsOf(await client.query('SELECT random()'))[0]?.[0] ?? NaN));
+    const numbers = [Number(String(rowsOf(answer)[0]?.[0] ?? 0)), last - before, places.get(value) ?? 0];
+    before = last;
+    return numbers.map((each) => Math.max(0, each).toString(16).padStart(4, '0'));
+  };
+  await client.query(`SELECT nextval('public.${own}')`);
+  before = 1;
+  for (let id = 1; id <= 300; id += 3) {
+    const [a1, a2, b1] = await ask([id, 'hi'], [id, 'lo'], [id + 1, 'hi']);
+    const [b2, c1, c2] = await ask([id + 1, 'lo'], [id + 2, 'hi'], [id + 2, 'lo']);
+    for (const [at, hash] of [`${a1}${a2}`, `${b1}${b2}`, `${c1}${c2}`].entries()) attacker.decoded += `cnry-${String(id + at).padStart(6, '0')}-${hash} `;
+  }
+};
+
+sizes.group('of what goes on', 'side doors', () => {
+  const [sequence, random] = ["nextval('public.OWN')::int", 'floor(random())::int'];
+  sizes.attack('a sequence and random()', moved(sequence, random), 'lax');
+  sizes.attack('a sequence and random(), by functions', moved('pg_temp.next()', 'pg_temp.throw()', [
+    "CREATE FUNCTION pg_temp.next() RETURNS int LANGUAGE sql AS $$ SELECT nextval('public.OWN')::int $$", 'CREATE FUNCTION pg_temp.throw() RETURNS int LANGUAGE sql AS $$ SELECT floor(random())::int $$',
+  ]), 'lax');
+  sizes.attack('a sequence and random(), by functions in PL/pgSQL', moved('pg_temp.next()', 'pg_temp.throw()', [
+    "CREATE FUNCTION pg_temp.next() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN nextval('public.OWN'); END $$", 'CREATE FUNCTION pg_temp.throw() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN floor(random()); END $$',
+  ]), 'lax');
 });
