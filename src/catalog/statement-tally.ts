@@ -73,7 +73,7 @@ function addExpressions(tally: Tally, facts: StatementFacts, uses: readonly Reso
 
 const MAINTAINING: ReadonlySet<string> = new Set(['VacuumStmt', 'ReindexStmt', 'ClusterStmt', 'IndexStmt', 'AlterTableStmt', 'AlterDomainStmt']);
 
-function maintains(facts: StatementFacts): boolean {
+export function maintains(facts: StatementFacts): boolean {
   return MAINTAINING.has(facts.node);
 }
 

@@ -11,6 +11,7 @@ import { tellsOfOnePerson } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { ResolvedUse } from './resolved-use.ts';
 import { closure } from './snapshot.ts';
+import { maintains } from './statement-tally.ts';
 
 /** A number, as far as a statement can be made to count in good time. */
 const BYTES = 3;
@@ -20,28 +21,36 @@ const TABLE_AND_TOAST = 2;
 const STORED: ReadonlySet<RelationRow['kind']> = new Set(['r', 'm', 't', 'f']);
 const MAKES_A_TABLE: ReadonlySet<StatementFacts['kind']> = new Set(['create_table_as', 'select_into', 'create_matview']);
 
-/** In bytes. 0 where no more than one person decides about it, whom the statement pays for. */
+/** In bytes. */
 export function asideBytes(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): number {
-  const reads = [...tally.classes].filter(([, { width }]) => width > 0);
-  if (reads.every(([name]) => tellsOfOnePerson(name, facts, tally, uses, index))) return 0;
+  if ((facts.kind === 'explain' && !facts.explainAnalyze) || facts.kind === 'prepare' || isPaidByPeople(facts, tally, uses, index)) return 0;
   return filledBytes(facts, tally, uses, index) + BYTES * ((tally.moves & SEQUENCE) + ((tally.moves & RANDOM) >> 1));
 }
 
-function filledBytes(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): number {
-  const { snapshot, members } = index;
+/** All of it is of one person, whom the statement pays for, or comes from the client: nothing that runs by the way reads more. */
+function isPaidByPeople(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): boolean {
+  if (tally.ownCopies.size > 0 || maintains(facts)) return false;
+  const brings = (facts.kind === 'insert' && !facts.updatesOnConflict) || facts.kind === 'copy_from';
+  const targets = uses.filter(({ use }) => use.mode === 'write').flatMap(({ relations }) => relations);
+  return [...tally.classes].every(([name, { width }]) =>
+    (brings && width === 0 && targets.every(({ oid }) => !index.writeEffects(oid).classes.has(name))) || tellsOfOnePerson(name, facts, tally, uses, index));
+}
+
+function filledBytes(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], { snapshot, members }: ReachIndex): number {
   const filled = new Set<number>();
   const fill = (oid: number): void => {
     if (oid !== SINK) for (const each of closure(oid, snapshot.children)) if (!members.declared.has(each)) filled.add(each);
   };
-  if (facts.kind !== 'delete' && facts.kind !== 'truncate') {
-    for (const { use, relations } of uses) if (use.mode === 'write' || facts.kind === 'refresh_matview') for (const { oid } of relations) fill(oid);
-  }
+  const rebuilds = maintains(facts) || facts.kind === 'refresh_matview';
+  for (const { use, relations } of uses) if (use.mode === 'write' || rebuilds) for (const { oid } of relations) fill(oid);
+  // REINDEX and VACUUM of everything: whatever has expressions.
+  if (rebuilds && uses.length === 0) for (const oid of snapshot.dependencies.write.keys()) fill(oid);
   for (const oid of tally.copies) fill(oid);
-  let relations = MAKES_A_TABLE.has(facts.kind) ? TABLE_AND_TOAST * facts.defines.length : 0;
+  let stored = MAKES_A_TABLE.has(facts.kind) ? TABLE_AND_TOAST * facts.defines.length : 0;
   for (const oid of filled) {
-    if (STORED.has(snapshot.relations.get(oid)?.kind ?? 'v')) relations += TABLE_AND_TOAST + (snapshot.indexes.get(oid) ?? 0);
+    if (STORED.has(snapshot.relations.get(oid)?.kind ?? 'v')) stored += TABLE_AND_TOAST + (snapshot.indexes.get(oid) ?? 0) + (facts.node === 'IndexStmt' ? 1 : 0);
   }
-  return bytesOfFilled(relations);
+  return bytesOfFilled(stored);
 }
 
 export function bytesOfFilled(relations: number): number {

@@ -26,10 +26,18 @@ export function runsAtParse(session: SessionState, { reach }: Judgement): boolea
  */
 export function judgedAtBind(session: SessionState, statement: Statement | undefined): Judged | undefined | Promise<Judged | undefined> {
   if (!session.principal.metered || (statement === undefined ? !session.tainted : !mayBePlanned(statement))) return undefined;
+  if (statement?.kind === 'known' && callsNothing(session, statement)) return undefined;
   const bound = statement ?? { kind: 'opaque', reason: 'a prepared statement that is not known to Rowgate', text: '' };
   const judgement = judge(session, bound);
   if (judgement instanceof Promise) return judgement.then((each) => (plansCode(each) ? { statement: bound, judgement: each } : undefined));
   return plansCode(judgement) ? { statement: bound, judgement } : undefined;
+}
+
+/** What most statements are, told from what is at hand: they call functions of the reviewed list alone. */
+function callsNothing(session: SessionState, { facts, parameterTypes, declared }: Extract<Statement, { kind: 'known' }>): boolean {
+  const { gate, identity: { database } } = session;
+  if (parameterTypes !== undefined || declared !== undefined || session.definitionsChanged || !session.readable || gate.catalogStale(database)) return false;
+  return gate.reach(database, facts, session.currentSearchPath, session.localRelations).pure;
 }
 
 function mayBePlanned(statement: Statement): boolean {

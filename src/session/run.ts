@@ -301,8 +301,8 @@ export class Run implements RecordedRun {
     if (!this.metered) return true;
     if (!this.#open) return false;
     const { statement } = this;
-    // DECLARE tells nothing: what is fetched does.
-    if (this.#people === undefined || (statement.kind === 'known' && statement.facts.named?.kind === 'declare')) return true;
+    // DECLARE tells nothing, if planning runs no code: what is fetched does.
+    if (this.#people === undefined || (statement.kind === 'known' && statement.facts.named?.kind === 'declare' && this.#reach.pure)) return true;
     this.#peopleShort = !this.#people.admitsEnd(nowMs);
     return !this.#peopleShort;
   }

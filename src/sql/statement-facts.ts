@@ -20,7 +20,7 @@ export function statementFacts({ tree, offset, length }: ParsedStatement): State
     node: nodeKind,
     copy: nodeKind === 'CopyStmt' ? copyFacts(node) : undefined,
     outputs: outputColumns(nodeKind, node),
-    named: namedAction(nodeKind, node),
+    named: namedAction(nodeKind, node, collected.types),
     body: undefined,
     explainAnalyze: nodeKind === 'ExplainStmt' && isAnalyze(node),
     offset,
@@ -36,10 +36,12 @@ function isAnalyze(explain: RawNode): boolean {
   });
 }
 
-function namedAction(nodeKind: string, node: RawNode): NamedAction | undefined {
+/** `types`: those that the statement names. */
+function namedAction(nodeKind: string, node: RawNode, types: StatementFacts['types']): NamedAction | undefined {
   switch (nodeKind) {
     case 'PrepareStmt':
-      return { kind: 'prepare', name: text(node, 'name') ?? '', body: innerFacts(node) };
+      // EXECUTE makes values of the parameters' types, which the query need not name.
+      return { kind: 'prepare', name: text(node, 'name') ?? '', body: { ...innerFacts(node), types } };
     case 'DeclareCursorStmt': {
       const options = typeof node['options'] === 'number' ? node['options'] : 0;
       return { kind: 'declare', name: text(node, 'portalname') ?? '', body: innerFacts(node), hold: (options & CURSOR_OPT_HOLD) !== 0 };
@@ -50,7 +52,7 @@ function namedAction(nodeKind: string, node: RawNode): NamedAction | undefined {
     case 'CreateTableAsStmt': {
       // EXPLAIN EXECUTE p, CREATE TABLE t AS EXECUTE p, and EXPLAIN CREATE TABLE t AS EXECUTE p
       const inner = open(node['query']);
-      return inner?.kind === 'ExecuteStmt' || inner?.kind === 'CreateTableAsStmt' ? namedAction(inner.kind, inner.body) : undefined;
+      return inner?.kind === 'ExecuteStmt' || inner?.kind === 'CreateTableAsStmt' ? namedAction(inner.kind, inner.body, types) : undefined;
     }
     case 'DeallocateStmt':
       return { kind: 'deallocate', name: node['isall'] === true ? undefined : text(node, 'name') };

@@ -33,14 +33,35 @@ const grown = (look: (own: string) => string, then?: (own: string) => string): T
   }
 };
 
+/** Partitions with 255 small rows each, numbered; `change` makes their sizes say digits. */
+const changed = (change: (own: string) => readonly string[], look: (own: string) => string): Technique => async (attacker) => {
+  const { own } = attacker;
+  const client = await attacker.connect();
+  await client.query(`CREATE TABLE public.${own} (k int, n int, pad text) PARTITION BY LIST (k)`);
+  for (let at = 0; at < KEYS.length; at += 120) await client.query(KEYS.slice(at, at + 120).map((k) => `CREATE TABLE public.${own}_${k} PARTITION OF public.${own} FOR VALUES IN (${k})`).join(';'), 60_000);
+  await client.query(`INSERT INTO public.${own} SELECT k, n FROM generate_series(4, ${4 * CUSTOMERS + 3}) k, generate_series(1, 255) n`, 60_000);
+  for (const sql of change(own)) await client.query(sql, 80_000);
+  const digits = new Map(rowsOf(await client.query(look(own), 30_000)).map(([name, size]) => [Number(/_(\d+)(_|$)/.exec(String(name).replace(own, ''))?.[1]), Number(String(size))]));
+  for (let id = 1; id <= CUSTOMERS; id++) {
+    attacker.decoded += `cnry-${String(id).padStart(6, '0')}-${[0, 1, 2, 3].map((quarter) => (digits.get(4 * id + quarter) ?? 0).toString(16).padStart(2, '0')).join('')} `;
+  }
+};
+const digitOf = (name: string): string => `CREATE FUNCTION ${name}(k int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT ('x' || substr(right(c.email, 8), 1 + 2 * (k % 4), 2))::bit(8)::int FROM crm.customers c WHERE c.id = k / 4); END $$`;
+
 const of = (own: string): string => `FROM pg_class WHERE relkind = 'r' AND relname LIKE '${own}\\_%'`;
 
 sizes.group('of copies', 'side doors', () => {
   sizes.attack('pg_relation_size', grown((own) => `SELECT relname, pg_relation_size(oid) / 8192 ${of(own)}`), 'lax');
-  sizes.attack('pg_total_relation_size', grown((own) => `SELECT relname, (pg_total_relation_size(oid) - pg_relation_size(oid, 'fsm') - coalesce(pg_total_relation_size(nullif(reltoastrelid, 0)), 0)) / 8192 ${of(own)}`), 'lax');
-  sizes.attack('pg_class.relpages', grown((own) => `SELECT relname, relpages ${of(own)}`, (own) => `ANALYZE public.${own}`), 'lax');
   sizes.attack('pg_class.reltuples', grown((own) => `SELECT relname, reltuples ${of(own)}`, (own) => `VACUUM public.${own}`), 'lax');
-  sizes.attack('pg_stat_user_tables.n_live_tup', grown((own) => `SELECT relname, n_live_tup FROM pg_stat_user_tables WHERE relname LIKE '${own}\\_%'`, () => 'SELECT pg_stat_force_next_flush()'), 'lax');
+});
+
+sizes.group('of what is changed', 'side doors', () => {
+  sizes.attack('rows that are left after DELETE', changed((own) => [
+    `DELETE FROM public.${own} o USING crm.customers c, generate_series(0, 3) quarter WHERE o.k = 4 * c.id + quarter AND o.n > ${DIGIT} AND c.id <= ${CUSTOMERS}`, `VACUUM public.${own}`,
+  ], (own) => `SELECT relname, reltuples ${of(own)}`), 'lax');
+  sizes.attack('an index whose condition asks a function', changed((own) => [
+    digitOf(`public.${own}_digit_of`), `CREATE INDEX ${own}_i ON public.${own} (n) WHERE n <= public.${own}_digit_of(k)`, `ANALYZE public.${own}`,
+  ], (own) => `SELECT c.relname, i.reltuples FROM pg_class c JOIN pg_index x ON x.indrelid = c.oid JOIN pg_class i ON i.oid = x.indexrelid WHERE c.relname LIKE '${own}\\_%'`), 'lax');
 });
 
 const SEED = 'SELECT setseed(0.5)';
@@ -82,9 +103,6 @@ const moved = (sequence: string, random: string, make: readonly string[] = []): 
 sizes.group('of what goes on', 'side doors', () => {
   const [sequence, random] = ["nextval('public.OWN')::int", 'floor(random())::int'];
   sizes.attack('a sequence and random()', moved(sequence, random), 'lax');
-  sizes.attack('a sequence and random(), by functions', moved('pg_temp.next()', 'pg_temp.throw()', [
-    "CREATE FUNCTION pg_temp.next() RETURNS int LANGUAGE sql AS $$ SELECT nextval('public.OWN')::int $$", 'CREATE FUNCTION pg_temp.throw() RETURNS int LANGUAGE sql AS $$ SELECT floor(random())::int $$',
-  ]), 'lax');
   sizes.attack('a sequence and random(), by functions in PL/pgSQL', moved('pg_temp.next()', 'pg_temp.throw()', [
     "CREATE FUNCTION pg_temp.next() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN nextval('public.OWN'); END $$", 'CREATE FUNCTION pg_temp.throw() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN floor(random()); END $$',
   ]), 'lax');
