@@ -21,12 +21,11 @@ async function partitions({ own }: Attacker, client: WireClient): Promise<void> 
 
 const FILL = (own: string): string => `INSERT INTO public.${own} SELECT 4 * c.id + quarter, repeat('x', 5000) FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id <= ${CUSTOMERS}`;
 
-/** Fills a page for each row; `look` gives names and how many pages, after `then`. */
-const grown = (look: (own: string) => string, then?: (own: string) => string): Technique => async (attacker) => {
+/** Fills a page for each row; `look` gives names and how many pages. */
+const grown = (look: (own: string) => string): Technique => async (attacker) => {
   const client = await attacker.connect();
   await partitions(attacker, client);
   await client.query(FILL(attacker.own), 80_000);
-  if (then !== undefined) await client.query(then(attacker.own), 80_000);
   const digits = new Map(rowsOf(await client.query(look(attacker.own), 30_000)).map(([name, pages]) => [Number(/\d+$/.exec(String(name))?.[0]), Number(String(pages))]));
   for (let id = 1; id <= CUSTOMERS; id++) {
     attacker.decoded += `cnry-${String(id).padStart(6, '0')}-${[0, 1, 2, 3].map((quarter) => (digits.get(4 * id + quarter) ?? 0).toString(16).padStart(2, '0')).join('')} `;
@@ -52,7 +51,6 @@ const of = (own: string): string => `FROM pg_class WHERE relkind = 'r' AND relna
 
 sizes.group('of copies', 'side doors', () => {
   sizes.attack('pg_relation_size', grown((own) => `SELECT relname, pg_relation_size(oid) / 8192 ${of(own)}`), 'lax');
-  sizes.attack('pg_class.reltuples', grown((own) => `SELECT relname, reltuples ${of(own)}`, (own) => `VACUUM public.${own}`), 'lax');
 });
 
 sizes.group('of what is changed', 'side doors', () => {
@@ -101,8 +99,6 @@ const moved = (sequence: string, random: string, make: readonly string[] = []): 
 };
 
 sizes.group('of what goes on', 'side doors', () => {
-  const [sequence, random] = ["nextval('public.OWN')::int", 'floor(random())::int'];
-  sizes.attack('a sequence and random()', moved(sequence, random), 'lax');
   sizes.attack('a sequence and random(), by functions in PL/pgSQL', moved('pg_temp.next()', 'pg_temp.throw()', [
     "CREATE FUNCTION pg_temp.next() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN nextval('public.OWN'); END $$", 'CREATE FUNCTION pg_temp.throw() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN floor(random()); END $$',
   ]), 'lax');
