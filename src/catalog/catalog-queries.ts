@@ -64,7 +64,7 @@ export const DEPENDENCIES = `
       FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
      WHERE ${TARGETS} AND NOT (d.refclassid = 'pg_type'::regclass AND d.refobjid = c.contypid) AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
-    SELECT 'write', i.indrelid, ${TARGET}, d.refobjid
+    SELECT 'place', i.indrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_index i ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
      WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
@@ -72,11 +72,11 @@ export const DEPENDENCIES = `
       FROM pg_depend d JOIN pg_statistic_ext s ON d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
      WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
-    SELECT 'write', p.partrelid, ${TARGET}, d.refobjid
+    SELECT 'place', p.partrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_partitioned_table p ON d.classid = 'pg_class'::regclass AND d.objid = p.partrelid
      WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
-    SELECT 'write', t.tgrelid, ${TARGET}, d.refobjid
+    SELECT 'place', t.tgrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid
      WHERE ${TARGETS} AND NOT t.tgisinternal AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
        AND NOT (d.refclassid = 'pg_proc'::regclass AND d.refobjid = t.tgfoid)
@@ -98,9 +98,9 @@ export const EXPRESSION_FUNCTIONS = `
     SELECT CASE WHEN a.attgenerated = 'v' THEN 'read' ELSE 'fill' END AS via, d.adrelid AS owner, d.adbin::text AS tree, a.attgenerated = '' AS plain
       FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
     UNION ALL SELECT CASE WHEN contypid <> 0 THEN 'type' ELSE 'write' END, CASE WHEN contypid <> 0 THEN contypid ELSE conrelid END, conbin::text, false FROM pg_constraint WHERE conbin IS NOT NULL
-    UNION ALL SELECT 'write', indrelid, concat(indexprs::text, indpred::text), false FROM pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
-    UNION ALL SELECT 'write', partrelid, partexprs::text, false FROM pg_partitioned_table WHERE partexprs IS NOT NULL
-    UNION ALL SELECT 'write', tgrelid, tgqual::text, false FROM pg_trigger WHERE tgqual IS NOT NULL
+    UNION ALL SELECT 'place', indrelid, concat(indexprs::text, indpred::text), false FROM pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
+    UNION ALL SELECT 'place', partrelid, partexprs::text, false FROM pg_partitioned_table WHERE partexprs IS NOT NULL
+    UNION ALL SELECT 'place', tgrelid, tgqual::text, false FROM pg_trigger WHERE tgqual IS NOT NULL
     UNION ALL SELECT 'read', polrelid, concat(polqual::text, polwithcheck::text), false FROM pg_policy
     UNION ALL SELECT 'type', oid, typdefaultbin::text, true FROM pg_type WHERE typdefaultbin IS NOT NULL
   ) AS expression, regexp_matches(tree, ':(?:funcid|aggfnoid|winfnoid) (\\d+)', 'g') AS found

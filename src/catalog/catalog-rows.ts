@@ -43,12 +43,13 @@ export interface RuleRow {
 /** What pg_depend says that something on a relation refers to, resolved to the relation (or type) that it belongs to. */
 export interface DependencyRow {
   /**
-   * `rule`: a rule's query (owner: pg_rewrite oid). `write`: check constraint, expression index, partition key (owner: relation). `fill`: column default, stored
+   * `rule`: a rule's query (owner: pg_rewrite oid). `write`: check constraint (owner: relation). `place`: expression or condition of an index, a trigger's
+   * condition, partition key: decides which rows are there, and where (owner: relation). `fill`: column default, stored
    * generated column: run by a write too, and kept in the row (owner: relation).
    * `maintain`: expression of extended statistics, run by ANALYZE alone (owner: relation).
    * `read`: row security policy, virtual generated column (owner: relation). `type`: domain check, type's own functions (owner: type).
    */
-  readonly via: 'rule' | 'write' | 'fill' | 'read' | 'type' | 'maintain';
+  readonly via: 'rule' | 'write' | 'place' | 'fill' | 'read' | 'type' | 'maintain';
   readonly owner: number;
   readonly target: 'relation' | 'function' | 'operator' | 'type';
   readonly oid: number;

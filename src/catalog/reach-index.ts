@@ -217,7 +217,7 @@ export class ReachIndex {
   /** Relations that triggers, and rules, fill with what stands in a class, or with what they read of one: copies that the catalog itself shows. */
   fedByTriggers(): DerivedRelations {
     const fed = new Map<number, readonly DerivedClass[]>();
-    for (const oid of new Set([...this.snapshot.triggers.keys(), ...this.snapshot.rules.keys(), ...this.snapshot.dependencies.fill.keys()])) {
+    for (const oid of new Set([...this.snapshot.triggers.keys(), ...this.snapshot.rules.keys(), ...this.snapshot.dependencies.fill.keys(), ...this.snapshot.dependencies.place.keys()])) {
       const { classes, copies, stores, storesPacked } = this.writeEffects(oid);
       const own = this.members.classesOf.get(oid);
       const row = own === undefined ? NO_EFFECTS : this.readEffects(oid);
@@ -301,10 +301,10 @@ export class ReachIndex {
         feedsRow ||= effects.feedsRow;
       }
       for (const dependency of this.snapshot.dependencies.write.get(touched) ?? []) tally.touch(this.types.dependencyEffects(dependency), 1);
-      for (const dependency of this.snapshot.dependencies.fill.get(touched) ?? []) {
+      for (const dependency of [...(this.snapshot.dependencies.fill.get(touched) ?? []), ...(this.snapshot.dependencies.place.get(touched) ?? [])]) {
         const effects = this.types.dependencyEffects(dependency);
         tally.touch(effects, 1);
-        // What the function has read of a class stays in the row.
+        // What the function has read of a class stays in the row, or decides where the row lies and whether it stays.
         if (effects.classes.size > 0 || effects.opaque.length > 0) copies.add(touched);
       }
       for (const type of this.snapshot.columns.get(touched)?.types ?? []) tally.touch(this.types.typeEffects(type), 1);
@@ -321,17 +321,17 @@ export class ReachIndex {
    */
   maintenanceEffects(oid: number | undefined): Effects {
     if (oid === undefined) {
-      this.#maintenance ??= this.#maintain([...this.snapshot.dependencies.write.keys(), ...this.snapshot.dependencies.fill.keys(), ...this.snapshot.dependencies.maintain.keys()]);
+      this.#maintenance ??= this.#maintain([...this.snapshot.dependencies.write.keys(), ...this.snapshot.dependencies.place.keys(), ...this.snapshot.dependencies.fill.keys(), ...this.snapshot.dependencies.maintain.keys()]);
       return this.#maintenance;
     }
     return this.#memo.of('m', oid, () => this.#maintain([...closure(oid, this.snapshot.children)]));
   }
 
   #maintain(oids: readonly number[]): Effects {
-    const { write, fill, maintain } = this.snapshot.dependencies;
+    const { write, place, fill, maintain } = this.snapshot.dependencies;
     const tally = new Tally();
     for (const oid of oids) {
-      for (const dependency of [...(write.get(oid) ?? []), ...(fill.get(oid) ?? []), ...(maintain.get(oid) ?? [])]) tally.touch(this.types.dependencyEffects(dependency), 1);
+      for (const dependency of [...(write.get(oid) ?? []), ...(place.get(oid) ?? []), ...(fill.get(oid) ?? []), ...(maintain.get(oid) ?? [])]) tally.touch(this.types.dependencyEffects(dependency), 1);
       for (const type of this.snapshot.columns.get(oid)?.types ?? []) tally.touch(this.types.typeEffects(type), 1);
     }
     return { ...tally.toEffects(), copies: NO_EFFECTS.copies, stores: NO_EFFECTS.stores };

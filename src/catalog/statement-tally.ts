@@ -5,7 +5,7 @@ import { resolveFunctions, resolveOperators, resolveRelations, resolveTypes } fr
 import type { ReachIndex } from './reach-index.ts';
 import type { LocalRelation, SearchPath } from './reach-types.ts';
 import { localEffects, type ResolvedUse } from './resolved-use.ts';
-import { qualifiedName } from './snapshot.ts';
+import { closure, qualifiedName } from './snapshot.ts';
 import { addReadWidths } from './width.ts';
 
 export interface Scope {
@@ -81,7 +81,16 @@ export function maintains(facts: StatementFacts): boolean {
 function addMaintenance(tally: Tally, facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex): void {
   const relations = uses.flatMap((use) => use.relations);
   for (const { oid } of relations) tally.touch(index.maintenanceEffects(oid), 1);
+  // CLUSTER puts rows into the order of an index.
+  if (facts.node === 'ClusterStmt') tally.touch({ ...NO_EFFECTS, copies: new Set(sortedByClass(relations.length === 0 ? [...index.snapshot.dependencies.place.keys()] : relations.map(({ oid }) => oid), index)) }, 1);
   if (relations.length === 0 && facts.node !== 'AlterTableStmt') tally.touch(index.maintenanceEffects(undefined), 1);
+}
+
+function sortedByClass(oids: readonly number[], index: ReachIndex): readonly number[] {
+  return oids.flatMap((oid) => [...closure(oid, index.snapshot.children)]).filter((oid) => {
+    const { classes, opaque } = index.maintenanceEffects(oid);
+    return classes.size > 0 || opaque.length > 0;
+  });
 }
 
 function addBlock(tally: Tally, facts: StatementFacts, index: ReachIndex, scope: Scope): void {

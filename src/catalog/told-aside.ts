@@ -44,7 +44,7 @@ function filledBytes(facts: StatementFacts, tally: Tally, uses: readonly Resolve
   const rebuilds = maintains(facts) || facts.kind === 'refresh_matview';
   for (const { use, relations } of uses) if (use.mode === 'write' || rebuilds) for (const { oid } of relations) fill(oid);
   // REINDEX and VACUUM of everything: whatever has expressions.
-  if (rebuilds && uses.length === 0) for (const oid of snapshot.dependencies.write.keys()) fill(oid);
+  if (rebuilds && uses.length === 0) for (const oid of snapshot.dependencies.place.keys()) fill(oid);
   for (const oid of tally.copies) fill(oid);
   let stored = MAKES_A_TABLE.has(facts.kind) ? TABLE_AND_TOAST * facts.defines.length : 0;
   for (const oid of filled) {

@@ -6,6 +6,7 @@
 import { beginRun, overtaken, refusedRun, runOfJudged } from './request-runs.ts';
 import type { Judged } from './batch.ts';
 import { judge, type Judgement } from './judge.ts';
+import { looksMistyped } from './mistyped.ts';
 import type { Portal } from './names.ts';
 import { covers } from './reach-union.ts';
 import type { Run } from './run.ts';
@@ -29,8 +30,8 @@ export function judgedAtBind(session: SessionState, statement: Statement | undef
   if (statement?.kind === 'known' && callsNothing(session, statement)) return undefined;
   const bound = statement ?? { kind: 'opaque', reason: 'a prepared statement that is not known to Rowgate', text: '' };
   const judgement = judge(session, bound);
-  if (judgement instanceof Promise) return judgement.then((each) => (plansCode(each) ? { statement: bound, judgement: each } : undefined));
-  return plansCode(judgement) ? { statement: bound, judgement } : undefined;
+  if (judgement instanceof Promise) return judgement.then((each) => planned({ statement: bound, judgement: each }));
+  return planned({ statement: bound, judgement });
 }
 
 /** What most statements are, told from what is at hand: they call functions of the reviewed list alone. */
@@ -38,6 +39,11 @@ function callsNothing(session: SessionState, { facts, parameterTypes, declared }
   const { gate, identity: { database } } = session;
   if (parameterTypes !== undefined || declared !== undefined || session.definitionsChanged || !session.readable || gate.catalogStale(database)) return false;
   return gate.reach(database, facts, session.currentSearchPath, session.localRelations).pure;
+}
+
+/** One that looks mistyped the server most likely did not take when it was parsed. */
+function planned(judged: Judged): Judged | undefined {
+  return plansCode(judged.judgement) && !looksMistyped(judged) ? judged : undefined;
 }
 
 function mayBePlanned(statement: Statement): boolean {

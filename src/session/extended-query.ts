@@ -31,6 +31,7 @@ export class ExtendedQuery {
   }
 
   parse(buffer: Buffer, start: number, end: number): AtMessage {
+    if (this.#session.groupRefused) return AtMessage.Drop;
     const session = this.#session;
     if (tooLarge(buffer, start, end)) return this.#refuseExtended(unreadable(this.#session, true), undefined);
     const parse = messages.readParse(buffer, start, end, this.#nameOf);
@@ -97,6 +98,7 @@ export class ExtendedQuery {
   }
 
   bind(buffer: Buffer, start: number, end: number): AtMessage {
+    if (this.#session.groupRefused) return AtMessage.Drop;
     const session = this.#session;
     const { portal: name, statement: statementName } = messages.readBind(buffer, start, end, this.#nameOf);
     const prepared = lookUpStatement(session, statementName, 'likely');
@@ -141,6 +143,7 @@ export class ExtendedQuery {
   }
 
   execute(buffer: Buffer, start: number, end: number): AtMessage {
+    if (this.#session.groupRefused) return AtMessage.Drop;
     const session = this.#session;
     const { portal: portalName, maxRows } = messages.readExecute(buffer, start, end, this.#nameOf);
     const portal = lookUpPortal(session, portalName, 'likely');
@@ -229,6 +232,7 @@ export class ExtendedQuery {
     const session = this.#session;
     if (!overtaken(session)) {
       session.groupOpen = true;
+      session.groupRefused = true;
       session.ledger.push('parse', { kind: 'refused', refusal, run, looksUpNames: names !== undefined });
       session.ports.toServer(names === undefined ? REFUSED_PARSE : messages.writeParse(REFUSED_NAME, names));
     } else run?.finish(refusal.sqlstate);
@@ -236,6 +240,7 @@ export class ExtendedQuery {
   }
 
   describe(buffer: Buffer, start: number, end: number): AtMessage {
+    if (this.#session.groupRefused) return AtMessage.Drop;
     const { kind, name } = messages.readTarget(buffer, start, end, this.#nameOf);
     this.#session.groupOpen = true;
     this.#session.ledger.push(kind === 'statement' ? 'describe_statement' : 'describe_portal', { kind: 'describe', target: kind, name });
@@ -243,6 +248,7 @@ export class ExtendedQuery {
   }
 
   close(buffer: Buffer, start: number, end: number): AtMessage {
+    if (this.#session.groupRefused) return AtMessage.Drop;
     const { kind, name } = messages.readTarget(buffer, start, end, this.#nameOf);
     this.#session.groupOpen = true;
     this.#session.ledger.push('close', { kind: 'close', target: kind, name });

@@ -81,6 +81,7 @@ export function beginRun(session: SessionState, run: Run, portalPrepaid: readonl
 /** The messages up to here are one group: Sync, Query and FunctionCall end it. */
 export function groupEnds(session: SessionState): void {
   session.groupOpen = false;
+  session.groupRefused = false;
   session.groupModifies = false;
 }
 

@@ -65,6 +65,8 @@ export class SessionState {
   groupOpen = false;
   /** The extended-query group that is being sent may have changed something. */
   groupModifies = false;
+  /** A request of the group stands refused, so that the server passes over all that comes until Sync. */
+  groupRefused = false;
   /** What the last metered run reached: errors at Sync come from what ran before it. */
   groupReach: Reach | undefined;
   /** Runs that Bind began, and that no Execute has taken yet. */

@@ -179,6 +179,8 @@ export interface BodyStatement {
   readonly assigns: readonly string[];
   /** Which statements run next hangs on its value (IF, CASE, EXIT). */
   readonly decides: boolean;
+  /** Of a trigger: what is set under it, or whether there is anything set, hangs on its value. */
+  readonly decidesRow?: boolean;
 }
 
 /** In `assigns`: the row that a trigger hands on. */
@@ -193,6 +195,8 @@ export interface RoutineBody {
   readonly filled: readonly string[];
   /** It goes on after errors (EXCEPTION WHEN): which statements run next can hang on the value of any. */
   readonly catches: boolean;
+  /** Of a trigger: what is set under a condition; the row, if it may be kept back under one. */
+  readonly guarded?: readonly string[];
   /** It can gather any number of rows in a variable. */
   readonly loops: boolean;
   /** It opens cursors, under names that the session does not see. */

@@ -1,4 +1,5 @@
 import type { RawNode, SqlParser } from './dialect.ts';
+import { guardsOf, NO_GUARDS } from './plpgsql-guards.ts';
 import { TRIGGER_ROW, type BodyStatement, type RoutineBody, type TypeUse } from './facts.ts';
 import { statementFacts } from './statement-facts.ts';
 import { isNode, list, open, stringConstant, text, unwrap } from './tree.ts';
@@ -52,9 +53,10 @@ interface Expression {
   readonly mode: number;
   readonly assigns: readonly string[];
   readonly decides: boolean;
+  readonly decidesRow: boolean;
 }
 
-export const EMPTY_BODY: RoutineBody = { statements: [], arguments: [], filled: [], catches: false, loops: false, opensCursors: false, types: [], searchPath: undefined, opaque: [] };
+export const EMPTY_BODY: RoutineBody = { statements: [], arguments: [], filled: [], catches: false, guarded: [], loops: false, opensCursors: false, types: [], searchPath: undefined, opaque: [] };
 
 export function plpgsqlBody(source: PlpgsqlSource, parser: SqlParser): RoutineBody {
   const words = wordsOf(source.source, parser);
@@ -105,6 +107,7 @@ class BodyReader {
   readonly #filled = new Set<string>();
   readonly #isTrigger: boolean;
   #catches = false;
+  #guards = NO_GUARDS;
   #loops = false;
   #opensCursors = false;
 
@@ -119,13 +122,14 @@ class BodyReader {
 
   read(): RoutineBody {
     this.#nameDatums();
+    if (this.#isTrigger) this.#guards = guardsOf(this.#root, LOOPS, (kind, node) => this.#assignedBy(kind, node), TRIGGER_ROW);
     this.#visit({ PLpgSQL_function: this.#root });
     this.#expressions.push(...this.#recordDefaults());
     const statements: BodyStatement[] = [];
     if (this.#expressions.length > MOST_EXPRESSIONS) this.#opaque.add('is too long to be read');
     else for (const expression of this.#expressions) statements.push(...this.#statementsOf(expression));
     return {
-      statements, arguments: [...this.#arguments], filled: [...this.#filled], catches: this.#catches, loops: this.#loops, opensCursors: this.#opensCursors, types: this.#types,
+      statements, arguments: [...this.#arguments], filled: [...this.#filled], catches: this.#catches, guarded: [...this.#guards.guarded], loops: this.#loops, opensCursors: this.#opensCursors, types: this.#types,
       searchPath: undefined, opaque: [...this.#opaque],
     };
   }
@@ -185,7 +189,7 @@ class BodyReader {
         const expression = unwrap(each, 'PLpgSQL_expr');
         if (expression === undefined || field === 'dynquery') continue;
         const mode = expression['parseMode'];
-        this.#expressions.push({ sql: text(expression, 'query') ?? '', mode: typeof mode === 'number' ? mode : MODE_STATEMENT, assigns, decides: DECIDING.has(`${kind}.${field}`) });
+        this.#expressions.push({ sql: text(expression, 'query') ?? '', mode: typeof mode === 'number' ? mode : MODE_STATEMENT, assigns, decides: DECIDING.has(`${kind}.${field}`), decidesRow: this.#guards.deciders.has(expression) });
       }
     }
     if (FILLING.has(kind) || DYNAMIC[kind] !== undefined) for (const name of assigns) this.#filled.add(name);
@@ -220,7 +224,7 @@ class BodyReader {
     const targets = list(select, 'targetList');
     const constant = targets.length === 1 ? stringConstant(unwrap(targets[0], 'ResTarget')?.['val']) : undefined;
     if (constant === undefined) this.#opaque.add('runs dynamic SQL');
-    else this.#expressions.push({ sql: constant, mode: MODE_STATEMENT, assigns: [], decides: false });
+    else this.#expressions.push({ sql: constant, mode: MODE_STATEMENT, assigns: [], decides: false, decidesRow: false });
   }
 
   #type(name: string): void {
@@ -235,7 +239,7 @@ class BodyReader {
     this.#types.push(...types.filter((type) => type.name !== 'record' && type.name !== 'refcursor'));
   }
 
-  #statementsOf({ sql, mode, assigns, decides }: Expression): BodyStatement[] {
+  #statementsOf({ sql, mode, assigns, decides, decidesRow }: Expression): BodyStatement[] {
     const words = wordsOf(sql, this.#parser);
     const named = new Set(words?.flatMap((word) => (word.name === 'SCONST' ? [] : word.name === 'PARAM' ? ['$'] : [word.text])));
     const mentions = [...this.#names].filter((name) => words === undefined || named.has(name));
@@ -246,7 +250,7 @@ class BodyReader {
         this.#opaque.add('has a part that is not understood');
         return [];
       }
-      return outcome.statements.map((statement) => ({ facts: statementFacts(statement), mentions, assigns, decides }));
+      return outcome.statements.map((statement) => ({ facts: statementFacts(statement), mentions, assigns, decides, decidesRow }));
     });
   }
 
@@ -263,7 +267,7 @@ class BodyReader {
       if (this.#words[at]?.text === ';') continue;
       let end = at;
       while (end < this.#words.length && this.#words[end]?.text !== ';') end += 1;
-      defaults.push({ sql: source.slice(this.#words[at]?.end, this.#words[end]?.start), mode: MODE_EXPRESSION, assigns: [this.#words[i]?.text ?? ''], decides: false });
+      defaults.push({ sql: source.slice(this.#words[at]?.end, this.#words[end]?.start), mode: MODE_EXPRESSION, assigns: [this.#words[i]?.text ?? ''], decides: false, decidesRow: false });
     }
     return defaults;
   }
