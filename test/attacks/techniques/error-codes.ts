@@ -10,6 +10,7 @@ const MAIL = '(SELECT email FROM crm.customers WHERE id = n)';
 export const errorCodes = attackSuite('error-codes', {
   sql: `
     CREATE FUNCTION public.fails(n int, part int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN ${FAIL(MAIL, 'part')}; END $$;
+    CREATE FUNCTION public.fails_set() RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ DECLARE n int := current_setting('app.n'); part int := current_setting('app.part'); BEGIN ${FAIL(MAIL, 'part')}; END $$;
     CREATE OPERATOR public.!+! (FUNCTION = public.fails, LEFTARG = int, RIGHTARG = int);
     CREATE FUNCTION public.fails_on(id int, n int, mail text, part int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN IF id = n THEN ${FAIL('mail', 'part')}; END IF; RETURN true; END $$;
     CREATE FUNCTION public.fail_late() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE n int := NEW.n; BEGIN ${FAIL(MAIL, 'NEW.part')}; END $$;
@@ -42,14 +43,19 @@ async function spelled(attacker: Attacker, client: WireClient, ids: Iterable<num
 
 const every = (first: number, step: number, last: number): readonly number[] => Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, i) => first + i * step);
 
-/** `make`: what the session needs for each of them; `between`: what comes between Parse and Bind. */
-const atBind = (ask: (id: number, part: number) => string, make?: (id: number, part: number) => string, between?: (id: number, part: number) => string): Technique => async (attacker) => {
+const atBind = (ask: (id: number, part: number) => string): Technique => async (attacker) => {
   const client = await attacker.connect();
+  await spelled(attacker, client, every(1, 1, 260), (id, part) => client.ask([wire.parse('', ask(id, part)), wire.bind('', ''), wire.sync]));
+};
+
+/** The same where the function is told by settings whom it is about. `make`: what the session needs; `later`: what comes between Parse and Bind. */
+const atBindOf = (ask: string, make: string, later?: string): Technique => async (attacker) => {
+  const client = await attacker.connect();
+  await client.query(make);
+  await client.ask([wire.parse('asked', ask), wire.sync]);
+  if (later !== undefined) await client.query(later);
   await spelled(attacker, client, every(1, 1, 260), async (id, part) => {
-    if (make !== undefined) await client.query(make(id, part));
-    if (between === undefined) return client.ask([wire.parse('', ask(id, part)), wire.bind('', ''), wire.sync]);
-    await client.ask([wire.close('S', 'asked'), wire.parse('asked', ask(id, part)), wire.sync]);
-    await client.query(between(id, part));
+    await client.query(`SET app.n = ${id}; SET app.part = ${part}`);
     return client.ask([wire.bind('', 'asked'), wire.sync]);
   });
 };
@@ -108,12 +114,11 @@ for (const role of ['agent', 'lax'] as const) {
   });
 }
 group('SQLSTATEs of what planning works out', 'errors', () => {
-  const call = (id: number, part: number): string => `fails(${id}, ${part})`;
   attack('an operator', atBind((id, part) => `SELECT ${id} !+! ${part}`), 'lax');
-  attack('a view', atBind(() => 'SELECT * FROM pg_temp.seen', (id, part) => `DROP VIEW IF EXISTS pg_temp.seen; CREATE TEMP VIEW seen AS SELECT ${call(id, part)}`), 'lax');
-  attack('a default', atBind(() => 'INSERT INTO pg_temp.kept DEFAULT VALUES', (id, part) => `CREATE TEMP TABLE IF NOT EXISTS kept (a int); ALTER TABLE pg_temp.kept ALTER a SET DEFAULT ${call(id, part)}`), 'lax');
-  attack('a policy', atBind(() => 'SELECT * FROM pg_temp.hidden', (id, part) => `DROP TABLE IF EXISTS pg_temp.hidden; CREATE TEMP TABLE hidden (a int); ALTER TABLE hidden ENABLE ROW LEVEL SECURITY; ALTER TABLE hidden FORCE ROW LEVEL SECURITY; CREATE POLICY p ON hidden USING (${call(id, part)} > 0)`), 'lax');
-  attack('a function that is replaced after Parse', atBind(() => 'SELECT pg_temp.later()', () => "CREATE OR REPLACE FUNCTION pg_temp.later() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'", (id, part) => `CREATE OR REPLACE FUNCTION pg_temp.later() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT ${call(id, part)}'`), 'lax');
+  attack('a view', atBindOf('SELECT * FROM pg_temp.seen', 'CREATE TEMP VIEW seen AS SELECT fails_set()'), 'lax');
+  attack('a default', atBindOf('INSERT INTO pg_temp.kept DEFAULT VALUES', 'CREATE TEMP TABLE kept (a int DEFAULT fails_set())'), 'lax');
+  attack('a policy', atBindOf('SELECT * FROM pg_temp.hidden', 'CREATE TEMP TABLE hidden (a int); ALTER TABLE hidden ENABLE ROW LEVEL SECURITY; ALTER TABLE hidden FORCE ROW LEVEL SECURITY; CREATE POLICY p ON hidden USING (fails_set() > 0)'), 'lax');
+  attack('a function that is replaced after Parse', atBindOf('SELECT pg_temp.later()', "CREATE FUNCTION pg_temp.later() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'", "CREATE OR REPLACE FUNCTION pg_temp.later() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT fails_set()'"), 'lax');
 });
 group('the end of a text', 'errors', () => {
   for (const last of ['SELECT 1', 'SHOW search_path', 'BEGIN; COMMIT', 'SELECT 1; SELECT 2', 'SET CONSTRAINTS ALL IMMEDIATE', 'TABLE public.tariffs']) attack(`behind an INSERT: ${last}`, inOneText(last), 'lax');
