@@ -45,8 +45,8 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
   const given = spread(parts, [...body.arguments, ...body.filled], (_told, statement) => isGiven(statement));
   const chooses = parts.some(([{ decidesRow, mentions }, told]) =>
     decidesRow === true && (told.tally.classes.size > 0 || mentions.some((name) => dirty.has(name)) || (reads && mentions.includes('found'))));
-  const told = chooses ? spread(parts, [...dirty, ...(body.guarded ?? [])], () => false) : dirty;
-  tally.feedsRow = told.has(TRIGGER_ROW);
+  const chosen = chooses ? spread(parts, [...dirty, ...(body.guarded ?? [])], () => false) : dirty;
+  tally.feedsRow = chosen.has(TRIGGER_ROW);
   // What a body writes can tell of what it has read without naming it: once a turn of a loop, or once a branch.
   const questions = parts.filter(([{ decides, mentions }, told]) =>
     (reads && mentions.includes('found')) || ((decides || body.catches) && (told.tally.classes.size > 0 || mentions.some((name) => dirty.has(name))))).length;

@@ -41,6 +41,9 @@ const TARGET = `CASE d.refclassid WHEN 'pg_class'::regclass THEN 'relation' WHEN
   WHEN 'pg_operator'::regclass THEN 'operator' ELSE 'type' END`;
 const TARGETS = `d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass) AND d.refobjid ${USER}`;
 
+/** A type in such an expression is made or not; what it calls decides about rows. */
+const PLACE = `CASE WHEN d.refclassid = 'pg_type'::regclass THEN 'write' ELSE 'place' END`;
+
 /**
  * Dependencies on objects that initdb made are not recorded (pinned objects, catalog/dependency.c), nor are they asked for. PostgreSQL 14 records what a generated
  * column calls with the column, later versions with its expression (StoreAttrDefault, catalog/heap.c and catalog/pg_attrdef.c).
@@ -64,7 +67,7 @@ export const DEPENDENCIES = `
       FROM pg_depend d JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
      WHERE ${TARGETS} AND NOT (d.refclassid = 'pg_type'::regclass AND d.refobjid = c.contypid) AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
-    SELECT 'place', i.indrelid, ${TARGET}, d.refobjid
+    SELECT ${PLACE}, i.indrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_index i ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
      WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
@@ -72,11 +75,11 @@ export const DEPENDENCIES = `
       FROM pg_depend d JOIN pg_statistic_ext s ON d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
      WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
-    SELECT 'place', p.partrelid, ${TARGET}, d.refobjid
+    SELECT ${PLACE}, p.partrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_partitioned_table p ON d.classid = 'pg_class'::regclass AND d.objid = p.partrelid
      WHERE ${TARGETS} AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
     UNION ALL
-    SELECT 'place', t.tgrelid, ${TARGET}, d.refobjid
+    SELECT ${PLACE}, t.tgrelid, ${TARGET}, d.refobjid
       FROM pg_depend d JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid
      WHERE ${TARGETS} AND NOT t.tgisinternal AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
        AND NOT (d.refclassid = 'pg_proc'::regclass AND d.refobjid = t.tgfoid)
@@ -85,8 +88,8 @@ export const DEPENDENCIES = `
       FROM pg_depend d JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
      WHERE ${TARGETS} AND NOT (d.refclassid = 'pg_class'::regclass AND d.refobjid = p.polrelid)
     UNION ALL
-    SELECT 'type', d.objid, ${TARGET}, d.refobjid
-      FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.deptype = 'n' AND d.refclassid = 'pg_proc'::regclass AND d.refobjid ${USER}
+    SELECT CASE WHEN d.refobjid IN (t.typinput, t.typreceive, t.typoutput, t.typsend, t.typmodin, t.typmodout, t.typanalyze) THEN 'input' ELSE 'type' END, d.objid, ${TARGET}, d.refobjid
+      FROM pg_depend d JOIN pg_type t ON t.oid = d.objid WHERE d.classid = 'pg_type'::regclass AND d.deptype = 'n' AND d.refclassid = 'pg_proc'::regclass AND d.refobjid ${USER}
   ) AS found ORDER BY 1, 2, 3, 4`;
 
 /**

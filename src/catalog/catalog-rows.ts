@@ -47,9 +47,10 @@ export interface DependencyRow {
    * condition, partition key: decides which rows are there, and where (owner: relation). `fill`: column default, stored
    * generated column: run by a write too, and kept in the row (owner: relation).
    * `maintain`: expression of extended statistics, run by ANALYZE alone (owner: relation).
-   * `read`: row security policy, virtual generated column (owner: relation). `type`: domain check, type's own functions (owner: type).
+   * `read`: row security policy, virtual generated column (owner: relation). `type`: domain check, default, functions of a range (owner: type).
+   * `input`: a base type's own functions, which only a superuser makes (owner: type).
    */
-  readonly via: 'rule' | 'write' | 'place' | 'fill' | 'read' | 'type' | 'maintain';
+  readonly via: 'rule' | 'write' | 'place' | 'fill' | 'read' | 'type' | 'input' | 'maintain';
   readonly owner: number;
   readonly target: 'relation' | 'function' | 'operator' | 'type';
   readonly oid: number;
@@ -141,7 +142,7 @@ export interface CatalogRows {
   readonly namespaces: readonly NamespaceRow[];
   readonly relations: readonly RelationRow[];
   readonly columns: readonly ColumnsRow[];
-  /** Indexes of the relations that have more than four. */
+  /** How many indexes each table has. */
   readonly indexes?: readonly { readonly relation: number; readonly count: number }[];
   /** pg_inherits: partitions too. */
   readonly inherits: readonly { readonly child: number; readonly parent: number }[];

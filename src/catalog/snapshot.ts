@@ -122,7 +122,7 @@ export function buildSnapshot(rows: CatalogRows, analyses: ReadonlyMap<string, A
     children: groupBy(rows.inherits, (row) => row.parent, (row) => row.child),
     parents: groupBy(rows.inherits, (row) => row.child, (row) => row.parent),
     rules: groupBy(rows.rules, (rule) => rule.relation, same),
-    dependencies: { rule: dependenciesVia('rule'), write: dependenciesVia('write'), place: dependenciesVia('place'), fill: dependenciesVia('fill'), read: dependenciesVia('read'), type: dependenciesVia('type'), maintain: dependenciesVia('maintain') },
+    dependencies: { rule: dependenciesVia('rule'), write: dependenciesVia('write'), place: dependenciesVia('place'), fill: dependenciesVia('fill'), read: dependenciesVia('read'), type: dependenciesVia('type'), input: dependenciesVia('input'), maintain: dependenciesVia('maintain') },
     triggers: groupBy(rows.triggers, (row) => row.relation, same),
     eventTriggers: rows.eventTriggers,
     cascades: groupBy(rows.foreignKeys.filter(({ onDelete, onUpdate }) => onDelete || onUpdate), (row) => row.referenced, same),

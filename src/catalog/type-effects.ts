@@ -6,9 +6,6 @@ import { FIRST_USER_OID } from './catalog-rows.ts';
 import type { EffectsMemo } from './effects-memo.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** Languages that only a superuser writes in. */
-const COMPILED: ReadonlySet<string> = new Set(['c', 'internal']);
-
 /** Functions that run without being called by name: checks of domains, operators, casts. */
 export class TypeEffects {
   readonly #snapshot: Snapshot;
@@ -38,17 +35,14 @@ export class TypeEffects {
   }
 
   /**
-   * What making a value of the type from a text runs, as far as others than a superuser can have written it: checks of domains, also of those that an array, a row or a range
+   * What making a value of the type from a text runs, but for input functions of base types, which only a superuser makes: checks of domains, also of those that an array, a row or a range
    * is made of. Whoever compares a column with a constant has one made, and no text names its type.
    */
   valueEffects(oid: number): Effects {
     if (oid < FIRST_USER_OID) return NO_EFFECTS;
     return this.#memo.of('v', oid, () => {
       const tally = new Tally();
-      for (const dependency of this.#snapshot.dependencies.type.get(oid) ?? []) {
-        const written = dependency.target !== 'function' || !COMPILED.has(this.#snapshot.functions.get(dependency.oid)?.language ?? '');
-        if (written) tally.touch(dependency.target === 'type' ? this.valueEffects(dependency.oid) : this.dependencyEffects(dependency), 1);
-      }
+      for (const dependency of this.#snapshot.dependencies.type.get(oid) ?? []) tally.touch(dependency.target === 'type' ? this.valueEffects(dependency.oid) : this.dependencyEffects(dependency), 1);
       for (const inner of this.#partsOf(oid)) tally.touch(this.valueEffects(inner), 1);
       const effects = tally.toEffects();
       if (isPlain(effects)) return NO_EFFECTS;
@@ -96,7 +90,8 @@ export class TypeEffects {
     if (oid < FIRST_USER_OID) return NO_EFFECTS;
     return this.#memo.of('t', oid, () => {
       const tally = new Tally();
-      for (const dependency of this.#snapshot.dependencies.type.get(oid) ?? []) tally.add(this.dependencyEffects(dependency), 1);
+      const { type, input } = this.#snapshot.dependencies;
+      for (const dependency of [...(type.get(oid) ?? []), ...(input.get(oid) ?? [])]) tally.add(this.dependencyEffects(dependency), 1);
       for (const inner of this.#partsOf(oid)) tally.add(this.typeEffects(inner), 1);
       tally.makesValues = this.valueEffects(oid).makesValues === true;
       return tally.toEffects();

@@ -73,5 +73,5 @@ export function takeEarly(portal: Portal | undefined, judgement: Judgement): Run
   if (portal === undefined || run === undefined) return undefined;
   portal.run = undefined;
   const same = run.copiesEpoch === judgement.copiesEpoch && run.catalogVersion === judgement.catalogVersion && run.codeChanges === judgement.codeChanges && covers(run.reach, judgement.reach);
-  return same && !run.finished ? run : undefined;
+  return same && !run.finished && !run.forwarded ? run : undefined;
 }

@@ -26,6 +26,9 @@ export const madeValues = attackSuite('made-values', {
       SET check_function_bodies = off;
       ${FROM.map((n) => `CREATE FUNCTION public.${does}_validated_${n}() RETURNS boolean LANGUAGE sql AS $$ SELECT '{${n}}'::public.${does}_n[] IS NULL $$;`).join(' ')}
       GRANT ALL ON public.${does}_kept, public.${does}_seen TO staff;`).join('')}
+    CREATE DOMAIN public.quoted_n AS int CHECK (query_to_xml('SELECT email FROM crm.customers WHERE id > ' || VALUE || ' AND id <= 150 + ' || VALUE, true, true, '')::text::int IS NOT NULL);
+    CREATE TABLE public.quoted_kept (many public.quoted_n[]);
+    GRANT ALL ON public.quoted_kept TO staff;
     CREATE AGGREGATE public.first_told(public.tells_n[]) (sfunc = array_smaller, stype = public.tells_n[], initcond = '{0}');
     CREATE AGGREGATE public.then_told(public.tells_n[]) (sfunc = array_smaller, stype = public.tells_n[], initcond = '{150}');
   `,
@@ -141,3 +144,9 @@ for (const does of ['tells', 'fails'] as const) {
     }, does), 'lax');
   });
 }
+
+group('a check that calls what the server brings along', 'opaque code', () => {
+  const asked = (n: number): string => `SELECT 1 FROM quoted_kept WHERE many = '{${n}}'`;
+  attack('Query', each((client, _, n) => client.query(asked(n)), 'fails'), 'lax');
+  attack('Parse alone', each((client, _, n) => client.ask([wire.parse('', asked(n)), wire.sync]), 'fails'), 'lax');
+});
