@@ -120,6 +120,8 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
   if (statement.declared !== undefined) reach = eitherReach(reach, statement.declared);
   const values = statement.parameterTypes === undefined ? undefined : gate.valuesReach(session.identity.database, statement.parameterTypes);
   if (values !== undefined) reach = unionReach(reach, { ...opaqueReach(values.classNames, 'a parameter is of a type whose values are made by code', false), runsAtParse: true });
+  // A type or a table that the open transaction has made may have values made by code that nobody has read.
+  if (reach.opaque.length > 0 && (redefined || (own.misses.length > 0 && (session.catalogTouched || later.definitions > 0)))) reach = { ...reach, runsAtParse: true };
   const named = namedReach(session, facts, view, later, depth);
   const missed = own.misses.length > 0 || values?.missed === true;
   if (named === undefined) return { reach, missed, onlyMisses: missed && reach.opaque.length === own.misses.length };

@@ -62,6 +62,11 @@ export function showsNoValues(fields: ReadonlyMap<string, string>, reach: Reach)
   return VALUELESS_CLASSES.has(sqlstate.slice(0, 2));
 }
 
+/** The grammar rejects the text itself, before any of it is looked up (parser/scan.l): not a text that code has put together, which comes with its context. */
+export function isSyntaxError(fields: ReadonlyMap<string, string>): boolean {
+  return fields.get('R') === 'scanner_yyerror' && !fields.has('W') && !fields.has('q');
+}
+
 export function mustRedact(principal: PrincipalPolicy, reach: Reach): boolean {
   return principal.redactErrors && reach.classes.length > 0;
 }

@@ -12,7 +12,7 @@ import { plansCode } from './early-runs.ts';
 import { judgeNow } from './judge.ts';
 import { LooseTextMeter, PAID, type LooseTextAnswer } from './loose-text.ts';
 import { NO_REACH } from './reach-union.ts';
-import { mustChargeText, mustRedact, redactedError, showsNoValues, SQLSTATE_BYTES } from './redaction.ts';
+import { isSyntaxError, mustChargeText, mustRedact, redactedError, showsNoValues, SQLSTATE_BYTES } from './redaction.ts';
 import { namesConfirmed, namesSkipped } from './request-names.ts';
 import { tellsWhatIsNotThere } from './mistyped.ts';
 import { REFUSED_PARSE, REFUSED_TEXT, runOfJudged } from './request-runs.ts';
@@ -317,7 +317,8 @@ export class ReplyEnds {
       case 'parse': {
         // Parsing and name resolution read nothing that is stored, and what they complain of stands in the text: unless they came to run code, which says so by its context.
         const reach = payload.run?.reach ?? judgeNow(this.#session, payload.statement, 'confirmed').reach;
-        return reach.runsAtParse === true || (reach.opaque.length > 0 && fields.has('W')) ? reach : NO_REACH;
+        const mayBeCode = payload.statement.kind === 'opaque' ? !isSyntaxError(fields) : fields.has('W');
+        return reach.runsAtParse === true || (reach.opaque.length > 0 && mayBeCode) ? reach : NO_REACH;
       }
       case 'bind':
       case 'describe': {

@@ -66,6 +66,7 @@ const RUNS: readonly (readonly [string, (does: Does, n: number) => string])[] = 
   ['a check that casts', (does, n) => `INSERT INTO ${does}_checked VALUES ('{${n}}')`],
   ['a domain that got its check in the same transaction', (does, n) => `BEGIN; CREATE DOMAIN pg_temp.d${n} AS int; ALTER DOMAIN pg_temp.d${n} ADD CHECK (${does}(VALUE)); SELECT '{${n}}'::pg_temp.d${n}[]`],
   ['a type of a domain of the same transaction', (does, n) => `BEGIN; CREATE DOMAIN pg_temp.e${n} AS int CHECK (${does}(VALUE)); CREATE TYPE pg_temp.r${n} AS (n pg_temp.e${n}); SELECT '(${n})'::pg_temp.r${n}`],
+  ['a domain of the same transaction whose check is no function', (_, n) => `BEGIN; CREATE DOMAIN pg_temp.g${n} AS int CHECK (query_to_xml('SELECT email FROM crm.customers WHERE id > ${n} AND id <= ${n + 150}', true, true, '')::text::int > 0); SELECT '{${n}}'::pg_temp.g${n}[]`],
   ['a column of a table of the same transaction', (does, n) => `BEGIN; CREATE TEMP TABLE t${n} (many ${does}_n[]); SELECT 1 FROM t${n} WHERE many = '{${n}}'`],
   ['a parameter of PREPARE', (does, n) => `PREPARE q${n} (${does}_n[]) AS SELECT 1; EXECUTE q${n} ('{${n}}')`],
   ['a parameter of PREPARE whose type a column tells', (does, n) => `PREPARE q${n} AS SELECT 1 FROM ${does}_kept WHERE many = $1; EXECUTE q${n} ('{${n}}')`],
