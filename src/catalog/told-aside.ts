@@ -29,7 +29,7 @@ export function asideBytes(facts: StatementFacts, tally: Tally, uses: readonly R
 
 /** All of it is of one person, whom the statement pays for, or comes from the client: nothing that runs by the way reads more. */
 function isPaidByPeople(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): boolean {
-  if (tally.ownCopies.size > 0 || maintains(facts)) return false;
+  if (tally.opaque.size > 0 || tally.ownCopies.size > 0 || maintains(facts)) return false;
   const brings = (facts.kind === 'insert' && !facts.updatesOnConflict) || facts.kind === 'copy_from';
   const targets = uses.filter(({ use }) => use.mode === 'write').flatMap(({ relations }) => relations);
   return [...tally.classes].every(([name, { width }]) =>

@@ -100,7 +100,7 @@ function nextFreeInWords({ quota, nextFreeInMs, nowMs }: ExhaustedQuota): string
 /** The largest LIMIT that would have gone through. */
 function whatFits(exhausted: ExhaustedQuota): string | undefined {
   const { quota } = exhausted;
-  if (exhausted.aside !== undefined) return 'It fills tables from protected ones: each of them, each partition and each index tells by its size how many rows went there, and costs. Fewer of them cost less.';
+  if (exhausted.aside !== undefined) return 'It costs what it leaves behind: each table, partition and index that it fills tells by its size how many rows went there, and so do sequences and random numbers. Fewer of them cost less.';
   const isStatement = quota.window === 'statement';
   if (quota.dimension === 'bytes') return 'Select fewer columns, or fewer rows with a LIMIT.';
   if (quota.dimension === 'subjects') return isStatement ? `Ask for at most ${amount(quota, quota.limit)} at a time.` : undefined;

@@ -22,9 +22,12 @@ export function leaseNeeds(reach: Reach, principal: PrincipalPolicy): LeaseNeeds
   let needs = byReach.get(reach);
   if (needs === undefined) {
     const classes = reach.classes.map((cls) => principal.classes.get(cls.className) as CompiledClass);
-    const { asideBytes = 0 } = reach;
-    needs = { classes, plan: planLease(principal, reach.classes, undefined), aside: asideBytes === 0 ? undefined : classes.map(({ packedUnitBytes }) => Math.ceil(asideBytes / packedUnitBytes)) };
+    needs = { classes, plan: planLease(principal, reach.classes, undefined), aside: asideUnits(reach.asideBytes ?? 0, classes) };
     byReach.set(reach, needs);
   }
   return needs;
+}
+
+export function asideUnits(bytes: number, classes: readonly CompiledClass[]): readonly number[] | undefined {
+  return bytes === 0 ? undefined : classes.map(({ packedUnitBytes }) => Math.ceil(bytes / packedUnitBytes));
 }

@@ -265,7 +265,9 @@ export class RowMeter {
     if (outdated || (payload.kind === 'execute' || payload.kind === 'bind' ? statement !== run.statement || isNamed(statement) : isNamed(statement))) {
       const { reach } = judgeNow(this.#session, statement, 'confirmed');
       if (costsUnits(statement, reach)) {
-        if (!covers(run.reach, reach)) this.#widen(run, withThoseMade(this.#session, unionReach(run.reach, reach)));
+        // The same statement, judged again: it leaves behind no more than either says.
+        const asideBytes = Math.max(run.reach.asideBytes ?? 0, reach.asideBytes ?? 0);
+        if (!covers(run.reach, reach)) this.#widen(run, withThoseMade(this.#session, { ...unionReach(run.reach, reach), asideBytes }));
         else if (booksToMark(this.#session, reach).length > 0) this.#widen(run, { ...run.reach, traces: reach.traces });
       }
     }

@@ -16,7 +16,7 @@ import type { ColumnShape } from '../protocol/backend-messages.ts';
 import type { Ahead } from '../protocol/message-stream.ts';
 import type { RowReader } from './row-reader.ts';
 import { flagCrossings, flagLookUps, flagVerdict } from './run-flags.ts';
-import { leaseNeeds } from './lease-needs.ts';
+import { asideUnits, leaseNeeds } from './lease-needs.ts';
 import { openPeople } from './run-people.ts';
 import { quotaRefusalOf } from './run-refusal.ts';
 import { recordEnd, recordStart, totalUnits, type RecordedRun } from './run-records.ts';
@@ -42,6 +42,10 @@ export class Run implements RecordedRun {
   #classes: readonly CompiledClass[] = [];
   #costs: Float64Array = NO_COSTS;
   #aside: readonly number[] | undefined;
+  /** Units of a class that were spent before the statement was widened. */
+  #spentBefore: Map<string, number> | undefined;
+  /** Of what it leaves behind, what a widened statement has not paid for yet, in bytes; undefined: nothing was paid for. */
+  #unpaidBytes: number | undefined;
   /** The record of the start; 'none' before anything was reserved. */
   #start: 'none' | 'under way' | 'written' | Refusal = 'none';
   /** They wait for it. */
@@ -186,7 +190,14 @@ export class Run implements RecordedRun {
 
   /** The server's word: the statement gives rows of these classes too. */
   widen(reach: Reach): void {
-    if (this.#leasing !== undefined) this.#leasing.close();
+    const more = Math.max(0, (reach.asideBytes ?? 0) - (this.#reach.asideBytes ?? 0));
+    if (this.#unpaidBytes !== undefined) this.#unpaidBytes += more;
+    if (this.#leasing !== undefined) {
+      this.#spentBefore ??= new Map();
+      for (const [i, { className }] of this.#reach.classes.entries()) this.#spentBefore.set(className, (this.#spentBefore.get(className) ?? 0) + this.#leasing.lease.spentUnits(i));
+      this.#unpaidBytes = more;
+      this.#leasing.close();
+    }
     this.#leasing = undefined;
     this.#people?.close();
     this.#people = undefined;
@@ -341,7 +352,7 @@ export class Run implements RecordedRun {
     const { gate } = this.#session;
     const needs = leaseNeeds(this.#reach, this.principal);
     this.#classes = needs.classes;
-    this.#aside = needs.aside;
+    this.#aside = this.#unpaidBytes === undefined ? needs.aside : asideUnits(this.#unpaidBytes, needs.classes);
     this.#costs = new Float64Array(needs.classes.length);
     const plan = rowBound === undefined && prepaid.length === 0 ? needs.plan : planLease(this.principal, this.#reach.classes, rowBound, prepaid);
     const leasing = new Leasing(gate.store, plan, gate.leasing);
@@ -401,7 +412,7 @@ export class Run implements RecordedRun {
     return this.#reach.classes.map((cls, i) => ({
       class: cls.className,
       // A statement that ran costs at least 1; one that was refused at the start costs nothing.
-      units: this.#start === 'none' ? 0 : Math.max(1, this.#leasing?.lease.spentUnits(i) ?? 1),
+      units: this.#start === 'none' ? 0 : Math.max(1, (this.#spentBefore?.get(cls.className) ?? 0) + (this.#leasing?.lease.spentUnits(i) ?? 1)),
     }));
   }
 

@@ -158,6 +158,7 @@ describe('what is left behind', () => {
   });
 
   test.each([
+    ["INSERT INTO parts SELECT 1 + (query_to_xml('SELECT 1', true, true, '') IS NULL)::int", 9],
     ['INSERT INTO log VALUES (1)', 0],
     ['INSERT INTO log SELECT id FROM crm.customers', 3],
     ['INSERT INTO log SELECT id FROM crm.customers WHERE id = 7', 1],

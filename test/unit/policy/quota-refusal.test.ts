@@ -32,6 +32,12 @@ describe('the refusal of a used-up quota', () => {
     });
   });
 
+  it('says what a statement costs by what it leaves behind, where that is too much', () => {
+    const refusal = quotaRefusal({ quota: QUOTA, used: 188, aside: 30, unitsPerRow: 1, nowMs, contact: undefined });
+    expect(refusal.message).toBe('row quota for class "customers" has too little left: 12 of 200 in 1h, and the statement by itself costs 30');
+    expect(refusal.hint).toContain('It costs what it leaves behind: each table, partition and index that it fills');
+  });
+
   it('says what still fits if something is left', () => {
     const refusal = quotaRefusal({ quota: QUOTA, used: 188, unitsPerRow: 30, nowMs, contact: undefined });
     expect(refusal.message).toBe('row quota for class "customers" has too little left: 12 of 200 in 1h, and the next row costs 30');
