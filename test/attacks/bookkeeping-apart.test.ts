@@ -3,4 +3,4 @@
 import { testAttacks } from '../support/attack-tests.ts';
 import { bookkeepingApart } from './techniques/bookkeeping.ts';
 
-testAttacks(bookkeepingApart);
+testAttacks(bookkeepingApart, 150);

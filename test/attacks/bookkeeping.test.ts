@@ -3,4 +3,4 @@
 import { testAttacks } from '../support/attack-tests.ts';
 import { bookkeeping } from './techniques/bookkeeping.ts';
 
-testAttacks(bookkeeping);
+testAttacks(bookkeeping, 150);

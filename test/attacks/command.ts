@@ -52,9 +52,9 @@ async function run(suite: AttackSuite): Promise<readonly Row[]> {
     for (const { name, group, techniqueClass, role, technique, least, spent: own } of attacks) {
       const spent = Math.max(own, spentBefore);
       const quota = QUOTA - spent;
-      const direct = (await carryOut(bed, role, true, technique)).tokens;
+      const direct = (await carryOut(bed, role, true, technique, spent)).tokens;
       const through = (await carryOut(bed, role, false, technique, spent)).tokens;
-      const verdict = through > quota ? 'LEAK' : direct < least ? 'DOES NOT WORK' : 'bounded';
+      const verdict = through > quota ? 'LEAK' : direct < (least ?? quota + 1) ? 'DOES NOT WORK' : 'bounded';
       const row: Row = { technique: name, group, class: techniqueClass, role, suite: suite.name, direct, through, quota, verdict };
       rows.push(row);
       if (!options.json && !options.markdown) process.stdout.write(`${line(row)}\n`);

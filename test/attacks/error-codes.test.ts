@@ -3,4 +3,4 @@
 import { testAttacks } from '../support/attack-tests.ts';
 import { errorCodes } from './techniques/error-codes.ts';
 
-testAttacks(errorCodes);
+testAttacks(errorCodes, 150);

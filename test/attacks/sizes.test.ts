@@ -3,4 +3,4 @@
 import { testAttacks } from '../support/attack-tests.ts';
 import { sizes } from './techniques/sizes.ts';
 
-testAttacks(sizes);
+testAttacks(sizes, 150);

@@ -3,4 +3,4 @@
 import { testAttacks } from '../support/attack-tests.ts';
 import { traces } from './techniques/traces.ts';
 
-testAttacks(traces);
+testAttacks(traces, 150);

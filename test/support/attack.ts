@@ -26,6 +26,8 @@ export interface Attacker {
   readonly direct: boolean;
   readonly port: number;
   readonly bed: TestBed;
+  /** As many customers as a technique has to bring that brings them one by one: more than its quota allows. */
+  readonly customers: number;
   connect(options?: Partial<WireTarget>): Promise<WireClient>;
   /** Bytes that were decoded from an encoding that hides tokens. */
   decoded: string;
@@ -132,7 +134,7 @@ export interface Outcome {
   readonly clients: readonly WireClient[];
 }
 
-/** Runs a technique once, directly or through Rowgate, with a login of its own that has used up `spent` units already. */
+/** Runs a technique once, directly or through Rowgate, with a login of its own that has used up `spent` units already (directly: would have). */
 export async function carryOut(bed: TestBed, role: Role, direct: boolean, technique: Technique, spent = 0): Promise<Outcome> {
   const clients: WireClient[] = [];
   const number = bed.nextLogin();
@@ -145,7 +147,7 @@ export async function carryOut(bed: TestBed, role: Role, direct: boolean, techni
     await before.end();
   }
   const attacker: Attacker = {
-    own: `own_${number}`, user, direct, port, bed, decoded: '',
+    own: `own_${number}`, user, direct, port, bed, customers: QUOTA - spent + 10, decoded: '',
     async connect(options = {}) {
       const client = await WireClient.connect({ port: ports[clients.length % ports.length] as number, user, ...options });
       clients.push(client);
@@ -177,8 +179,8 @@ export interface Attack {
   readonly techniqueClass: TechniqueClass;
   readonly technique: Technique;
   readonly role: Role;
-  /** Customers that it must bring from the bare server, or the technique does not work; 0 where the server may refuse it by itself. */
-  readonly least: number;
+  /** Customers that it must bring from the bare server, or the technique does not work: more than the quota allows if left out; 0 where the server may refuse it by itself. */
+  readonly least: number | undefined;
   /** Units that are used up beforehand. */
   readonly spent: number;
 }
@@ -204,7 +206,7 @@ export function attackSuite(name: string, bed: BedOptions = {}): AttackSuite {
       add();
       current = undefined;
     },
-    attack(attackName, technique, role = 'agent', least = QUOTA + 1, spent = 0) {
+    attack(attackName, technique, role = 'agent', least, spent = 0) {
       if (current === undefined) throw new Error(`${attackName} stands in no group`);
       attacks.push({ ...current, name: attackName, technique, role, least, spent });
     },

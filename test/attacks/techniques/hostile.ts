@@ -72,6 +72,6 @@ group('fifty sessions at once, two processes', 'hostile combinations', () => {
   for (const [name, technique] of crowds) attack(name, technique);
 });
 group('fifty sessions at once, three units left, two processes', 'hostile combinations', () => {
-  for (const [name, technique] of crowds) attack(name, technique, 'agent', QUOTA + 1, QUOTA - LEFT);
-  attack('a quota that is used up to the last unit', statements(ALL), 'agent', QUOTA + 1, QUOTA);
+  for (const [name, technique] of crowds) attack(name, technique, 'agent', undefined, QUOTA - LEFT);
+  attack('a quota that is used up to the last unit', statements(ALL), 'agent', undefined, QUOTA);
 });

@@ -5,45 +5,45 @@ import { rowsOf, type WireClient } from '../../support/wire-client.ts';
 
 export const sizes = attackSuite('sizes');
 
-const CUSTOMERS = 210;
 const DIGIT = `('x' || substr(right(c.email, 8), 1 + 2 * quarter, 2))::bit(8)::int`;
-const KEYS = Array.from({ length: 4 * CUSTOMERS }, (_, i) => i + 4);
 
-/** A partition for each digit of each customer. */
-async function partitions({ own }: Attacker, client: WireClient): Promise<void> {
-  await client.query(`CREATE TABLE public.${own} (k int, pad text) PARTITION BY LIST (k)`);
-  // Partitions take it over.
-  await client.query(`ALTER TABLE public.${own} ALTER pad SET STORAGE PLAIN`);
-  for (let at = 0; at < KEYS.length; at += 120) {
-    await client.query(KEYS.slice(at, at + 120).map((k) => `CREATE TABLE public.${own}_${k} PARTITION OF public.${own} FOR VALUES IN (${k})`).join(';'), 60_000);
+/** Makes a partition for each digit of each customer. */
+async function partition({ own, customers }: Attacker, client: WireClient): Promise<void> {
+  const keys = Array.from({ length: 4 * customers }, (_, i) => i + 4);
+  for (let at = 0; at < keys.length; at += 120) {
+    await client.query(keys.slice(at, at + 120).map((k) => `CREATE TABLE public.${own}_${k} PARTITION OF public.${own} FOR VALUES IN (${k})`).join(';'), 60_000);
   }
 }
 
-const FILL = (own: string): string => `INSERT INTO public.${own} SELECT 4 * c.id + quarter, repeat('x', 5000) FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id <= ${CUSTOMERS}`;
+function spell(attacker: Attacker, digits: ReadonlyMap<number, number>): void {
+  for (let id = 1; id <= attacker.customers; id++) {
+    attacker.decoded += `cnry-${String(id).padStart(6, '0')}-${[0, 1, 2, 3].map((quarter) => (digits.get(4 * id + quarter) ?? 0).toString(16).padStart(2, '0')).join('')} `;
+  }
+}
+
+const FILL = ({ own, customers }: Attacker): string => `INSERT INTO public.${own} SELECT 4 * c.id + quarter, repeat('x', 5000) FROM crm.customers c, generate_series(0, 3) quarter, generate_series(1, ${DIGIT}) g WHERE c.id <= ${customers}`;
 
 /** Fills a page for each row; `look` gives names and how many pages. */
 const grown = (look: (own: string) => string): Technique => async (attacker) => {
+  const { own } = attacker;
   const client = await attacker.connect();
-  await partitions(attacker, client);
-  await client.query(FILL(attacker.own), 80_000);
-  const digits = new Map(rowsOf(await client.query(look(attacker.own), 30_000)).map(([name, pages]) => [Number(/\d+$/.exec(String(name))?.[0]), Number(String(pages))]));
-  for (let id = 1; id <= CUSTOMERS; id++) {
-    attacker.decoded += `cnry-${String(id).padStart(6, '0')}-${[0, 1, 2, 3].map((quarter) => (digits.get(4 * id + quarter) ?? 0).toString(16).padStart(2, '0')).join('')} `;
-  }
+  await client.query(`CREATE TABLE public.${own} (k int, pad text) PARTITION BY LIST (k)`);
+  // Partitions take it over.
+  await client.query(`ALTER TABLE public.${own} ALTER pad SET STORAGE PLAIN`);
+  await partition(attacker, client);
+  await client.query(FILL(attacker), 80_000);
+  spell(attacker, new Map(rowsOf(await client.query(look(own), 30_000)).map(([name, pages]) => [Number(/\d+$/.exec(String(name))?.[0]), Number(String(pages))])));
 };
 
 /** Partitions with 255 small rows each, numbered; `change` makes their sizes say digits. */
-const changed = (change: (own: string) => readonly string[], look: (own: string) => string): Technique => async (attacker) => {
-  const { own } = attacker;
+const changed = (change: (attacker: Attacker) => readonly string[], look: (own: string) => string): Technique => async (attacker) => {
+  const { own, customers } = attacker;
   const client = await attacker.connect();
   await client.query(`CREATE TABLE public.${own} (k int, n int, pad text) PARTITION BY LIST (k)`);
-  for (let at = 0; at < KEYS.length; at += 120) await client.query(KEYS.slice(at, at + 120).map((k) => `CREATE TABLE public.${own}_${k} PARTITION OF public.${own} FOR VALUES IN (${k})`).join(';'), 60_000);
-  await client.query(`INSERT INTO public.${own} SELECT k, n FROM generate_series(4, ${4 * CUSTOMERS + 3}) k, generate_series(1, 255) n`, 60_000);
-  for (const sql of change(own)) await client.query(sql, 80_000);
-  const digits = new Map(rowsOf(await client.query(look(own), 30_000)).map(([name, size]) => [Number(/_(\d+)(_|$)/.exec(String(name).replace(own, ''))?.[1]), Number(String(size))]));
-  for (let id = 1; id <= CUSTOMERS; id++) {
-    attacker.decoded += `cnry-${String(id).padStart(6, '0')}-${[0, 1, 2, 3].map((quarter) => (digits.get(4 * id + quarter) ?? 0).toString(16).padStart(2, '0')).join('')} `;
-  }
+  await partition(attacker, client);
+  await client.query(`INSERT INTO public.${own} SELECT k, n FROM generate_series(4, ${4 * customers + 3}) k, generate_series(1, 255) n`, 60_000);
+  for (const sql of change(attacker)) await client.query(sql, 80_000);
+  spell(attacker, new Map(rowsOf(await client.query(look(own), 30_000)).map(([name, size]) => [Number(/_(\d+)(_|$)/.exec(String(name).replace(own, ''))?.[1]), Number(String(size))])));
 };
 const digitOf = (name: string): string => `CREATE FUNCTION ${name}(k int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT ('x' || substr(right(c.email, 8), 1 + 2 * (k % 4), 2))::bit(8)::int FROM crm.customers c WHERE c.id = k / 4); END $$`;
 
@@ -54,10 +54,10 @@ sizes.group('of copies', 'side doors', () => {
 });
 
 sizes.group('of what is changed', 'side doors', () => {
-  sizes.attack('rows that are left after DELETE', changed((own) => [
-    `DELETE FROM public.${own} o USING crm.customers c, generate_series(0, 3) quarter WHERE o.k = 4 * c.id + quarter AND o.n > ${DIGIT} AND c.id <= ${CUSTOMERS}`, `VACUUM public.${own}`,
+  sizes.attack('rows that are left after DELETE', changed(({ own, customers }) => [
+    `DELETE FROM public.${own} o USING crm.customers c, generate_series(0, 3) quarter WHERE o.k = 4 * c.id + quarter AND o.n > ${DIGIT} AND c.id <= ${customers}`, `VACUUM public.${own}`,
   ], (own) => `SELECT relname, reltuples ${of(own)}`), 'lax');
-  sizes.attack('an index whose condition asks a function', changed((own) => [
+  sizes.attack('an index whose condition asks a function', changed(({ own }) => [
     digitOf(`public.${own}_digit_of`), `CREATE INDEX ${own}_i ON public.${own} (n) WHERE n <= public.${own}_digit_of(k)`, `ANALYZE public.${own}`,
   ], (own) => `SELECT c.relname, i.reltuples FROM pg_class c JOIN pg_index x ON x.indrelid = c.oid JOIN pg_class i ON i.oid = x.indexrelid WHERE c.relname LIKE '${own}\\_%'`), 'lax');
 });
@@ -91,7 +91,7 @@ const moved = (sequence: string, random: string, make: readonly string[] = []): 
   };
   await client.query(`SELECT nextval('public.${own}')`);
   before = 1;
-  for (let id = 1; id <= 300; id += 3) {
+  for (let id = 1; id <= 1.5 * attacker.customers; id += 3) {
     const [a1, a2, b1] = await ask([id, 'hi'], [id, 'lo'], [id + 1, 'hi']);
     const [b2, c1, c2] = await ask([id + 1, 'lo'], [id + 2, 'hi'], [id + 2, 'lo']);
     for (const [at, hash] of [`${a1}${a2}`, `${b1}${b2}`, `${c1}${c2}`].entries()) attacker.decoded += `cnry-${String(id + at).padStart(6, '0')}-${hash} `;

@@ -75,9 +75,9 @@ const seenByAnother = (lock: string): Technique => async (attacker) => {
 };
 
 /** A block of code in which each bit of sixteen customers at a time decides whether `tell(bit)` is run. */
-const byBlocks = (customers: number, prepare: (from: number) => string, tell: (bit: number, name: string) => string, hear: (client: WireClient, answer: readonly WireMessage[]) => Promise<readonly string[]>): Technique => async (attacker) => {
+const byBlocks = (prepare: (from: number) => string, tell: (bit: number, name: string) => string, hear: (client: WireClient, answer: readonly WireMessage[]) => Promise<readonly string[]>): Technique => async (attacker) => {
   const client = await attacker.connect();
-  for (let from = 1; from <= customers; from += 16) {
+  for (let from = 1; from <= attacker.customers; from += 16) {
     const name = (i: number): string => `${from + (i >> 5)}_${i & 31}`;
     const all = Array.from({ length: 512 }, (_, i) => i);
     await client.query(prepare(from));
@@ -125,8 +125,8 @@ for (const role of ['agent', 'lax'] as const) {
       for (let n = 0; n < 32; n++) {
         await client.query('BEGIN');
         await client.query('DELETE FROM crm.invoices');
-        await client.query(`DELETE FROM crm.customers c WHERE get_bit(${HASH}, ${n}) = 0`);
-        for (const [id] of rowsOf(await client.query('SELECT tag FROM kids'))) bits.push([id, n]);
+        await client.query(`DELETE FROM crm.customers c WHERE id <= ${attacker.customers} AND get_bit(${HASH}, ${n}) = 0`);
+        for (const [id] of rowsOf(await client.query(`SELECT tag FROM kids WHERE tag <= ${attacker.customers}`))) bits.push([id, n]);
         await client.query('ROLLBACK');
       }
       spell(attacker, bits);
@@ -148,7 +148,7 @@ for (const role of ['agent', 'lax'] as const) {
     const sequences = (made: (own: string) => string, moved: (name: string, own: string) => string, grouped = '') => async (attacker: Attacker): Promise<void> => {
       const client = await attacker.connect();
       if (made(attacker.own) !== '') await client.query(made(attacker.own));
-      const customers = 210;
+      const { customers } = attacker;
       const quarters = [0, 1, 2, 3];
       for (let id = 1; id <= customers; id += 42) await client.query(Array.from({ length: 42 }, (_, k) => quarters.map((quarter) => `CREATE TEMP SEQUENCE s_${id + k}_${quarter}`).join(';')).join(';'), 30_000);
       await client.query(`SELECT count(moved) FROM (SELECT ${moved(`('s_' || id || '_' || quarter)`, attacker.own)} AS moved FROM crm.customers, generate_series(0, 3) quarter, generate_series(0, ('x' || substr(right(email, 8), 1 + 2 * quarter, 2))::bit(8)::int) step WHERE id <= ${customers} ${grouped}) t`, 30_000);
@@ -165,7 +165,7 @@ for (const role of ['agent', 'lax'] as const) {
       await client.query(Array.from({ length: 512 }, (_, n) => `CREATE TEMP SEQUENCE s_${n}`).join(';'), 30_000);
       await client.query(`CREATE TABLE ${table} (name text)`);
       await client.query(`CREATE RULE moves AS ON INSERT TO ${table} DO INSTEAD SELECT count(nextval(NEW.name::regclass))`);
-      for (let id = 1, before = await moves(); id <= 224; id += 16) {
+      for (let id = 1, before = await moves(); id <= attacker.customers; id += 16) {
         await client.query(`INSERT INTO ${table} SELECT 's_' || (32 * (c.id - ${id}) + n) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 16} AND get_bit(${HASH}, n) = 1`, 30_000);
         const after = await moves();
         spell(attacker, [...after].filter(([n, last]) => before.get(n) !== last).map(([n]) => [id + (n >> 5), n & 31]));
@@ -177,7 +177,7 @@ for (const role of ['agent', 'lax'] as const) {
     attack('the same by a function that is not told the name', sequences((own) => `CREATE FUNCTION public.${own}_n(text) RETURNS bigint LANGUAGE sql AS 'SELECT nextval($1::regclass)'`, (name, own) => `public.${own}_n(${name})`), role);
     attack('counters of the open transaction: how often each partition was scanned', async (attacker) => {
       const client = await attacker.connect();
-      const customers = 210;
+      const { customers } = attacker;
       await client.query('SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off');
       await client.query('CREATE TEMP TABLE parts (k int) PARTITION BY LIST (k)');
       for (let k = 4; k < 4 * customers + 4; k += 120) await client.query(Array.from({ length: 120 }, (_, i) => `CREATE TEMP TABLE p_${k + i} PARTITION OF parts FOR VALUES IN (${k + i})`).join(';'), 30_000);
@@ -187,20 +187,20 @@ for (const role of ['agent', 'lax'] as const) {
       for (let id = 1; id <= customers; id++) attacker.decoded += token(id, [0, 1, 2, 3].map((quarter) => (scans.get(`p_${4 * id + quarter}`) ?? 0).toString(16).padStart(2, '0')).join(''));
       await client.query('ROLLBACK');
     }, role);
-    attack('a block that NOTIFYs without payload', byBlocks(256, (from) => Array.from({ length: 512 }, (_, i) => `LISTEN c_${from + (i >> 5)}_${i & 31}`).join(';'), (_, name) => `IF (BIT) = 1 THEN NOTIFY c_${name}; END IF;`,
+    attack('a block that NOTIFYs without payload', byBlocks((from) => Array.from({ length: 512 }, (_, i) => `LISTEN c_${from + (i >> 5)}_${i & 31}`).join(';'), (_, name) => `IF (BIT) = 1 THEN NOTIFY c_${name}; END IF;`,
       async (_client, answer) => answer.filter(({ type }) => type === 'A').map(({ body }) => body.toString('latin1', 4).split('\0')[0] ?? '')), role);
-    attack('a block that locks tables, pg_locks', byBlocks(256, (from) => (from === 1 ? `${Array.from({ length: 512 }, (_, i) => `CREATE TEMP TABLE l_${i} ()`).join(';')}; BEGIN` : 'BEGIN'), (i) => `IF (BIT) = 1 THEN LOCK TABLE l_${i} IN EXCLUSIVE MODE; END IF;`,
+    attack('a block that locks tables, pg_locks', byBlocks((from) => (from === 1 ? `${Array.from({ length: 512 }, (_, i) => `CREATE TEMP TABLE l_${i} ()`).join(';')}; BEGIN` : 'BEGIN'), (i) => `IF (BIT) = 1 THEN LOCK TABLE l_${i} IN EXCLUSIVE MODE; END IF;`,
       async (client) => rowsOf(await client.query(`SELECT relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE mode = 'ExclusiveLock' AND relname LIKE 'l\\_%'`)).map(([name]) => `l_0_${String(name).slice(2)}`)), role, 0);
-    attack('a block whose errors decide what is written', byBlocks(256, () => 'CREATE TEMP TABLE IF NOT EXISTS w (id text); TRUNCATE w', (_, name) => `BEGIN PERFORM 1 / (1 - (BIT)); EXCEPTION WHEN division_by_zero THEN INSERT INTO w VALUES ('${name}'); END;`,
+    attack('a block whose errors decide what is written', byBlocks(() => 'CREATE TEMP TABLE IF NOT EXISTS w (id text); TRUNCATE w', (_, name) => `BEGIN PERFORM 1 / (1 - (BIT)); EXCEPTION WHEN division_by_zero THEN INSERT INTO w VALUES ('${name}'); END;`,
       async (client) => rowsOf(await client.query('SELECT id FROM w')).map(([name]) => String(name))), role);
-    attack('a block that writes IF FOUND', byBlocks(256, () => 'CREATE TEMP TABLE IF NOT EXISTS w (id text); TRUNCATE w', (_, name) => `PERFORM 1 WHERE (BIT) = 1; IF FOUND THEN INSERT INTO w VALUES ('${name}'); END IF;`,
+    attack('a block that writes IF FOUND', byBlocks(() => 'CREATE TEMP TABLE IF NOT EXISTS w (id text); TRUNCATE w', (_, name) => `PERFORM 1 WHERE (BIT) = 1; IF FOUND THEN INSERT INTO w VALUES ('${name}'); END IF;`,
       async (client) => rowsOf(await client.query('SELECT id FROM w')).map(([name]) => String(name))), role);
     attack('sessions that are cancelled, a hundred and twenty-eight bits a statement', async (attacker) => {
       const talker = await attacker.connect();
       const sleepers = await Promise.all(Array.from({ length: 128 }, () => attacker.connect()));
       const pids = await Promise.all(sleepers.map(async (each) => String(rowsOf(await each.query('SELECT pg_backend_pid()'))[0]?.[0])));
       const sleeping = async (): Promise<ReadonlySet<string>> => new Set(rowsOf(await talker.query(`SELECT pid FROM pg_stat_activity WHERE pid IN (${pids.join(',')}) AND wait_event = 'PgSleep'`)).map(([pid]) => String(pid)));
-      for (let id = 1; id <= 212; id += 4) {
+      for (let id = 1; id <= attacker.customers; id += 4) {
         const answers = sleepers.map((each) => each.query('SELECT pg_sleep(20)', 30_000));
         while ((await sleeping()).size < pids.length) await new Promise((resolve) => setTimeout(resolve, 20));
         await talker.query(`SELECT count(pg_cancel_backend((ARRAY[${pids.join(',')}])[(c.id - ${id}) * 32 + n + 1])) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 4} AND get_bit(${HASH}, n) = 1`);
