@@ -5,6 +5,7 @@ import { type Effects, SINK, Tally } from './effects.ts';
 import { markedOids } from './marks.ts';
 import { resolveTypes } from './names.ts';
 import type { ReachIndex } from './reach-index.ts';
+import { MOST_QUESTIONS } from './repeats.ts';
 import type { SearchPath } from './reach-types.ts';
 import { type StatementTally, tallyStatement } from './statement-tally.ts';
 
@@ -15,9 +16,6 @@ const PLAIN_KINDS: ReadonlySet<StatementFacts['kind']> = new Set(['select', 'val
 
 /** Statements that store nothing and are noticed all the same: by listeners, in pg_locks, in the counters of tables, in settings. */
 const SIGNALS: ReadonlySet<StatementFacts['kind']> = new Set(['notify', 'lock', 'analyze', 'set', 'reset']);
-
-/** Questions about a class that a body without loops may ask before its writes count as a copy. A few are how checks are written, and tell a bit each. */
-const MOST_QUESTIONS = 4;
 
 /** What running a body can reach and do. `name`: for reasons, `function crm.f`. */
 export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, callersPath: SearchPath, transitionTables: ReadonlySet<string> = NO_NAMES): Effects {
@@ -50,12 +48,18 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
   // What a body writes can tell of what it has read without naming it: once a turn of a loop, or once a branch.
   const questions = parts.filter(([{ decides, mentions }, told]) =>
     (reads && mentions.includes('found')) || ((decides || body.catches) && (told.tally.classes.size > 0 || mentions.some((name) => dirty.has(name))))).length;
-  const tells = reads && (body.loops || questions > MOST_QUESTIONS);
+  const asked = tally.questions + questions;
+  const tells = reads && (body.loops || asked > MOST_QUESTIONS);
+  const steers = reads && questions > 0;
+  const steered = new Set(tally.steered);
+  if (tells) for (const oid of steered) copies.add(oid);
   for (const [statement, told] of parts) {
     const written = writtenBy(told, statement.facts, index);
     const signals = SIGNALS.has(statement.facts.kind) || (statement.facts.draws ?? 0) > 0 || (statement.facts.locks ?? []).length > 0;
     // Whether it runs at all tells, where what was read decides.
     if (signals && (tells || statement.mentions.some((name) => dirty.has(name)))) copies.add(SINK);
+    else if (signals && steers) steered.add(SINK);
+    if (steers) for (const oid of written) steered.add(oid);
     if (written.size === 0) continue;
     const takesGiven = isGiven(statement) || statement.mentions.some((name) => given.has(name));
     storesPacked ||= takesGiven && gathers(statement.facts, told);
@@ -71,6 +75,8 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
     classes: packs ? new Map([...effects.classes].map(([cls, effect]) => [cls, { ...effect, packs: true }])) : effects.classes,
     copies: new Set([...effects.copies, ...copies]),
     stores,
+    steered: tells ? new Set() : steered,
+    questions: tells || steered.size === 0 ? 0 : asked,
     storesPacked: storesPacked || (stores.size > 0 && effects.storesPacked),
     sink: effects.copies.has(SINK) || copies.has(SINK),
     volatile: effects.volatile || body.statements.some(({ facts }) => facts.modifies),

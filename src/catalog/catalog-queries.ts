@@ -28,6 +28,12 @@ export const COLUMNS = `
 /** How many each table has. */
 export const INDEXES = `SELECT indrelid, count(*)::int FROM pg_index WHERE indrelid ${USER} GROUP BY 1 ORDER BY 1`;
 
+/** Columns that no two rows have equal values of at any time: a key that may be checked late, or an index over some rows or over expressions, does not say so. */
+export const UNIQUE_KEYS = `
+  SELECT i.indrelid, ARRAY(SELECT attname::text FROM unnest(i.indkey[0:i.indnkeyatts - 1]) AS part(attnum) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = part.attnum ORDER BY 1)
+    FROM pg_index i
+   WHERE i.indrelid ${USER} AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY 1, 2`;
+
 export const INHERITS = `SELECT inhrelid, inhparent FROM pg_inherits ORDER BY 1, 2`;
 
 /** Without the text: pg_get_viewdef and pg_get_ruledef lock what they print (AcquireRewriteLocks, utils/adt/ruleutils.c) and so may wait. */
@@ -120,7 +126,7 @@ export const FOREIGN_KEYS = `
 
 export const FUNCTIONS = `
   SELECT p.oid, n.nspname::text, p.proname::text, p.prokind::text, l.lanname::text, p.provolatile::text, p.prosecdef, e.extname::text,
-         CASE WHEN p.pronargs = 1 THEN p.proargtypes[0] END
+         CASE WHEN p.pronargs = 1 THEN p.proargtypes[0] END, p.proretset
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
     LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
     LEFT JOIN pg_extension e ON e.oid = d.refobjid

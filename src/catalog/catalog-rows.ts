@@ -69,6 +69,8 @@ export interface FunctionRow {
   readonly extension: string | null;
   /** Its only argument's type where it has exactly one: `rel.name` then calls it too ("functional notation", ParseFuncOrColumn in parser/parse_func.c). */
   readonly soleArgument: number | null;
+  /** A call gives any number of rows. */
+  readonly returnsSet?: boolean;
   /** CREATE FUNCTION of a routine in SQL or PL/pgSQL, as pg_get_functiondef prints it. */
   readonly definition?: string;
   /** Functions that a user's aggregate is made of. */
@@ -144,6 +146,8 @@ export interface CatalogRows {
   readonly columns: readonly ColumnsRow[];
   /** How many indexes each table has. */
   readonly indexes?: readonly { readonly relation: number; readonly count: number }[];
+  /** Columns of which no two rows of the table, its children left out, have equal values. */
+  readonly uniqueKeys?: readonly { readonly relation: number; readonly columns: readonly string[] }[];
   /** pg_inherits: partitions too. */
   readonly inherits: readonly { readonly child: number; readonly parent: number }[];
   readonly rules: readonly RuleRow[];

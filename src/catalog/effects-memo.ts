@@ -1,4 +1,4 @@
-import { type Effects, NO_EFFECTS, opaqueEffects } from './effects.ts';
+import { type Effects, manyTimes, NO_EFFECTS, opaqueEffects } from './effects.ts';
 
 interface Frame {
   readonly key: string;
@@ -6,6 +6,8 @@ interface Frame {
   low: number;
   /** It calls itself, and the result of the inner call can come back in its own. */
   recurs: boolean;
+  /** It leads back to itself, whatever comes of it. */
+  circles: boolean;
 }
 
 /** Writing, and making values. */
@@ -47,6 +49,7 @@ export class EffectsMemo {
   #backTo(at: number): Effects {
     this.#lower(at);
     const frame = this.#frames[at];
+    if (frame !== undefined) frame.circles = true;
     if (frame !== undefined && this.#frames.slice(at).every(({ key }) => !GIVES_NOTHING_BACK.test(key))) frame.recurs = true;
     return NO_EFFECTS;
   }
@@ -58,7 +61,7 @@ export class EffectsMemo {
 
   #workOut(key: string, work: () => Effects): Effects {
     const at = this.#frames.length;
-    const frame: Frame = { key, low: at, recurs: false };
+    const frame: Frame = { key, low: at, recurs: false, circles: false };
     this.#frames.push(frame);
     this.#underWay.set(key, at);
     let effects: Effects;
@@ -68,6 +71,7 @@ export class EffectsMemo {
       this.#frames.pop();
       this.#underWay.delete(key);
     }
+    if (frame.circles) effects = manyTimes(effects);
     if (frame.recurs) effects = packing(effects);
     if (frame.low < at) {
       this.#lower(frame.low);

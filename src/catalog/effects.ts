@@ -38,6 +38,9 @@ export interface Effects {
   readonly storesPacked: boolean;
   /** Relations that take in rows of the classes, whatever the code is given. */
   readonly copies: ReadonlySet<number>;
+  /** Relations that are written to or not as a class decides, `questions` times each time that it runs. A check does so; done for each of many rows it makes a copy (`manyTimes`). */
+  readonly steered?: ReadonlySet<number>;
+  readonly questions?: number;
   /** The row that a trigger hands on holds what it has read. */
   readonly feedsRow: boolean;
   /** Leaves cursors open under names that the session does not see. */
@@ -66,6 +69,12 @@ export const NO_EFFECTS: Effects = {
 
 export function opaqueEffects(reason: string, category: DenyCategory = 'opaque'): Effects {
   return { ...NO_EFFECTS, opaque: [reason], categories: new Set([category]), impure: true, volatile: true };
+}
+
+/** The same, of what may run for each of any number of rows. */
+export function manyTimes(effects: Effects): Effects {
+  if (effects.steered === undefined || effects.steered.size === 0) return effects;
+  return { ...effects, copies: new Set([...effects.copies, ...effects.steered]), steered: NONE, questions: 0 };
 }
 
 /** The same, with the name of what brought it in its reasons. */
@@ -140,7 +149,10 @@ export class Tally {
   locksByName = false;
   makesValues = false;
   moves = 0;
+  /** Questions that decide what `steered` are written. */
+  questions = 0;
   readonly #copies = new Union<number>();
+  readonly #steered = new Union<number>();
   /** What stores its arguments, and whether it reaches a class by itself. */
   readonly #storing: { readonly stores: ReadonlySet<number>; readonly reaches: boolean }[] = [];
   /** How many things of the statement give something of a class. */
@@ -167,6 +179,7 @@ export class Tally {
   touch(effects: Effects, times: number): void {
     if (effects === NO_EFFECTS) return;
     if (effects.classes.size > 0) this.#sources = saturate(this.#sources + Math.max(1, times));
+    if (effects.questions !== undefined) this.questions = saturate(this.questions + effects.questions * Math.max(1, times));
     const seen = this.#seen.has(effects);
     for (const [name, more] of effects.classes) {
       const effect = this.classOf(name);
@@ -191,12 +204,23 @@ export class Tally {
     this.makesValues ||= effects.makesValues === true;
     this.moves |= effects.moves ?? 0;
     this.#copies.add(effects.copies);
+    if (effects.steered !== undefined) this.#steered.add(effects.steered);
     if (effects.stores.size > 0) this.#storing.push({ stores: effects.stores, reaches: effects.classes.size > 0 });
   }
 
   /** Relations that take in rows of the classes whatever is given to what fills them. */
   get ownCopies(): ReadonlySet<number> {
     return this.#copies.values;
+  }
+
+  /** Relations that are written to or not as a class decides, `questions` times. */
+  get steered(): ReadonlySet<number> {
+    return this.#steered.values;
+  }
+
+  /** All of it may happen for each of any number of rows. */
+  repeat(): void {
+    this.#copies.add(this.#steered.values);
   }
 
   /** Relations that take in something of a class: what stores its arguments counts if anything but itself can give it a class's values. */
@@ -253,6 +277,7 @@ export class Tally {
     return {
       classes, oids: this.oids, opaque: [...this.opaque], categories: this.categories, sink: this.sink, volatile: this.volatile, impure: this.impure,
       stores: this.stores, storesPacked: this.storesPacked, copies: this.copies, feedsRow: this.feedsRow, opensCursors: this.opensCursors, locksByName: this.locksByName, makesValues: this.makesValues, moves: this.moves,
+      steered: this.steered, questions: this.questions,
     };
   }
 }

@@ -4,7 +4,7 @@ import { FIRST_USER_OID, type ForeignKeyRow, type FunctionRow, type RelationRow,
 import { type ClassMembers, findMembers, type SubjectKey } from './class-members.ts';
 import { bodyEffects } from './body-effects.ts';
 import { mergeDerived, sameDerived } from './derived-classes.ts';
-import { byWayOf, type ClassEffect, type Effects, NO_EFFECTS, opaqueEffects, Tally } from './effects.ts';
+import { byWayOf, type ClassEffect, type Effects, manyTimes, NO_EFFECTS, opaqueEffects, Tally } from './effects.ts';
 import { EffectsMemo } from './effects-memo.ts';
 import { FunctionEffects } from './function-effects.ts';
 import { markedOids } from './marks.ts';
@@ -290,10 +290,13 @@ export class ReachIndex {
     const copies = new Set<number>();
     const stores = new Set<number>();
     let feedsRow = false;
+    const sameRow = closure(oid, this.snapshot.children);
     for (const touched of this.#touchedByWrite(oid)) {
       const relation = this.snapshot.relations.get(touched);
       for (const trigger of this.snapshot.triggers.get(touched) ?? []) {
-        const effects = this.types.functionEffects(trigger.function);
+        const told = this.types.functionEffects(trigger.function);
+        // One row goes to one partition; what else it leads to may be any number of rows.
+        const effects = sameRow.has(touched) ? told : manyTimes(told);
         tally.touch(byWayOf(effects, `trigger ${trigger.name} on ${relation === undefined ? touched : qualifiedName(relation)}`), 1);
         for (const oid of effects.copies) copies.add(oid);
         for (const oid of effects.stores) stores.add(oid);

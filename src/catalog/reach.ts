@@ -62,7 +62,7 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     copies,
     opensCursors: tally.opensCursors,
     traces: classes.length > 0 ? tracesOf(facts, tally, uses, context) : NO_TRACES,
-    asideBytes: classes.length > 0 ? asideBytes(facts, tally, uses, index) : 0,
+    asideBytes: classes.length > 0 ? asideBytes(facts, tally, uses, index, context.searchPath) : 0,
     runsAtParse: classes.length > 0 && tally.makesValues,
     rekeys: classes.length > 0 && rekeys(facts, tally, uses, index),
     readOnly: opaque.length === 0 && READING_KINDS.has(facts.kind) && !facts.modifies && !facts.changesCatalog && !tally.volatile && !tally.sink && tally.copies.size === 0 && tally.stores.size === 0,

@@ -93,6 +93,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   const columns = await ask<[number, number[], string[], number[]]>(client, queries.COLUMNS);
   const inherits = await ask<[number, number]>(client, queries.INHERITS);
   const indexes = await ask<[number, number]>(client, queries.INDEXES);
+  const uniqueKeys = await ask<[number, string[]]>(client, queries.UNIQUE_KEYS);
   const dependencies = await ask<[CatalogRows['dependencies'][number]['via'], number, CatalogRows['dependencies'][number]['target'], number]>(client, queries.DEPENDENCIES);
   const expressions = await ask<[CatalogRows['dependencies'][number]['via'], number, number, boolean]>(client, queries.EXPRESSION_FUNCTIONS);
   const triggers = await ask<[number, number, string, (string | null)[]]>(client, queries.TRIGGERS);
@@ -101,7 +102,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   const definitions = await readTexts(client, queries.ROUTINE_TEXTS, routines.map(([oid]) => oid));
   const aggregates = new Map((await ask<[number, string[], string[]]>(client, queries.AGGREGATES)).map(([oid, parts, states]) => [oid, { parts: parts.map(Number), states: states.map(Number) }]));
   const foreignKeys = await ask<[number, number, string[], boolean, boolean]>(client, queries.FOREIGN_KEYS);
-  const functions = await ask<[number, string, string, FunctionRow['kind'], string, FunctionRow['volatility'], boolean, string | null, number | null]>(client, queries.FUNCTIONS);
+  const functions = await ask<[number, string, string, FunctionRow['kind'], string, FunctionRow['volatility'], boolean, string | null, number | null, boolean]>(client, queries.FUNCTIONS);
   const operators = await ask<[number, string, string, number, number, number]>(client, queries.OPERATORS);
   const builtinOperators = await ask<[string]>(client, queries.BUILTIN_OPERATORS);
   const casts = await ask<[number, number, number, number]>(client, queries.CASTS);
@@ -117,14 +118,15 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     relations: relations.map(([oid, schema, name, kind, toast, rowType]) => ({ oid, schema, name, kind, toast, rowType })),
     columns: columns.map(columnsInOrder),
     indexes: indexes.map(([relation, count]) => ({ relation, count })),
+    uniqueKeys: uniqueKeys.map(([relation, columns]) => ({ relation, columns })),
     inherits: inherits.map(([child, parent]) => ({ child, parent })),
     rules: await readRules(client),
     dependencies: [...dependencies.map(([via, owner, target, oid]) => ({ via, owner, target, oid })), ...notable(expressions, functions)],
     triggers: triggers.map(([relation, fn, name, tables]) => ({ relation, function: fn, name, tables: tables.filter((each) => each !== null) })),
     eventTriggers: eventTriggers.map(([fn, name]) => ({ function: fn, name })),
     foreignKeys: foreignKeys.map(([referenced, referencing, columns, onDelete, onUpdate]) => ({ referenced, referencing, columns, onDelete, onUpdate })),
-    functions: functions.map(([oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument]) => ({
-      oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument,
+    functions: functions.map(([oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument, returnsSet]) => ({
+      oid, schema, name, kind, language, volatility, securityDefiner, extension, soleArgument, returnsSet,
       ...definitionOf(definitions.get(oid)), ...aggregates.get(oid),
     })),
     operators: operators.map(([oid, schema, name, left, right, fn]) => ({ oid, schema, name, left, right, function: fn })),

@@ -24,6 +24,8 @@ export interface Snapshot {
   readonly columns: ReadonlyMap<number, RelationColumns>;
   /** How many indexes a relation has, of those that have more than four. */
   readonly indexes: ReadonlyMap<number, number>;
+  /** Columns of which no two rows of a relation have equal values, those of children left out. */
+  readonly uniqueKeys: ReadonlyMap<number, readonly (readonly string[])[]>;
   readonly children: ReadonlyMap<number, readonly number[]>;
   readonly parents: ReadonlyMap<number, readonly number[]>;
   readonly rules: ReadonlyMap<number, readonly RuleRow[]>;
@@ -119,6 +121,7 @@ export function buildSnapshot(rows: CatalogRows, analyses: ReadonlyMap<string, A
     relationsByName: groupBy(rows.relations, (relation) => relation.name, same),
     columns: new Map(rows.columns.map(({ relation, attnums, names, types }) => [relation, { attnums, names, types }])),
     indexes: new Map((rows.indexes ?? []).map(({ relation, count }) => [relation, count])),
+    uniqueKeys: groupBy(rows.uniqueKeys ?? [], ({ relation }) => relation, ({ columns }) => columns),
     children: groupBy(rows.inherits, (row) => row.parent, (row) => row.child),
     parents: groupBy(rows.inherits, (row) => row.child, (row) => row.parent),
     rules: groupBy(rows.rules, (rule) => rule.relation, same),

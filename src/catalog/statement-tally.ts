@@ -6,6 +6,7 @@ import type { ReachIndex } from './reach-index.ts';
 import type { LocalRelation, SearchPath } from './reach-types.ts';
 import { localEffects, type ResolvedUse } from './resolved-use.ts';
 import { closure, qualifiedName } from './snapshot.ts';
+import { MOST_QUESTIONS, runsOnce } from './repeats.ts';
 import { addReadWidths } from './width.ts';
 
 export interface Scope {
@@ -59,6 +60,7 @@ export function tallyStatement(facts: StatementFacts, index: ReachIndex, scope: 
     // Everybody may read what stands in the catalog.
     tally.sink ||= kept.classes.size > 0;
   }
+  if (tally.steered.size > 0 && (tally.questions > MOST_QUESTIONS || !runsOnce(facts, uses, index, scope.searchPath))) tally.repeat();
   return { tally, uses };
 }
 

@@ -9,6 +9,8 @@ import type { RelationRow } from './catalog-rows.ts';
 import { RANDOM, SEQUENCE, SINK, type Tally } from './effects.ts';
 import { tellsOfOnePerson } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
+import type { SearchPath } from './reach-types.ts';
+import { runsOnce } from './repeats.ts';
 import type { ResolvedUse } from './resolved-use.ts';
 import { closure } from './snapshot.ts';
 import { maintains } from './statement-tally.ts';
@@ -22,9 +24,14 @@ const STORED: ReadonlySet<RelationRow['kind']> = new Set(['r', 'm', 't', 'f']);
 const MAKES_A_TABLE: ReadonlySet<StatementFacts['kind']> = new Set(['create_table_as', 'select_into', 'create_matview']);
 
 /** In bytes. */
-export function asideBytes(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex): number {
+export function asideBytes(facts: StatementFacts, tally: Tally, uses: readonly ResolvedUse[], index: ReachIndex, path: SearchPath): number {
   if ((facts.kind === 'explain' && !facts.explainAnalyze) || facts.kind === 'prepare' || isPaidByPeople(facts, tally, uses, index)) return 0;
-  return filledBytes(facts, tally, uses, index) + BYTES * ((tally.moves & SEQUENCE) + ((tally.moves & RANDOM) >> 1));
+  return (isOneStep(facts, tally) && runsOnce(facts, uses, index, path) ? 0 : filledBytes(facts, tally, uses, index)) + BYTES * ((tally.moves & SEQUENCE) + ((tally.moves & RANDOM) >> 1));
+}
+
+/** Classes only decide what is done, and a few times each time that it is: a row more or less of those that came. */
+function isOneStep(facts: StatementFacts, tally: Tally): boolean {
+  return (facts.kind === 'insert' || facts.kind === 'update' || facts.kind === 'delete') && tally.opaque.size === 0 && tally.copies.size === 0 && [...tally.classes.values()].every(({ width }) => width === 0);
 }
 
 /** All of it is of one person, whom the statement pays for, or comes from the client: nothing that runs by the way reads more. */

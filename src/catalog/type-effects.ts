@@ -1,5 +1,5 @@
 import { locksNamed, takesNames } from '../sql/traces.ts';
-import { type Effects, NO_EFFECTS, Tally } from './effects.ts';
+import { type Effects, manyTimes, NO_EFFECTS, Tally } from './effects.ts';
 import type { FunctionEffects } from './function-effects.ts';
 import type { CastRow, DependencyRow, OperatorRow } from './catalog-rows.ts';
 import { FIRST_USER_OID } from './catalog-rows.ts';
@@ -70,7 +70,7 @@ export class TypeEffects {
     const fn = this.#snapshot.functions.get(oid);
     if (fn === undefined) return NO_EFFECTS;
     const { effects } = this.#functions.of(fn);
-    if (fn.oid >= FIRST_USER_OID) return effects;
+    if (fn.oid >= FIRST_USER_OID) return manyTimes(effects);
     if (takesNames(fn.name)) return { ...effects, sink: true };
     return locksNamed(fn.name) ? { ...effects, locksByName: true } : effects;
   }

@@ -65,6 +65,7 @@ export interface Collected extends FoundTraces {
   readonly operators: readonly OperatorUse[];
   readonly types: readonly TypeUse[];
   readonly packs: boolean;
+  readonly makesRows: boolean;
   readonly grouped: boolean;
   readonly modifies: boolean;
   readonly updatesOnConflict: boolean;
@@ -105,6 +106,7 @@ class FactCollector {
   readonly #opaque: string[] = [];
   readonly #categories = new Set<TextCategory>();
   #packs = false;
+  #makesRows = false;
   #grouped = false;
   #modifies = false;
   #updatesOnConflict = false;
@@ -137,6 +139,7 @@ class FactCollector {
       operators: [...this.#operators.values()],
       types: [...this.#types.values()],
       packs: this.#packs || recursive(),
+      makesRows: this.#makesRows || recursive(),
       grouped: this.#grouped,
       modifies: this.#modifies,
       updatesOnConflict: this.#updatesOnConflict,
@@ -199,6 +202,7 @@ class FactCollector {
       case 'RangeFunction':
       case 'RangeTableFunc':
       case 'JsonTable':
+        if (kind === 'RangeTableFunc' || kind === 'JsonTable') this.#makesRows = true;
         nameFromItem(kind, node, context.level);
         return undefined;
       case 'JoinExpr':
@@ -247,6 +251,7 @@ class FactCollector {
       case 'GroupingFunc':
       case 'GroupingSet':
         this.#grouped = true;
+        this.#makesRows = true;
         return undefined;
       case 'VariableSetStmt':
         this.#settings.push(...settingChanges(node));
@@ -265,6 +270,7 @@ class FactCollector {
     const scope = withClause === undefined ? context.scope : this.#with(withClause, context);
     const locking = list(node, 'lockingClause');
     if (locking.length > 0) this.#modifies = true;
+    if (node['larg'] !== undefined || list(node, 'valuesLists').length > 1 || kind === 'MergeStmt') this.#makesRows = true;
     // A UNION has no FROM of its own, and a long one nests as deep as it is long.
     if (node['larg'] !== undefined) return { rest: { ...context, scope } };
     const level = newLevel(context.level, kind !== 'SelectStmt');
@@ -377,6 +383,7 @@ class FactCollector {
         const relation = child(node, 'relation');
         if (node['is_from'] !== true || relation === undefined) return undefined;
         this.#modifies = true;
+        this.#makesRows = true;
         this.#copiesIn.add(relation);
         return undefined;
       }

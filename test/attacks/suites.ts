@@ -3,6 +3,7 @@
 import type { AttackSuite } from '../support/attack.ts';
 import { bookkeeping, bookkeepingApart } from './techniques/bookkeeping.ts';
 import { blindQuestions } from './techniques/blind-questions.ts';
+import { codeThatWrites } from './techniques/code-that-writes.ts';
 import { copiesInherit } from './techniques/copies-inherit.ts';
 import { costOfARow } from './techniques/cost-of-a-row.ts';
 import { derivedCopies } from './techniques/derived-copies.ts';
@@ -21,4 +22,4 @@ import { sizes } from './techniques/sizes.ts';
 import { smallPackages } from './techniques/small-packages.ts';
 import { traces } from './techniques/traces.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, errorCodes, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, traces, placedRows, sizes, madeValues, bookkeeping, bookkeepingApart, hostile];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, errorCodes, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, traces, placedRows, codeThatWrites, sizes, madeValues, bookkeeping, bookkeepingApart, hostile];

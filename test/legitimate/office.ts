@@ -61,6 +61,12 @@ const SCHEMA = `
   CREATE STATISTICS shop.together (dependencies) ON label, price FROM shop.products;
   CREATE RULE quiet AS ON DELETE TO shop.dear DO INSTEAD NOTHING;
   RESET ROLE; RESET search_path;
+  CREATE TABLE shop.orders (id int PRIMARY KEY, customer_id int NOT NULL, note text);
+  INSERT INTO shop.orders SELECT g, g FROM generate_series(1, 100) g;
+  CREATE TABLE shop.outbox (order_id int NOT NULL); CREATE TABLE shop.visits (at timestamptz NOT NULL DEFAULT now());
+  CREATE FUNCTION shop.send_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT FROM crm.customers WHERE id = NEW.customer_id AND tariff = 'tariff 1') THEN INSERT INTO shop.outbox VALUES (NEW.id); END IF; RETURN NULL; END $$;
+  CREATE TRIGGER send_out AFTER INSERT OR UPDATE ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.send_out();
+  CREATE FUNCTION shop.check_in(who int) RETURNS SETOF boolean LANGUAGE plpgsql AS $$ BEGIN IF NOT EXISTS (SELECT FROM crm.customers WHERE id = who) THEN RETURN NEXT false; RETURN; END IF; INSERT INTO shop.visits DEFAULT VALUES; RETURN NEXT true; END $$;
   GRANT USAGE ON SCHEMA crm, shop TO staff;
   GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA crm, shop TO staff;
   GRANT ALL ON ALL SEQUENCES IN SCHEMA shop TO staff;

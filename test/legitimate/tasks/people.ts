@@ -23,6 +23,8 @@ export const SUPPORT: Workload = {
     metered(2, 'takes out the tickets about one customer', 'BEGIN', `DELETE FROM shop.tickets WHERE customer_id IN (SELECT id FROM crm.customers WHERE id = 42)`, 'DELETE FROM shop.tickets k USING crm.customers c WHERE k.customer_id = c.id AND c.id = 43', 'ROLLBACK'),
     metered(1, 'asks whether somebody is there', 'SELECT EXISTS (SELECT 1 FROM crm.customers WHERE id = 42)'),
     metered(1, 'counts', 'SELECT count(*) FROM crm.invoices WHERE customer_id = 42'),
+    metered(6, 'code of the house that checks a customer and writes elsewhere', 'SELECT shop.check_in(42)', 'SELECT * FROM shop.check_in(0)', `INSERT INTO shop.orders VALUES (1001, 1, 'new')`, `UPDATE shop.orders SET note = 'changed' WHERE id = 1001`, `UPDATE shop.orders SET note = 'again' WHERE id = 1002`,
+      'SELECT order_id FROM shop.outbox LIMIT 1', 'SELECT count(*) > 0 FROM shop.visits', 'DELETE FROM shop.orders WHERE id = 1001'),
     work('lists tariffs', 'SELECT * FROM shop.tariffs ORDER BY price', 'TABLE shop.tariffs'),
     work('works on tickets', `INSERT INTO shop.tickets (customer_id, body) VALUES (42, '  no signal ') RETURNING state, body`, `UPDATE shop.tickets SET state = 'closed' WHERE customer_id = 42`, `DELETE FROM shop.tickets WHERE body = 'no signal'`),
     work('calls functions of the house', `SELECT shop.price_of('tariff 2'), shop.gross(100), shop.gross(100, 0.1)`, `SELECT label FROM shop.search('product number 7')`, 'SELECT label, shop.gross(price) FROM shop.products ORDER BY id LIMIT 5'),

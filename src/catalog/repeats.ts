@@ -1,0 +1,34 @@
+/** Whether code that a statement calls, or a trigger that it fires, runs once, or for each of any number of rows. */
+
+import type { StatementFacts } from '../sql/facts.ts';
+import { resolveFunctions } from './names.ts';
+import type { ReachIndex } from './reach-index.ts';
+import type { SearchPath } from './reach-types.ts';
+import type { ResolvedUse } from './resolved-use.ts';
+
+/** Questions about a class that code without loops may ask before its writes count as a copy. A few are how checks are written, and tell a bit each. */
+export const MOST_QUESTIONS = 4;
+
+/** Floating-point types: a constant of these equals any integer near it, if it is large enough. */
+const INEXACT: ReadonlySet<string> = new Set(['float4', 'float8']);
+
+/** What the statement reads is a row each at most, and nothing in it makes rows. */
+export function runsOnce(facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex, path: SearchPath): boolean {
+  if (facts.makesRows === true || facts.packs || facts.types.some(({ name }) => INEXACT.has(name))) return false;
+  if (index.types.hiddenOperators.length > 0) return false;
+  // A set that comes of the code itself is one run of it; any other may feed it.
+  const sets = facts.functions.filter((use) => resolveFunctions(index.snapshot, use, path).some((fn) => fn.returnsSet === true));
+  if (sets.length > 0) return uses.length === 0 && facts.functions.length === 1 && sets.every((use) => use.times === 1 && resolveFunctions(index.snapshot, use, path).every((fn) => (index.functions.of(fn).effects.questions ?? 0) > 0));
+  // What UPDATE and DELETE write to they read, too; what an INSERT adds comes of what is read.
+  return uses.every((resolved, position) => resolved.use.mode !== 'read' || (resolved.use.times === 1 && isOneRow(position, resolved, facts, index)));
+}
+
+/** The statement says what a unique key of the table is equal to. */
+function isOneRow(position: number, { relations, local }: ResolvedUse, facts: StatementFacts, { snapshot }: ReachIndex): boolean {
+  const [relation, ...others] = relations;
+  if (relation === undefined || others.length > 0 || local.length > 0) return false;
+  // A key of an ordinary table says nothing of what inherits from it; one of a partitioned table does.
+  if (relation.kind !== 'p' && (relation.kind !== 'r' || (snapshot.children.get(relation.oid)?.length ?? 0) > 0)) return false;
+  const pinned = new Set(facts.pins?.flatMap(({ use, column }) => (use === position ? [column] : [])));
+  return (snapshot.uniqueKeys.get(relation.oid) ?? []).some((columns) => columns.every((column) => pinned.has(column)));
+}
