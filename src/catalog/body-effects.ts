@@ -17,6 +17,9 @@ const PLAIN_KINDS: ReadonlySet<StatementFacts['kind']> = new Set(['select', 'val
 /** Statements that store nothing and are noticed all the same: by listeners, in pg_locks, in the counters of tables, in settings. */
 const SIGNALS: ReadonlySet<StatementFacts['kind']> = new Set(['notify', 'lock', 'analyze', 'set', 'reset']);
 
+/** Of these: whoever hears of them hears of whoever calls the code. */
+const HEARD: ReadonlySet<StatementFacts['kind']> = new Set(['notify', 'lock', 'analyze']);
+
 /** What running a body can reach and do. `name`: for reasons, `function crm.f`. */
 export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, callersPath: SearchPath, transitionTables: ReadonlySet<string> = NO_NAMES): Effects {
   const path = body.searchPath ?? callersPath;
@@ -58,10 +61,10 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
     const signals = SIGNALS.has(statement.facts.kind) || (statement.facts.draws ?? 0) > 0 || (statement.facts.locks ?? []).length > 0;
     // Whether it runs at all tells, where what was read decides.
     if (signals && (tells || statement.mentions.some((name) => dirty.has(name)))) copies.add(SINK);
-    else if (signals && steers) steered.add(SINK);
-    if (steers) for (const oid of written) steered.add(oid);
+    else if (signals && (steers || HEARD.has(statement.facts.kind))) steered.add(SINK);
     if (written.size === 0) continue;
     const takesGiven = isGiven(statement) || statement.mentions.some((name) => given.has(name));
+    if (steers || !takesGiven) for (const oid of written) steered.add(oid);
     storesPacked ||= takesGiven && gathers(statement.facts, told);
     const holdsRead = tells || told.tally.classes.size > 0 || statement.mentions.some((name) => dirty.has(name));
     const into = holdsRead ? copies : takesGiven ? stores : undefined;
@@ -76,7 +79,7 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
     copies: new Set([...effects.copies, ...copies]),
     stores,
     steered: tells ? new Set() : steered,
-    questions: tells || steered.size === 0 ? 0 : asked,
+    questions: tells ? 0 : asked,
     storesPacked: storesPacked || (stores.size > 0 && effects.storesPacked),
     sink: effects.copies.has(SINK) || copies.has(SINK),
     volatile: effects.volatile || body.statements.some(({ facts }) => facts.modifies),

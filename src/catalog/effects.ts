@@ -38,7 +38,10 @@ export interface Effects {
   readonly storesPacked: boolean;
   /** Relations that take in rows of the classes, whatever the code is given. */
   readonly copies: ReadonlySet<number>;
-  /** Relations that are written to or not as a class decides, `questions` times each time that it runs. A check does so; done for each of many rows it makes a copy (`manyTimes`). */
+  /**
+   * Relations that it writes to, whatever it is given. Whether it does tells of a class, if one decides: `questions` times each time that it runs, or where it is called.
+   * A check does so; done for each of many rows it makes a copy (`manyTimes`).
+   */
   readonly steered?: ReadonlySet<number>;
   readonly questions?: number;
   /** The row that a trigger hands on holds what it has read. */
@@ -74,6 +77,8 @@ export function opaqueEffects(reason: string, category: DenyCategory = 'opaque')
 /** The same, of what may run for each of any number of rows. */
 export function manyTimes(effects: Effects): Effects {
   if (effects.steered === undefined || effects.steered.size === 0) return effects;
+  // Code that asks nothing itself: the statement tells whether a class decides that it runs.
+  if (effects.classes.size === 0) return { ...effects, questions: MOST };
   return { ...effects, copies: new Set([...effects.copies, ...effects.steered]), steered: NONE, questions: 0 };
 }
 
@@ -149,8 +154,10 @@ export class Tally {
   locksByName = false;
   makesValues = false;
   moves = 0;
-  /** Questions that decide what `steered` are written. */
+  /** Questions that decide what of `steered` is written. */
   questions = 0;
+  /** Calls of what writes to them. */
+  writers = 0;
   readonly #copies = new Union<number>();
   readonly #steered = new Union<number>();
   /** What stores its arguments, and whether it reaches a class by itself. */
@@ -179,6 +186,7 @@ export class Tally {
   touch(effects: Effects, times: number): void {
     if (effects === NO_EFFECTS) return;
     if (effects.classes.size > 0) this.#sources = saturate(this.#sources + Math.max(1, times));
+    if (effects.steered !== undefined && effects.steered.size > 0) this.writers = saturate(this.writers + Math.max(1, times));
     if (effects.questions !== undefined) this.questions = saturate(this.questions + effects.questions * Math.max(1, times));
     const seen = this.#seen.has(effects);
     for (const [name, more] of effects.classes) {
@@ -213,7 +221,7 @@ export class Tally {
     return this.#copies.values;
   }
 
-  /** Relations that are written to or not as a class decides, `questions` times. */
+  /** Relations that are written to, or not. */
   get steered(): ReadonlySet<number> {
     return this.#steered.values;
   }

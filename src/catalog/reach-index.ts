@@ -218,10 +218,10 @@ export class ReachIndex {
   fedByTriggers(): DerivedRelations {
     const fed = new Map<number, readonly DerivedClass[]>();
     for (const oid of new Set([...this.snapshot.triggers.keys(), ...this.snapshot.rules.keys(), ...this.snapshot.dependencies.fill.keys(), ...this.snapshot.dependencies.place.keys()])) {
-      const { classes, copies, stores, storesPacked } = this.writeEffects(oid);
+      const { classes, copies, stores, storesPacked, steered = [] } = this.writeEffects(oid);
       const own = this.members.classesOf.get(oid);
       const row = own === undefined ? NO_EFFECTS : this.readEffects(oid);
-      const given = own === undefined ? copies : new Set([...copies, ...stores]);
+      const given = own === undefined ? copies : new Set([...copies, ...stores, ...steered]);
       const holds = new Map([...classes, ...row.classes]);
       for (const target of given) {
         if (!this.snapshot.relations.has(target)) continue;

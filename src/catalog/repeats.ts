@@ -15,7 +15,7 @@ const INEXACT: ReadonlySet<string> = new Set(['float4', 'float8']);
 /** What the statement reads is a row each at most, and nothing in it makes rows. */
 export function runsOnce(facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex, path: SearchPath): boolean {
   if (facts.makesRows === true || facts.packs || facts.types.some(({ name }) => INEXACT.has(name))) return false;
-  if (index.types.hiddenOperators.length > 0) return false;
+  if (index.types.hiddenOperators.length > 0 || index.types.hiddenCasts.length > 0) return false;
   // A set that comes of the code itself is one run of it; any other may feed it.
   const sets = facts.functions.filter((use) => resolveFunctions(index.snapshot, use, path).some((fn) => fn.returnsSet === true));
   if (sets.length > 0) return uses.length === 0 && facts.functions.length === 1 && sets.every((use) => use.times === 1 && resolveFunctions(index.snapshot, use, path).every((fn) => (index.functions.of(fn).effects.questions ?? 0) > 0));

