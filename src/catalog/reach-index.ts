@@ -130,7 +130,8 @@ export class ReachIndex {
     const body = fn.definition === undefined ? undefined : this.snapshot.bodies.get(fn.definition);
     if (body === undefined) return undefined;
     const effects = byWayOf(bodyEffects(body, name, this, undefined, this.#transitionTables.get(fn.oid)), name);
-    return { ...effects, volatile: effects.volatile || fn.volatility === 'v' };
+    // What says of itself that it changes nothing may be called again wherever its value stands: sub-selects and functions in SQL are put in the place of their names.
+    return fn.volatility === 'v' ? { ...effects, volatile: true } : manyTimes(effects);
   }
 
   #systemRead(relation: RelationRow): Effects {

@@ -12,9 +12,9 @@ export const MOST_QUESTIONS = 4;
 /** Floating-point types: a constant of these equals any integer near it, if it is large enough. */
 const INEXACT: ReadonlySet<string> = new Set(['float4', 'float8']);
 
-/** What the statement reads is a row each at most, and nothing in it makes rows. */
+/** What the statement reads is a row each at most, and nothing in the text makes rows. */
 export function runsOnce(facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex, path: SearchPath): boolean {
-  if (facts.makesRows === true || facts.packs || facts.types.some(({ name }) => INEXACT.has(name))) return false;
+  if (facts.mayRepeat === true || facts.packs || facts.types.some(({ name }) => INEXACT.has(name))) return false;
   if (index.types.hiddenOperators.length > 0 || index.types.hiddenCasts.length > 0) return false;
   // A set that comes of the code itself is one run of it; any other may feed it.
   const sets = facts.functions.filter((use) => resolveFunctions(index.snapshot, use, path).some((fn) => fn.returnsSet === true));

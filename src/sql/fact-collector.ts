@@ -65,7 +65,7 @@ export interface Collected extends FoundTraces {
   readonly operators: readonly OperatorUse[];
   readonly types: readonly TypeUse[];
   readonly packs: boolean;
-  readonly makesRows: boolean;
+  readonly mayRepeat: boolean;
   readonly grouped: boolean;
   readonly modifies: boolean;
   readonly updatesOnConflict: boolean;
@@ -106,7 +106,7 @@ class FactCollector {
   readonly #opaque: string[] = [];
   readonly #categories = new Set<TextCategory>();
   #packs = false;
-  #makesRows = false;
+  #mayRepeat = false;
   #grouped = false;
   #modifies = false;
   #updatesOnConflict = false;
@@ -139,7 +139,7 @@ class FactCollector {
       operators: [...this.#operators.values()],
       types: [...this.#types.values()],
       packs: this.#packs || recursive(),
-      makesRows: this.#makesRows || recursive(),
+      mayRepeat: this.#mayRepeat || recursive(),
       grouped: this.#grouped,
       modifies: this.#modifies,
       updatesOnConflict: this.#updatesOnConflict,
@@ -202,7 +202,7 @@ class FactCollector {
       case 'RangeFunction':
       case 'RangeTableFunc':
       case 'JsonTable':
-        if (kind === 'RangeTableFunc' || kind === 'JsonTable') this.#makesRows = true;
+        if (kind === 'RangeTableFunc' || kind === 'JsonTable') this.#mayRepeat = true;
         nameFromItem(kind, node, context.level);
         return undefined;
       case 'JoinExpr':
@@ -225,7 +225,13 @@ class FactCollector {
         if (place.field === 'targetList' && ASSIGNING.has(place.kind)) this.#assigns.add(text(node, 'name') ?? '');
         return undefined;
       case 'A_Indirection':
-        for (const step of list(node, 'indirection')) this.#addAttribute(step);
+        for (const step of list(node, 'indirection')) {
+          this.#addAttribute(step);
+          if (unwrap(step, 'A_Star') !== undefined) this.#mayRepeat = true;
+        }
+        return undefined;
+      case 'CollateClause':
+        this.#mayRepeat = true;
         return undefined;
       case 'FuncCall':
         this.#call(node, context);
@@ -251,7 +257,7 @@ class FactCollector {
       case 'GroupingFunc':
       case 'GroupingSet':
         this.#grouped = true;
-        this.#makesRows = true;
+        this.#mayRepeat = true;
         return undefined;
       case 'VariableSetStmt':
         this.#settings.push(...settingChanges(node));
@@ -270,7 +276,7 @@ class FactCollector {
     const scope = withClause === undefined ? context.scope : this.#with(withClause, context);
     const locking = list(node, 'lockingClause');
     if (locking.length > 0) this.#modifies = true;
-    if (node['larg'] !== undefined || list(node, 'valuesLists').length > 1 || kind === 'MergeStmt') this.#makesRows = true;
+    if (node['larg'] !== undefined || list(node, 'valuesLists').length > 1 || kind === 'MergeStmt') this.#mayRepeat = true;
     // A UNION has no FROM of its own, and a long one nests as deep as it is long.
     if (node['larg'] !== undefined) return { rest: { ...context, scope } };
     const level = newLevel(context.level, kind !== 'SelectStmt');
@@ -383,7 +389,7 @@ class FactCollector {
         const relation = child(node, 'relation');
         if (node['is_from'] !== true || relation === undefined) return undefined;
         this.#modifies = true;
-        this.#makesRows = true;
+        this.#mayRepeat = true;
         this.#copiesIn.add(relation);
         return undefined;
       }

@@ -130,8 +130,11 @@ export interface StatementFacts {
   readonly limited?: { readonly rows: number; readonly uses: readonly number[] } | undefined;
   /** Relation uses whose rows are locked (FOR UPDATE, FOR SHARE ...): indexes into `relations`. */
   readonly locks?: readonly number[] | undefined;
-  /** Rows come of the text itself: VALUES of several rows, UNION, XMLTABLE, JSON_TABLE, GROUPING SETS, MERGE, COPY FROM. */
-  readonly makesRows?: boolean | undefined;
+  /**
+   * The text itself makes rows, or runs a part of it more than once: VALUES of several rows, UNION, XMLTABLE, JSON_TABLE, GROUPING SETS, MERGE, COPY FROM; `(f()).*`, which calls f for each column; COLLATE, by which a key
+   * may equal several values.
+   */
+  readonly mayRepeat?: boolean | undefined;
   /** How many sequences nextval() may move: 2 stands for any number, and for names that are not written out. */
   readonly draws?: number | undefined;
   /** Calls a function that locks, until the transaction's end, a relation whose name is not written out: currval, pg_get_viewdef ... */

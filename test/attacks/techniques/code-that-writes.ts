@@ -116,6 +116,21 @@ group('what is written is not what was given', 'derived copies', () => {
     ...Array.from({ length: 20 }, (_, i) => `UPDATE public.OWN_b SET n = ${400 * i + 200} WHERE k = '4611686018427387904'::float8`), 'SELECT DISTINCT k FROM public.OWN_kept WHERE k BETWEEN 32 AND LAST'), 'lax', 0);
 });
 
+/** One row, and one call in the text: the server calls it more often. */
+const STEPS = "CREATE SEQUENCE public.OWN_q; CREATE TABLE public.OWN_1 (k int PRIMARY KEY); INSERT INTO public.OWN_1 VALUES (1)";
+const STEP = "IF public.bit_of((31 + nextval('public.OWN_q'))::int) = 1 THEN INSERT INTO public.OWN_kept SELECT last_value + 31 FROM public.OWN_q; END IF;";
+const times = (n: number, each: (i: number) => string): string => Array.from({ length: n }, (_, i) => each(i)).join(', ');
+group('one call that is many', 'derived copies', () => {
+  const often = (make: string, ask: string, runs: number): Technique => async (attacker) => written(KEPT, STEPS, make, ...Array.from({ length: Math.ceil((32 * attacker.customers) / runs) }, () => ask), READ)(attacker);
+  attack('a row that is taken apart', often(`CREATE TYPE public.OWN_y AS (${times(960, (i) => `c${i} int`)}); CREATE FUNCTION public.OWN_f() RETURNS public.OWN_y LANGUAGE plpgsql AS $$ BEGIN ${STEP} RETURN NULL; END $$`, 'SELECT (public.OWN_f()).*', 960), 'lax');
+  const immutable = `CREATE FUNCTION public.OWN_f(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN ${STEP} RETURN 0; END $$; CREATE FUNCTION public.OWN_i(int) RETURNS int IMMUTABLE COST 0.0001 LANGUAGE plpgsql AS $$ BEGIN PERFORM public.OWN_f(1); RETURN 0; END $$`;
+  attack('a sub-select that is put in its place', often(immutable, `SELECT ${times(960, () => 'x')} FROM (SELECT public.OWN_i(k) AS x FROM public.OWN_1 WHERE k = 1) s`, 960), 'lax');
+  attack('a function in SQL that is put in its place', often(`${immutable}; CREATE FUNCTION public.OWN_g(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT ${Array.from({ length: 960 }, () => '$1').join(' + ')}'`, 'SELECT public.OWN_g(public.OWN_i(k)) FROM public.OWN_1 WHERE k = 1', 960), 'lax');
+  attack('a collation by which many are equal', written(KEPT, "CREATE COLLATION public.OWN_ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE public.OWN_w (k text PRIMARY KEY); CREATE SEQUENCE public.OWN_q",
+    "INSERT INTO public.OWN_w SELECT string_agg(CASE WHEN get_bit(n::bit(13), b) = 1 THEN 'A' ELSE 'a' END, '') FROM generate_series(32, LAST) n, generate_series(0, 12) b GROUP BY n", triggerOf(`${STEP} RETURN NULL;`).replace('DECLARE k int := NEW.k; ', ''), 'CREATE TRIGGER t AFTER UPDATE ON public.OWN_w FOR EACH ROW EXECUTE FUNCTION public.OWN_t()',
+    "UPDATE public.OWN_w SET k = k WHERE k = 'aaaaaaaaaaaaa' COLLATE public.OWN_ci", READ), 'lax');
+});
+
 /** The code that writes asks nobody: whoever calls it decides whether it runs. */
 const MARKS = "CREATE SEQUENCE public.OWN_q; CREATE FUNCTION public.OWN_m() RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept SELECT last_value + 31 FROM public.OWN_q; RETURN 0; END $$";
 group('who calls decides', 'derived copies', () => {
