@@ -56,7 +56,7 @@ export function mostRowsOf(className: string, facts: StatementFacts, tally: Tall
 }
 
 /** Whether `=` can mean something else than that two values of PostgreSQL's own types are equal: a user's operator may say so of anything. */
-function equalityIsUnsure({ snapshot }: ReachIndex): boolean {
+export function equalityIsUnsure({ snapshot }: ReachIndex): boolean {
   const takesOwn = ({ left, right }: { readonly left: number; readonly right: number }): boolean => left < FIRST_USER_OID || right < FIRST_USER_OID;
   return (snapshot.operatorsByName.get('=') ?? []).some(takesOwn);
 }

@@ -1,7 +1,8 @@
 /** Whether code that a statement calls, or a trigger that it fires, runs once, or for each of any number of rows. */
 
 import type { StatementFacts } from '../sql/facts.ts';
-import { resolveFunctions } from './names.ts';
+import { resolveFunctions, resolveOperators } from './names.ts';
+import { equalityIsUnsure } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { SearchPath } from './reach-types.ts';
 import type { ResolvedUse } from './resolved-use.ts';
@@ -15,7 +16,7 @@ const INEXACT: ReadonlySet<string> = new Set(['float4', 'float8']);
 /** What the statement reads is a row each at most, and nothing in the text makes rows. */
 export function runsOnce(facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex, path: SearchPath): boolean {
   if (facts.mayRepeat === true || facts.packs || facts.types.some(({ name }) => INEXACT.has(name))) return false;
-  if (index.types.hiddenOperators.length > 0 || index.types.hiddenCasts.length > 0) return false;
+  if (equalityIsUnsure(index) || facts.operators.some((use) => resolveOperators(index.snapshot, use, path).some(({ function: fn }) => index.snapshot.functions.get(fn)?.returnsSet === true))) return false;
   // A set that comes of the code itself is one run of it; any other may feed it.
   const sets = facts.functions.filter((use) => resolveFunctions(index.snapshot, use, path).some((fn) => fn.returnsSet === true));
   if (sets.length > 0) return uses.length === 0 && facts.functions.length === 1 && sets.every((use) => use.times === 1 && resolveFunctions(index.snapshot, use, path).every((fn) => (index.functions.of(fn).effects.questions ?? 0) > 0));
