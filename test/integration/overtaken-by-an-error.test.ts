@@ -45,6 +45,28 @@ describe.each(['dba', 'agent'])('%s', (user) => {
   });
 });
 
+// The header is there when the server is still listening, the rest when it is not.
+describe.each(['dba', 'agent'])('an error that comes in the middle of a message, %s', (user) => {
+  test.each([
+    ['Parse', wire.parse('', 'SELECT 1')], ['Bind', wire.bind('', '')], ['Describe', wire.describe('P', '')], ['Execute', wire.execute('')], ['Close', wire.close('S', 's')],
+    ['Query', wire.query('SELECT 1')], ['Query of a class', wire.query('SELECT * FROM crm.customers WHERE id = 1')],
+  ])('%s: nobody waits for its answer', async (_name, message) => {
+    for (const port of [postgres.port, rowgate.port]) {
+      const client = await WireClient.connect({ port, user });
+      for (const cut of [5, message.length - 1]) {
+        const from = client.messages.length;
+        client.send(wire.parse('s', 'SELECT 1 FROM no_such_table'), wire.flush, message.subarray(0, cut));
+        expect(await client.until('E', from)).toBe(true);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        const rest = await client.ask([message.subarray(cut), wire.sync]);
+        expect(rest.map(({ type }) => type)).toEqual(['Z']);
+        expect((await client.ask([wire.run('SELECT 1'), wire.sync])).map(({ type }) => type)).toEqual(['1', '2', 'D', 'C', 'Z']);
+      }
+      client.destroy();
+    }
+  });
+});
+
 test('who sends no startup packet gets no answer, as from PostgreSQL', async () => {
   const answerAt = (port: number): Promise<string> =>
     new Promise((resolve, reject) => {
