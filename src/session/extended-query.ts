@@ -79,6 +79,8 @@ export class ExtendedQuery {
   async #parseEarly(message: Buffer, name: string, judged: Judged): Promise<void> {
     const run = await beginEarly(this.#session, judged);
     if (run?.refusal !== undefined) this.#refuseExtended(run.refusal, run);
+    // An error that waited for units, too, may have come between: what waits for one store goes on in one turn.
+    else if (overtaken(this.#session)) run?.finish(undefined);
     else if (run !== undefined) {
       this.#pushParse(name, judged.statement, run);
       this.#session.ports.toServer(message);
@@ -120,7 +122,10 @@ export class ExtendedQuery {
   async #bindEarly(message: Buffer, name: WireName, statementName: WireName, portal: Portal, judged: Judged | undefined): Promise<void> {
     const session = this.#session;
     const run = judged === undefined ? undefined : await beginEarly(session, judged);
-    if (overtaken(session)) return;
+    if (overtaken(session)) {
+      run?.finish(undefined);
+      return;
+    }
     if (run?.refusal !== undefined) {
       this.#refuseExtended(run.refusal, run);
       return;
