@@ -343,6 +343,12 @@ export class Catalogs {
     return epochOf(this.get(database));
   }
 
+  /** Undefined if it is known which relations are copies. Else each is taken for one: whoever would be charged for that asks the store first, which fails at once where it is away. */
+  copiesUnknown(database: string): Promise<void> | undefined {
+    const held = this.get(database);
+    return held.book.known ? undefined : this.#learnCopies(held);
+  }
+
   /** A snapshot was read. Copies are asked for after it, so that none in it can be missing, and before anybody is judged by it. */
   async #confirmed(held: HeldCatalog, snapshot: Snapshot): Promise<void> {
     const { copies } = this.#options;
@@ -369,21 +375,26 @@ export class Catalogs {
 
   /** A process that was started while the store was away takes every table for a copy: no longer than it must. */
   #readCopiesSoon(held: HeldCatalog): void {
-    const again = async (): Promise<void> => {
-      if (held.book.known || held.index === undefined || this.#held.get(held.key) !== held) return;
-      try {
-        const kept = await this.#readKept(held, held.index.snapshot);
-        // A newer snapshot may have asked for them meanwhile.
-        if (held.book.known) return;
-        held.book.take(kept, held.index.snapshot);
-        this.#reindexIfNew(held, held.index.snapshot);
-      } catch {
-        this.#readCopiesSoon(held);
-      }
-    };
     clearTimeout(held.copiesTimer);
-    held.copiesTimer = setTimeout(() => void again(), COPIES_AGAIN_MS);
+    held.copiesTimer = setTimeout(() => {
+      void this.#learnCopies(held).then(() => {
+        if (!held.book.known && this.#held.get(held.key) === held) this.#readCopiesSoon(held);
+      });
+    }, COPIES_AGAIN_MS);
     held.copiesTimer.unref();
+  }
+
+  async #learnCopies(held: HeldCatalog): Promise<void> {
+    if (held.index === undefined) return;
+    try {
+      const kept = await this.#readKept(held, held.index.snapshot);
+      // A newer snapshot may have asked for them meanwhile.
+      if (held.book.known || this.#held.get(held.key) !== held) return;
+      held.book.take(kept, held.index.snapshot);
+      this.#reindexIfNew(held, held.index.snapshot);
+    } catch {
+      // The store is away.
+    }
   }
 
   #reindexIfNew(held: HeldCatalog, snapshot: Snapshot): void {

@@ -52,6 +52,8 @@ export interface Gate {
   /** Roles were changed: the same for every database. */
   markRolesStale(elsewhere: Elsewhere): void;
   catalogStale(database: string): boolean;
+  /** Undefined if it is known which relations are copies: until then each may be one. Resolves when the store was asked. */
+  copiesUnknown(database: string): Promise<void> | undefined;
   /** Functions that were changed through this process, in the database. */
   codeChanges(database: string): CodeChanges;
   /** What a statement of a database reaches, by its facts. */

@@ -49,6 +49,12 @@ export function judge(session: SessionState, statement: Statement, later: LaterI
   const first = judgeNow(session, statement, 'likely', later);
   if (!first.missed) return first;
   // What a migration made a moment ago holds nothing of a class that it did not tell of.
+  const asked = first.reach.classes.length > 0 ? gate.copiesUnknown(identity.database) : undefined;
+  if (asked !== undefined) return asked.then(() => judgeKnowingAll(session, statement, later, onlyDefines, judgeNow(session, statement, 'likely', later)));
+  return judgeKnowingAll(session, statement, later, onlyDefines, first);
+}
+
+function judgeKnowingAll(session: SessionState, statement: Statement, later: LaterInBatch, onlyDefines: boolean, first: Judgement & { readonly missed: boolean }): Judgement | Promise<Judgement> {
   if (onlyDefines) return ALLOWED;
   // Names that the snapshot lacks are worth one look at the catalog as it is now.
   return refreshThenJudge(session, statement, later);

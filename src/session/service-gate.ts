@@ -255,8 +255,12 @@ export class ServiceGate implements Gate {
     return this.#parts.catalogs.get(database).codeChanges;
   }
 
-  reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach {
-    return this.#parts.catalogs.reach(database, facts, searchPath, local);
+  copiesUnknown(database: string): Promise<void> | undefined {
+    return this.#parts.catalogs.copiesUnknown(database);
+  }
+
+  reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[], redefined?: boolean): ResolvedReach {
+    return this.#parts.catalogs.reach(database, facts, searchPath, local, redefined);
   }
 
   valuesReach(database: string, types: readonly number[]): ReturnType<typeof valuesReach> {

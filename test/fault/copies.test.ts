@@ -6,6 +6,7 @@ import { Query, type Client } from 'pg';
 import { makeCustomerBase, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
 import { startRowgate, type TestRowgate } from '../support/rowgate.ts';
+import { TcpRelay } from '../support/tcp-relay.ts';
 
 let postgres: TestPostgres;
 let redis: TestRedis;
@@ -27,8 +28,8 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
-async function start(refresh = '2s'): Promise<TestRowgate> {
-  const rowgate = await startRowgate({ postgresPort: postgres.port, store: `{ redis: "redis://127.0.0.1:${redis.port}/0", timeout: 1s }`, role: 'deny: []', edit: (text) => text.replace('refresh: 2s', `refresh: ${refresh}`) });
+async function start(refresh = '2s', storePort = redis.port): Promise<TestRowgate> {
+  const rowgate = await startRowgate({ postgresPort: postgres.port, store: `{ redis: "redis://127.0.0.1:${storePort}/0", timeout: 1s }`, role: 'deny: []', edit: (text) => text.replace('refresh: 2s', `refresh: ${refresh}`) });
   started.push(rowgate);
   return rowgate;
 }
@@ -135,5 +136,25 @@ describe('copies', () => {
     await redis.start();
     await expect.poll(() => refusal(client, 'SELECT name FROM public.tariffs'), { timeout: 15_000, interval: 50 }).toBeUndefined();
     await client.end();
+  });
+
+  test('and then refuses nobody for a table that is none', async () => {
+    const way = await TcpRelay.start(redis.port);
+    for (const rowgate of started.splice(0)) await rowgate.stop();
+    const spender = await (await start()).connect('agent_3');
+    expect(await refusal(spender, 'SELECT * FROM crm.customers')).toBe('53400');
+    await spender.end();
+    await way.refuse();
+    for (let round = 0; round < 3; round++) {
+      const client = await (await start('10m', way.port)).connect('agent_3');
+      const codes: (string | undefined)[] = [];
+      const done = expect.poll(async () => codes[codes.push(await refusal(client, 'SELECT name FROM public.tariffs')) - 1], { timeout: 15_000, interval: 0 }).toBeUndefined();
+      await sleep(300);
+      await way.accept();
+      await done;
+      expect([...new Set(codes)]).toEqual(['57P03', undefined]);
+      await client.end();
+      await way.refuse();
+    }
   });
 });
