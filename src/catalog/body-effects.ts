@@ -62,6 +62,8 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
     // Whether it runs at all tells, where what was read decides.
     if (signals && (tells || statement.mentions.some((name) => dirty.has(name)))) copies.add(SINK);
     else if (signals && (steers || HEARD.has(statement.facts.kind))) steered.add(SINK);
+    // Whoever was told what was read may call code, or not, as it says.
+    if (statement.mentions.some((name) => dirty.has(name))) for (const oid of told.tally.steered) copies.add(oid);
     if (written.size === 0) continue;
     const takesGiven = isGiven(statement) || statement.mentions.some((name) => given.has(name));
     if (steers || !takesGiven) for (const oid of written) steered.add(oid);

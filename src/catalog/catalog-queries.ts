@@ -28,11 +28,19 @@ export const COLUMNS = `
 /** How many each table has. */
 export const INDEXES = `SELECT indrelid, count(*)::int FROM pg_index WHERE indrelid ${USER} GROUP BY 1 ORDER BY 1`;
 
-/** Columns that no two rows have equal values of at any time: a key that may be checked late, or an index over some rows or over expressions, does not say so. */
+/**
+ * Columns that no two rows have equal values of at any time: a key that may be checked late, or an index over some rows or over expressions, does not say so. Nor does one whose operators or collation are not those that
+ * `=` has for the column (`citext` by text_pattern_ops, COLLATE "C"): the index tells apart what is equal. Operator classes of arrays, enums, ranges and rows are of pseudo-types; varchar has text's.
+ */
 export const UNIQUE_KEYS = `
   SELECT i.indrelid, ARRAY(SELECT attname::text FROM unnest(i.indkey[0:i.indnkeyatts - 1]) AS part(attnum) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = part.attnum ORDER BY 1)
     FROM pg_index i
-   WHERE i.indrelid ${USER} AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY 1, 2`;
+   WHERE i.indrelid ${USER} AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+     AND NOT EXISTS (
+       SELECT FROM generate_series(0, i.indnkeyatts - 1) AS part(n) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[part.n] JOIN pg_opclass o ON o.oid = i.indclass[part.n]
+        WHERE NOT o.opcdefault OR i.indcollation[part.n] <> a.attcollation
+           OR NOT (o.opcintype = a.atttypid OR (a.atttypid = 'varchar'::regtype AND o.opcintype = 'text'::regtype) OR o.opcintype IN (SELECT oid FROM pg_type WHERE typtype = 'p')))
+   ORDER BY 1, 2`;
 
 export const INHERITS = `SELECT inhrelid, inhparent FROM pg_inherits ORDER BY 1, 2`;
 
@@ -160,7 +168,7 @@ export const BUILTIN_OPERATORS = `SELECT DISTINCT oprname::text FROM pg_operator
 export const CASTS = `SELECT oid, castsource, casttarget, castfunc FROM pg_cast WHERE oid ${USER} AND castfunc <> 0 ORDER BY 1`;
 
 export const TYPES = `
-  SELECT t.oid, n.nspname::text, t.typname::text, t.typbasetype, CASE WHEN t.typelem <> 0 THEN t.typelem ELSE coalesce(r.rngsubtype, 0) END, t.typrelid
+  SELECT t.oid, n.nspname::text, t.typname::text, t.typbasetype, CASE WHEN t.typelem <> 0 THEN t.typelem ELSE coalesce(r.rngsubtype, 0) END, t.typrelid, CASE WHEN t.typelem <> 0 THEN 'a' ELSE t.typtype::text END
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_range r ON t.oid IN (r.rngtypid, r.rngmultitypid) WHERE t.oid ${USER} ORDER BY 1`;
 
 export const BUILTIN_TYPES = `

@@ -118,6 +118,8 @@ export interface TypeRow {
   readonly base: number;
   readonly element: number;
   readonly relation: number;
+  /** pg_type.typtype; `a` for an array. */
+  readonly kind: string;
 }
 
 export interface ForeignKeyRow {

@@ -1,7 +1,6 @@
 /** What can be proven of a statement that packs or adds up, so that honest work of that kind stays cheap (docs/adr/0008-what-packed-values-cost.md). */
 
-import type { StatementFacts } from '../sql/facts.ts';
-import { FIRST_USER_OID } from './catalog-rows.ts';
+import type { ColumnOfUse, StatementFacts } from '../sql/facts.ts';
 import type { Tally } from './effects.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { ResolvedUse } from './resolved-use.ts';
@@ -21,11 +20,11 @@ export function isOfOnePerson(className: string, facts: StatementFacts, tally: T
   if (groups.length === 0 || width !== effect.width) return false;
   // Two references in two groups are two people, and cost two units: the width.
   if (groups.length === 1 && isKeyed(className, facts.groupedBy, groups[0] ?? [], uses, index)) return true;
-  return groups.every((group) => isKeyed(className, facts.pins, group, uses, index));
+  return groups.every((group) => isKeyed(className, pinsOf(facts, index), group, uses, index));
 }
 
 /** Whether the columns hold the whole key of one of the linked references. */
-function isKeyed(className: string, columns: StatementFacts['pins'], group: readonly number[], uses: readonly ResolvedUse[], index: ReachIndex): boolean {
+function isKeyed(className: string, columns: readonly ColumnOfUse[] | undefined, group: readonly number[], uses: readonly ResolvedUse[], index: ReachIndex): boolean {
   return group.some((position) => {
     const key = keyOf(className, uses[position], index);
     return key !== undefined && key.every((name) => columns?.some(({ use, column }) => use === position && column === name) === true);
@@ -38,7 +37,7 @@ export function tellsOfOnePerson(className: string, facts: StatementFacts, tally
   if (effect === undefined || uses.length > MOST_USES || equalityIsUnsure(index)) return false;
   const { width, groups } = linkedGroups(className, uses, facts.links, index);
   const [group, ...others] = groups;
-  return group !== undefined && others.length === 0 && width === effect.width && isKeyed(className, facts.pins, group, uses, index);
+  return group !== undefined && others.length === 0 && width === effect.width && isKeyed(className, pinsOf(facts, index), group, uses, index);
 }
 
 /** How many rows of the class all that the statement gives can be made of, where a LIMIT in its FROM says so. */
@@ -55,10 +54,14 @@ export function mostRowsOf(className: string, facts: StatementFacts, tally: Tall
   return Math.max(1, limited.rows * effect.width);
 }
 
-/** Whether `=` can mean something else than that two values of PostgreSQL's own types are equal: a user's operator may say so of anything. */
+/** Columns that equal one value each. A cast to a type of PostgreSQL's own is one to another type where somebody has given that the name, and put its schema in front. */
+export function pinsOf(facts: StatementFacts, { snapshot }: ReachIndex): readonly ColumnOfUse[] {
+  return facts.pins?.filter(({ cast }) => cast === undefined || !snapshot.typesByName.has(cast)) ?? [];
+}
+
+/** Whether `=` can mean something else than that two values are equal: a user's operator may say so of anything. Those over base types (citext, geometry) are none that just anybody makes. */
 export function equalityIsUnsure({ snapshot }: ReachIndex): boolean {
-  const takesOwn = ({ left, right }: { readonly left: number; readonly right: number }): boolean => left < FIRST_USER_OID || right < FIRST_USER_OID;
-  return (snapshot.operatorsByName.get('=') ?? []).some(takesOwn);
+  return (snapshot.operatorsByName.get('=') ?? []).some(({ left, right }) => [left, right].some((oid) => snapshot.types.get(oid)?.kind !== 'b'));
 }
 
 /** Whether sum() and its kin add up stored columns of the class's own tables. A table beside the class may hold numbers that were made for it. */

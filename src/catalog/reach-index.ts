@@ -291,12 +291,11 @@ export class ReachIndex {
     const copies = new Set<number>();
     const stores = new Set<number>();
     let feedsRow = false;
-    const sameRow = closure(oid, this.snapshot.children);
+    const sameRow = this.#sameRow(oid);
     for (const touched of this.#touchedByWrite(oid)) {
       const relation = this.snapshot.relations.get(touched);
       for (const trigger of this.snapshot.triggers.get(touched) ?? []) {
         const told = this.types.functionEffects(trigger.function);
-        // One row goes to one partition; what else it leads to may be any number of rows.
         const effects = sameRow.has(touched) ? told : manyTimes(told);
         tally.touch(byWayOf(effects, `trigger ${trigger.name} on ${relation === undefined ? touched : qualifiedName(relation)}`), 1);
         for (const oid of effects.copies) copies.add(oid);
@@ -347,6 +346,18 @@ export class ReachIndex {
     const keys = this.members.subjects.get(referenced);
     if (relation === undefined || keys === undefined || keys.some((key) => columns.every((column) => key.columns.includes(column)))) return NO_EFFECTS;
     return this.#membership(relation);
+  }
+
+  /** Where one row goes that is written: to a partition, to the table under a view. Rules, and foreign keys that cascade, lead to any number of rows. */
+  #sameRow(oid: number): ReadonlySet<number> {
+    const same = new Set([oid]);
+    for (const current of same) {
+      for (const next of this.snapshot.children.get(current) ?? []) same.add(next);
+      const [view, ...others] = this.snapshot.rules.get(current) ?? [];
+      if (view?.event !== '1' || others.length > 0) continue;
+      for (const dependency of this.snapshot.dependencies.rule.get(view.oid) ?? []) if (dependency.target === 'relation') same.add(dependency.oid);
+    }
+    return same;
   }
 
   #touchedByWrite(oid: number): ReadonlySet<number> {

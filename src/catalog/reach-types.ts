@@ -59,6 +59,8 @@ export interface Reach {
   readonly asideBytes?: number | undefined;
   /** Constants that it may hold are made when it is parsed, and making them runs code that reaches a class. */
   readonly runsAtParse?: boolean | undefined;
+  /** Of a definition: where code writes to that may run from now on. */
+  readonly attached?: Attached | undefined;
   /** No volatile function, no write: running it twice or not at all changes nothing. */
   readonly readOnly: boolean;
   /** True if every function is of the reviewed safe list, so an SQLSTATE class 42 error can depend on nothing but the text. */
@@ -78,6 +80,16 @@ export interface DerivedClass {
   readonly width: number;
   /** A value of it may hold any number of rows. */
   readonly packs: boolean;
+}
+
+/** Where code writes to that the open transaction has made or attached to something. */
+export interface Attached {
+  /** `SINK`: it signals. */
+  readonly oids: ReadonlySet<number>;
+  /** Relations that the catalog does not have yet. */
+  readonly names: readonly { readonly schema: string | undefined; readonly name: string }[];
+  /** It reads a class, or nobody can tell. */
+  readonly reads: boolean;
 }
 
 /** Where a statement puts copies of the classes that it reaches. */

@@ -1,4 +1,5 @@
 import type { StatementFacts } from '../sql/facts.ts';
+import { attachedBy } from './attached.ts';
 import { MOST_COUNTERS, NO_TRACES, type BookTraces } from './bookkeeping.ts';
 import { willBeMember } from './class-members.ts';
 import { drivenCounters } from './driven-counters.ts';
@@ -17,6 +18,8 @@ export interface ReachContext {
   readonly searchPath: SearchPath;
   /** Relations that the session made in its open transaction. */
   readonly local?: readonly LocalRelation[];
+  /** It has changed definitions there: they may be others than the catalog's. */
+  readonly redefined?: boolean;
 }
 
 /** Statements that give rows or a setting back and change nothing. */
@@ -25,7 +28,7 @@ const READING_KINDS: ReadonlySet<StatementFacts['kind']> = new Set(['select', 'v
 /** What a statement reaches. Pure: equal facts, index and path give an equal answer. */
 export function reach(facts: StatementFacts, context: ReachContext): ResolvedReach {
   const { index } = context;
-  const { tally, uses } = tallyStatement(facts, index, { searchPath: context.searchPath, local: context.local });
+  const { tally, uses } = tallyStatement(facts, index, { searchPath: context.searchPath, local: context.local, redefined: context.redefined === true });
 
   // These reach past the catalog, so they may touch anything. Their own category is enough to refuse them.
   for (const category of facts.categories) {
@@ -64,6 +67,7 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     traces: classes.length > 0 ? tracesOf(facts, tally, uses, context) : NO_TRACES,
     asideBytes: classes.length > 0 ? asideBytes(facts, tally, uses, index, context.searchPath) : 0,
     runsAtParse: classes.length > 0 && tally.makesValues,
+    attached: facts.changesCatalog ? attachedBy(facts, tally, uses, index, context.searchPath) : undefined,
     rekeys: classes.length > 0 && rekeys(facts, tally, uses, index),
     readOnly: opaque.length === 0 && READING_KINDS.has(facts.kind) && !facts.modifies && !facts.changesCatalog && !tally.volatile && !tally.sink && tally.copies.size === 0 && tally.stores.size === 0,
     pure: opaque.length === 0 && !tally.impure,

@@ -2,7 +2,7 @@
 
 import type { StatementFacts } from '../sql/facts.ts';
 import { resolveFunctions, resolveOperators } from './names.ts';
-import { equalityIsUnsure } from './proofs.ts';
+import { equalityIsUnsure, pinsOf } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { SearchPath } from './reach-types.ts';
 import type { ResolvedUse } from './resolved-use.ts';
@@ -10,13 +10,11 @@ import type { ResolvedUse } from './resolved-use.ts';
 /** Questions about a class that code without loops may ask before its writes count as a copy. A few are how checks are written, and tell a bit each. */
 export const MOST_QUESTIONS = 4;
 
-/** Floating-point types: a constant of these equals any integer near it, if it is large enough. */
-const INEXACT: ReadonlySet<string> = new Set(['float4', 'float8']);
-
 /** What the statement reads is a row each at most, and nothing in the text makes rows. */
 export function runsOnce(facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex, path: SearchPath): boolean {
-  if (facts.mayRepeat === true || facts.packs || facts.types.some(({ name }) => INEXACT.has(name))) return false;
+  if (facts.mayRepeat === true || facts.packs) return false;
   if (equalityIsUnsure(index) || facts.operators.some((use) => resolveOperators(index.snapshot, use, path).some(({ function: fn }) => index.snapshot.functions.get(fn)?.returnsSet === true))) return false;
+  if (facts.attributes.some((name) => index.snapshot.functionsByName.get(name)?.some((fn) => fn.returnsSet === true))) return false;
   // A set that comes of the code itself is one run of it; any other may feed it.
   const sets = facts.functions.filter((use) => resolveFunctions(index.snapshot, use, path).some((fn) => fn.returnsSet === true));
   if (sets.length > 0) return uses.length === 0 && facts.functions.length === 1 && sets.every((use) => use.times === 1 && resolveFunctions(index.snapshot, use, path).every((fn) => (index.functions.of(fn).effects.questions ?? 0) > 0));
@@ -25,11 +23,12 @@ export function runsOnce(facts: StatementFacts, uses: readonly ResolvedUse[], in
 }
 
 /** The statement says what a unique key of the table is equal to. */
-function isOneRow(position: number, { relations, local }: ResolvedUse, facts: StatementFacts, { snapshot }: ReachIndex): boolean {
+function isOneRow(position: number, { relations, local }: ResolvedUse, facts: StatementFacts, index: ReachIndex): boolean {
+  const { snapshot } = index;
   const [relation, ...others] = relations;
   if (relation === undefined || others.length > 0 || local.length > 0) return false;
   // A key of an ordinary table says nothing of what inherits from it; one of a partitioned table does.
   if (relation.kind !== 'p' && (relation.kind !== 'r' || (snapshot.children.get(relation.oid)?.length ?? 0) > 0)) return false;
-  const pinned = new Set(facts.pins?.flatMap(({ use, column }) => (use === position ? [column] : [])));
+  const pinned = new Set(pinsOf(facts, index).flatMap(({ use, column }) => (use === position ? [column] : [])));
   return (snapshot.uniqueKeys.get(relation.oid) ?? []).some((columns) => columns.every((column) => pinned.has(column)));
 }

@@ -1,6 +1,6 @@
 import type { FunctionUse, RelationUse, StatementFacts } from '../sql/facts.ts';
 import { FIRST_USER_OID } from './catalog-rows.ts';
-import { byWayOf, NO_EFFECTS, RANDOM, saturate, SEQUENCE, Tally } from './effects.ts';
+import { byWayOf, manyTimes, NO_EFFECTS, RANDOM, saturate, SEQUENCE, Tally } from './effects.ts';
 import { resolveFunctions, resolveOperators, resolveRelations, resolveTypes } from './names.ts';
 import { tellsOfOnePerson } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
@@ -15,6 +15,8 @@ export interface Scope {
   readonly local: readonly LocalRelation[] | undefined;
   /** Names of transition tables of triggers: the rows are what the statement that fires them gives. */
   readonly given?: ReadonlySet<string>;
+  /** Definitions may have become others than the catalog's: it proves nothing. */
+  readonly redefined?: boolean;
 }
 
 export interface StatementTally {
@@ -68,7 +70,7 @@ export function tallyStatement(facts: StatementFacts, index: ReachIndex, scope: 
 /** What code writes tells of what the statement reads: whether it runs at all may hang on that. */
 function steer(tally: Tally, facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex, scope: Scope): void {
   tally.questions = Math.max(tally.questions, tally.writers);
-  if (tally.questions <= MOST_QUESTIONS && runsOnce(facts, uses, index, scope.searchPath)) return;
+  if (scope.redefined !== true && tally.questions <= MOST_QUESTIONS && runsOnce(facts, uses, index, scope.searchPath)) return;
   if (![...tally.classes.keys()].every((name) => tellsOfOnePerson(name, facts, tally, uses, index))) tally.repeat();
 }
 
@@ -170,7 +172,8 @@ function addAttribute(tally: Tally, name: string, facts: StatementFacts, index: 
     const argument = candidate.soleArgument;
     if (argument === null || (!ROW_TAKING_TYPES.has(argument) && argument < FIRST_USER_OID)) continue;
     const effect = index.functions.of(candidate);
-    tally.addFunction(effect, 1);
+    // The same name may stand in any number of places.
+    tally.addFunction({ ...effect, effects: manyTimes(effect.effects) }, 1);
     tally.callsByAttribute = true;
     if (effect.aggregate !== 'none') {
       tally.calls = saturate(tally.calls + 1);

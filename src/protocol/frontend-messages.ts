@@ -49,15 +49,10 @@ export function readParse(buffer: Buffer, start: number, end: number, nameOf: Na
 
 const NO_TYPES: readonly number[] = [];
 
-/** Of the types that Parse gives its parameters those from `least` on. */
-export function readParameterTypes(buffer: Buffer, { typesStart }: ParseMessage, end: number, least: number): readonly number[] {
+/** The types that Parse gives its parameters, by oid; 0 for one that the server is to find. */
+export function readParameterTypes(buffer: Buffer, { typesStart }: ParseMessage, end: number): readonly number[] {
   const count = typesStart + 2 > end ? 0 : Math.min(buffer.readUInt16BE(typesStart), (end - typesStart - 2) >> 2);
-  let types = NO_TYPES;
-  for (let i = 0; i < count; i++) {
-    const oid = buffer.readUInt32BE(typesStart + 2 + 4 * i);
-    if (oid >= least) types = [...types, oid];
-  }
-  return types;
+  return count === 0 ? NO_TYPES : Array.from({ length: count }, (_, i) => buffer.readUInt32BE(typesStart + 2 + 4 * i));
 }
 
 export interface BindMessage {

@@ -9,6 +9,7 @@ import { changesDefinitions, changesSearchPath, definitionsIn, thingsMade } from
 import { costsUnits, judge, NOT_LATER, type Judgement, type LaterInBatch } from './judge.ts';
 import type { SessionState } from './session-state.ts';
 import { EMPTY_STATEMENT, type Statement } from './statement.ts';
+import { bothAttached } from '../catalog/attached.ts';
 
 export interface Judged {
   readonly statement: Statement;
@@ -85,6 +86,7 @@ function after(session: SessionState, later: LaterInBatch, statement: Statement,
     local: [...later.local, ...thingsMade(statement.facts, reach)],
     searchPathChanged: later.searchPathChanged || changesSearchPath(statement.facts),
     definitions: later.definitions + definitionsIn(session, statement, reach),
+    attached: bothAttached(later.attached, reach.attached),
     definitionsChanged: later.definitionsChanged || reach.opaque.length > 0 || changesDefinitions(statement.facts),
   };
 }

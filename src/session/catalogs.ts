@@ -229,9 +229,9 @@ export class Catalogs {
     return index;
   }
 
-  reach(database: string, facts: StatementFacts, path: SearchPath, local: readonly LocalRelation[]): ResolvedReach {
+  reach(database: string, facts: StatementFacts, path: SearchPath, local: readonly LocalRelation[], redefined = false): ResolvedReach {
     const held = this.get(database);
-    if (local.length > 0) return reach(facts, { index: this.index(database), searchPath: path, local });
+    if (local.length > 0 || redefined) return reach(facts, { index: this.index(database), searchPath: path, local, redefined });
     const known = held.reaches.get(facts);
     if (known !== undefined && samePath(known.path, path)) return known.reach;
     const found = reach(facts, { index: this.index(database), searchPath: path });

@@ -12,6 +12,7 @@ import type { StatementFacts } from '../sql/facts.ts';
 import type { LocalRelation, Reach } from '../catalog/reach-types.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
+import { bothAttached } from '../catalog/attached.ts';
 
 /** Kinds of definition that give no existing name another meaning: what is new is not in the catalog snapshot, hence charged as unknown. */
 const HARMLESS_DEFINITIONS: ReadonlySet<string> = new Set(['CreateStmt', 'CreateTableAsStmt', 'IndexStmt', 'CommentStmt', 'CreateSeqStmt', 'DiscardStmt']);
@@ -79,6 +80,7 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
   if (session.encodingTouched && (opaque || changesEncoding(statement.facts) || ENDS_SCOPE.has(statement.facts.kind))) session.encodingUnsettled = true;
   if (opaque || changesDefinitions(statement.facts)) session.definitionsChanged = true;
   session.definitions += definitionsIn(session, statement, reach);
+  session.attached = bothAttached(session.attached, reach.attached);
   // Code may begin its own transactions, and set what the next ones are.
   if (statement.kind === 'opaque' || reach.categories.has('opaque')) {
     session.serializes = true;

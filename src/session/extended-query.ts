@@ -6,6 +6,7 @@ import * as messages from '../protocol/frontend-messages.ts';
 import type { WireName } from '../protocol/frontend-messages.ts';
 import { AtMessage } from '../protocol/message-stream.ts';
 import type { Refusal } from '../policy/types.ts';
+import { isExactOid, withoutParameterPins } from '../sql/exact-types.ts';
 import { parsedStatement, type Judged } from './batch.ts';
 import { beginEarly, judgedAtBind, runsAtParse, takeEarly } from './early-runs.ts';
 import { sent } from './effects.ts';
@@ -45,7 +46,7 @@ export class ExtendedQuery {
       return AtMessage.Drop;
     }
     const message = buffer.subarray(start, end);
-    const types = messages.readParameterTypes(buffer, parse, end, FIRST_USER_OID);
+    const types = messages.readParameterTypes(buffer, parse, end);
     if (session.currentSearchPath === undefined && session.quiet && session.transaction === 'I') {
       return this.#turn.later(async () => {
         await askSearchPath(session);
@@ -267,7 +268,10 @@ function blockOf({ verdict }: Judgement): Refusal {
 }
 
 function withTypes(statement: Statement, parameterTypes: readonly number[]): Statement {
-  return parameterTypes.length > 0 && statement.kind === 'known' ? { ...statement, parameterTypes } : statement;
+  if (parameterTypes.length === 0 || statement.kind !== 'known') return statement;
+  const facts = parameterTypes.every(isExactOid) ? statement.facts : withoutParameterPins(statement.facts);
+  const ofUsers = parameterTypes.filter((oid) => oid >= FIRST_USER_OID);
+  return { ...statement, facts, ...(ofUsers.length === 0 ? {} : { parameterTypes: ofUsers }) };
 }
 
 function changesSomething(session: SessionState, statement: Statement): boolean {

@@ -56,8 +56,8 @@ export interface Gate {
   copiesUnknown(database: string): Promise<void> | undefined;
   /** Functions that were changed through this process, in the database. */
   codeChanges(database: string): CodeChanges;
-  /** What a statement of a database reaches, by its facts. */
-  reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[]): ResolvedReach;
+  /** What a statement of a database reaches, by its facts. `redefined`: definitions were changed earlier in its transaction. */
+  reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[], redefined?: boolean): ResolvedReach;
   /** Classes that making values of these types (oids) reaches; undefined for none. `missed`: the snapshot lacks one of them. */
   valuesReach(database: string, types: readonly number[]): ReturnType<typeof valuesReach>;
   /** Keeps, for all sessions, what the targets are copies of. Resolves before the statement may be forwarded: to the names that are settled when the transaction is over, or rejects. */

@@ -4,7 +4,8 @@
  * at hand cannot tell.
  */
 
-import type { LocalRelation, Reach, ResolvedReach } from '../catalog/reach-types.ts';
+import { bothAttached, NOTHING_ATTACHED } from '../catalog/attached.ts';
+import type { Attached, LocalRelation, Reach, ResolvedReach } from '../catalog/reach-types.ts';
 import { bytesOfFilled } from '../catalog/told-aside.ts';
 import { bothTraces, NO_TRACES, UNKNOWN_TRACES } from '../catalog/bookkeeping.ts';
 import { wireNameOf } from '../protocol/frontend-messages.ts';
@@ -18,6 +19,7 @@ import { eitherReach, NO_REACH, opaqueReach, unionReach } from './reach-union.ts
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { verdictOf } from './verdict.ts';
+import { withAttached } from './attached.ts';
 
 export interface Judgement {
   readonly reach: Reach;
@@ -47,14 +49,14 @@ export function judge(session: SessionState, statement: Statement, later: LaterI
   const anyCatalogDoes = onlyDefines || (statement.kind === 'known' && namesNothing(statement.facts));
   if (gate.catalogStale(identity.database) && !anyCatalogDoes) return refreshThenJudge(session, statement, later);
   const first = judgeNow(session, statement, 'likely', later);
-  if (!first.missed) return first;
-  // What a migration made a moment ago holds nothing of a class that it did not tell of.
   const asked = first.reach.classes.length > 0 ? gate.copiesUnknown(identity.database) : undefined;
   if (asked !== undefined) return asked.then(() => judgeKnowingAll(session, statement, later, onlyDefines, judgeNow(session, statement, 'likely', later)));
   return judgeKnowingAll(session, statement, later, onlyDefines, first);
 }
 
 function judgeKnowingAll(session: SessionState, statement: Statement, later: LaterInBatch, onlyDefines: boolean, first: Judgement & { readonly missed: boolean }): Judgement | Promise<Judgement> {
+  if (!first.missed) return first;
+  // What a migration made a moment ago holds nothing of a class that it did not tell of.
   if (onlyDefines) return ALLOWED;
   // Names that the snapshot lacks are worth one look at the catalog as it is now.
   return refreshThenJudge(session, statement, later);
@@ -70,9 +72,11 @@ export interface LaterInBatch {
   readonly names: ReadonlyMap<string, Statement>;
   /** Tables that the text makes. */
   readonly local: readonly LocalRelation[];
+  /** What code writes to that the text attaches to something. */
+  readonly attached: Attached;
 }
 
-export const NOT_LATER: LaterInBatch = { searchPathChanged: false, definitionsChanged: false, definitions: 0, names: new Map(), local: [] };
+export const NOT_LATER: LaterInBatch = { searchPathChanged: false, definitionsChanged: false, definitions: 0, names: new Map(), local: [], attached: NOTHING_ATTACHED };
 
 async function refreshThenJudge(session: SessionState, statement: Statement, later: LaterInBatch): Promise<Judgement> {
   try {
@@ -110,11 +114,11 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
   if (!session.readable) return { reach: opaqueReach(gate.classNames, 'the session reads SQL text differently than PostgreSQL does by default', true), missed: false, onlyMisses: false };
   const path = later.searchPathChanged ? undefined : session.currentSearchPath;
   const redefined = session.definitionsChanged || later.definitionsChanged;
-  const own: ResolvedReach = gate.reach(session.identity.database, facts, path, madeBefore(session, later, redefined));
+  const own: ResolvedReach = gate.reach(session.identity.database, facts, path, madeBefore(session, later, redefined), redefined);
   let reach: Reach = own;
-  if (redefined && (namesUserObjects(facts) || namesUserTypes(session, facts))) {
+  if (redefined && (namesUserObjects(facts) || namesUserTypes(session, facts) || facts.operators.some(({ schema }) => schema !== undefined))) {
     // What a name means now is known to this session's transaction alone.
-    reach = unionReach(reach, opaqueReach(gate.classNames, 'definitions were changed earlier in this transaction', false, NO_TRACES));
+    reach = unionReach(withAttached(own, bothAttached(session.attached, later.attached), gate.classNames), opaqueReach(gate.classNames, 'definitions were changed earlier in this transaction', false, NO_TRACES));
   }
   const definitions = session.definitions + later.definitions;
   // What code that nobody has read may have made is not known at all.

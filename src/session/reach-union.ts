@@ -1,3 +1,4 @@
+import { bothAttached, NOTHING_ATTACHED } from '../catalog/attached.ts';
 import { mergeDerived } from '../catalog/derived-classes.ts';
 import { bothTraces, NO_TRACES, type BookTraces, UNKNOWN_TRACES } from '../catalog/bookkeeping.ts';
 import type { ClassReach, CopyTargets, Reach } from '../catalog/reach-types.ts';
@@ -28,6 +29,7 @@ export function unionReach(a: Reach, b: Reach): Reach {
     asideBytes: (a.asideBytes ?? 0) + (b.asideBytes ?? 0),
     runsAtParse: a.runsAtParse === true || b.runsAtParse === true,
     copies: unionCopies(a.copies, b.copies),
+    attached: bothAttached(a.attached ?? NOTHING_ATTACHED, b.attached),
     opensCursors: a.opensCursors || b.opensCursors,
     readOnly: a.readOnly && b.readOnly,
     pure: a.pure && b.pure,

@@ -23,6 +23,7 @@ import type { Run } from './run.ts';
 import type { SessionState } from './session-state.ts';
 import type { Statement } from './statement.ts';
 import { countsPeople } from './subject-meter.ts';
+import { NOTHING_ATTACHED } from '../catalog/attached.ts';
 
 /** COMMIT, PREPARE TRANSACTION and SET CONSTRAINTS run what was put off. */
 function settles(statement: Statement): boolean {
@@ -183,6 +184,7 @@ export class ReplyEnds {
         session.definitionsChanged = false;
         session.definitions = 0;
         session.localRelations = [];
+        session.attached = NOTHING_ATTACHED;
         if (session.expectedCopies.length > 0) {
           session.gate.settleCopies(session.identity.database, session.expectedCopies);
           session.expectedCopies = [];

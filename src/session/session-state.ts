@@ -6,7 +6,7 @@ import { ProtocolViolation } from '../protocol/message-stream.ts';
 import type { TransactionStatus } from '../protocol/message-types.ts';
 import type { SessionIdentity as AuditIdentity } from '../audit/events.ts';
 import type { ErrorFields } from '../protocol/backend-messages.ts';
-import type { LocalRelation, Reach, SearchPath } from '../catalog/reach-types.ts';
+import type { Attached, LocalRelation, Reach, SearchPath } from '../catalog/reach-types.ts';
 import type { PrincipalPolicy } from '../policy/types.ts';
 import type { CodeChange } from './code-changes.ts';
 import type { Gate } from './gate.ts';
@@ -14,6 +14,7 @@ import { SessionNames } from './names.ts';
 import type { Request } from './request.ts';
 import type { Run } from './run.ts';
 import { textDecoderFor, type TextDecode } from './text-encoding.ts';
+import { NOTHING_ATTACHED } from '../catalog/attached.ts';
 
 /** Who is on the other end; fixed at login. */
 export interface SessionIdentity {
@@ -87,6 +88,8 @@ export class SessionState {
   counts: boolean | undefined;
   /** Plain tables that the open transaction made: empty when made, and not yet in the catalog that others see. */
   localRelations: readonly LocalRelation[] = [];
+  /** What code writes to that the open transaction has attached to something (`Reach.attached`). */
+  attached: Attached = NOTHING_ATTACHED;
   /** Copies that the open transaction makes under names that the catalog does not have yet. */
   expectedCopies: readonly string[] = [];
   /** The catalog is to be read again once this session's transaction is over. */

@@ -1,7 +1,7 @@
 import { findCte, multiplicity, MAX_TIMES, scopesOf } from './cte-scope.ts';
 import type { Cte, CteScope } from './cte-scope.ts';
 import type { RawNode } from './dialect.ts';
-import type { ColumnOfUse, FunctionUse, KeyLink, OperatorUse, RelationUse, SettingChange, TextCategory, TypeUse } from './facts.ts';
+import type { ColumnOfUse, FunctionUse, KeyLink, OperatorUse, Pin, RelationUse, SettingChange, TextCategory, TypeUse } from './facts.ts';
 import { limitedRows } from './limited-rows.ts';
 import { LinkFinder, nameItem, newLevel } from './key-links.ts';
 import type { QueryLevel } from './key-links.ts';
@@ -57,7 +57,7 @@ export interface Collected extends FoundTraces {
   readonly limited: { readonly rows: number; readonly uses: readonly number[] } | undefined;
   readonly relations: readonly RelationUse[];
   readonly links: readonly KeyLink[];
-  readonly pins: readonly ColumnOfUse[];
+  readonly pins: readonly Pin[];
   readonly groupedBy: readonly ColumnOfUse[];
   readonly summed: readonly (ColumnOfUse | undefined)[];
   readonly functions: readonly FunctionUse[];
@@ -73,6 +73,7 @@ export interface Collected extends FoundTraces {
   readonly changesCatalog: boolean;
   readonly assigns: readonly string[];
   readonly defines: readonly QualifiedName[];
+  readonly attaches: readonly QualifiedName[];
   readonly definesType: QualifiedName | undefined;
   readonly definesFunction: string | undefined;
   readonly settings: readonly SettingChange[];
@@ -98,6 +99,7 @@ class FactCollector {
   readonly #types = new Map<string, TypeUse>();
   readonly #assigns = new Set<string>();
   readonly #defines: QualifiedName[] = [];
+  readonly #attaches: QualifiedName[] = [];
   #definesType: QualifiedName | undefined;
   #definesFunction: string | undefined;
   readonly #settings: SettingChange[] = [];
@@ -147,6 +149,7 @@ class FactCollector {
       changesCatalog: this.#changesCatalog,
       assigns: [...this.#assigns],
       defines: this.#defines,
+      attaches: this.#attaches,
       definesType: this.#definesType,
       definesFunction: this.#definesFunction,
       settings: this.#settings,
@@ -425,6 +428,16 @@ class FactCollector {
       case 'AlterObjectSchemaStmt':
         this.#defineMoved(node, text(node, 'newschema'), rangeVarName(child(node, 'relation') ?? {}).name);
         return undefined;
+      case 'CreateTrigStmt':
+      case 'CreateEventTrigStmt':
+        this.#attach(list(node, 'funcname'));
+        return undefined;
+      case 'ObjectWithArgs':
+        this.#attach(list(node, 'objname'));
+        return undefined;
+      case 'DefineStmt':
+        for (const element of list(node, 'definition')) this.#attach(list(unwrap(unwrap(element, 'DefElem')?.['arg'], 'TypeName'), 'names'));
+        return undefined;
       case 'CreateFunctionStmt':
         this.#definesFunction = qualified(list(node, 'funcname'))?.name;
         return undefined;
@@ -441,6 +454,11 @@ class FactCollector {
         if (kind.endsWith('Stmt') && statementTraits(kind, node) === undefined && kind !== 'TransactionStmt') this.#opaque.push(`unknown statement ${kind}`);
         return undefined;
     }
+  }
+
+  #attach(name: readonly unknown[]): void {
+    const found = qualified(name);
+    if (found !== undefined) this.#attaches.push(found);
   }
 
   /** The name that a relation has afterwards. */

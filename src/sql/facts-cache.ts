@@ -58,6 +58,7 @@ export function analysisBytes(analysis: Analysis): number {
 function factsBytes(facts: StatementFacts): number {
   const items = facts.relations.length + facts.links.length + facts.functions.length + facts.operators.length + facts.types.length
     + facts.defines.length + facts.settings.length + facts.opaque.length + facts.categories.length;
+  const code = facts.body === undefined ? 0 : facts.body.statements.reduce((total, each) => total + factsBytes(each.facts), 500);
   const body = facts.named !== undefined && 'body' in facts.named ? factsBytes(facts.named.body) : 0;
-  return 1200 + items * 250 + body;
+  return 1200 + items * 250 + body + code;
 }

@@ -27,6 +27,13 @@ export interface ColumnOfUse {
   readonly column: string;
 }
 
+export interface Pin extends ColumnOfUse {
+  /** What it equals is a parameter, whose type stands elsewhere. */
+  readonly parameter?: true | undefined;
+  /** It is under a cast to a type of this name, without a schema: PostgreSQL's own, if users have none of the name. */
+  readonly cast?: string | undefined;
+}
+
 /** A function called anywhere in the statement (also in FROM, in casts written as calls, in DEFAULTs). One entry for each distinct (schema, name, window). */
 export interface FunctionUse {
   readonly schema: string | undefined;
@@ -106,8 +113,8 @@ export interface StatementFacts {
   /** EXPLAIN's, PREPARE's, DECLARE's and COPY (query)'s inner statement is merged into these lists. */
   readonly relations: readonly RelationUse[];
   readonly links: readonly KeyLink[];
-  /** Columns that equal a constant or parameter in every row that the use gives. */
-  readonly pins?: readonly ColumnOfUse[] | undefined;
+  /** Columns that equal a constant or parameter in every row that the use gives, and no other value does (`src/sql/exact-types.ts`). */
+  readonly pins?: readonly Pin[] | undefined;
   /** Columns that the outermost SELECT groups by: every row that comes of a use has one value of them. Empty where a window call could bring groups together. */
   readonly groupedBy?: readonly ColumnOfUse[] | undefined;
   /** What sum() and its kin add up: a use's column as it stands, undefined for all else. */
@@ -153,6 +160,8 @@ export interface StatementFacts {
   readonly definesType: { readonly schema: string | undefined; readonly name: string } | undefined;
   /** The last part of the name of the function that this statement makes or replaces. */
   readonly definesFunction?: string | undefined;
+  /** Functions that a definition names, by whatever name it has for them: of triggers, operators, casts, aggregates, of what is altered. Some are types, as the grammar has it. */
+  readonly attaches?: readonly { readonly schema: string | undefined; readonly name: string }[] | undefined;
   /** Anything that can change what a name means (DDL of relations, functions, types, schemas, operators, roles; SET search_path is in `settings`). */
   readonly changesCatalog: boolean;
   /** What a plain SELECT or COPY TO gives, column by column, undefined for expressions; undefined as a whole where it cannot be counted off. */
@@ -168,7 +177,7 @@ export interface StatementFacts {
   readonly opaque: readonly string[];
   /** Categories of `deny` that the text alone proves. */
   readonly categories: readonly TextCategory[];
-  /** The block of a DO in a language that is read. */
+  /** The block of a DO, or the body of a routine that is made, in a language that is read. */
   readonly body: RoutineBody | undefined;
   /** Byte offset and length of the statement in its text (UTF-8). */
   readonly offset: number;

@@ -1,5 +1,6 @@
 import type { RawNode } from './dialect.ts';
-import type { ColumnOfUse, KeyLink } from './facts.ts';
+import { isExactType } from './exact-types.ts';
+import type { ColumnOfUse, KeyLink, Pin } from './facts.ts';
 import { child, list, open, qualified, strings, text, unwrap } from './tree.ts';
 
 /**
@@ -75,14 +76,15 @@ export class LinkFinder {
   }
 
   /** `a.x = 5` among the ANDed parts of WHERE: whatever a row of `a` is joined with, it has this value. */
-  pins(): ColumnOfUse[] {
-    const pins: ColumnOfUse[] = [];
+  pins(): Pin[] {
+    const pins: Pin[] = [];
     for (const condition of this.#conditions) {
       if (condition.kind !== 'where') continue;
       for (const [left, right] of equalSides(condition.quals)) {
-        const reference = isConstant(right) ? left : isConstant(left) ? right : undefined;
-        const pinned = reference === undefined ? undefined : this.columnOf(reference, condition.level);
-        if (pinned !== undefined && pins.length < MAX_LINKS) pins.push(pinned);
+        const onRight = constant(right);
+        const equal = onRight ?? constant(left);
+        const pinned = equal === undefined ? undefined : this.columnOf(onRight === undefined ? right : left, condition.level);
+        if (pinned !== undefined && pins.length < MAX_LINKS) pins.push({ ...pinned, ...equal });
       }
     }
     return pins;
@@ -219,15 +221,16 @@ function* equalSides(quals: unknown): Generator<readonly [unknown, unknown]> {
   }
 }
 
-/** A literal or a parameter, also under a cast to a type of PostgreSQL's: the same for every row. */
-function isConstant(value: unknown): boolean {
-  let node = open(value);
-  if (node?.kind === 'TypeCast') {
-    const type = qualified(list(child(node.body, 'typeName'), 'names'));
-    if (type === undefined || (type.schema !== 'pg_catalog' && type.schema !== undefined)) return false;
-    node = open(node.body['arg']);
-  }
-  return node?.kind === 'A_Const' || node?.kind === 'ParamRef';
+/** A literal, or either under a cast to a type that equals one value; a parameter, whose type its statement does not tell: the same for every row. */
+function constant(value: unknown): Pick<Pin, 'parameter' | 'cast'> | undefined {
+  const node = open(value);
+  if (node?.kind === 'A_Const') return {};
+  if (node?.kind === 'ParamRef') return { parameter: true };
+  if (node?.kind !== 'TypeCast') return undefined;
+  const type = qualified(list(child(node.body, 'typeName'), 'names'));
+  const inner = open(node.body['arg'])?.kind;
+  if (type === undefined || !isExactType(type) || (inner !== 'A_Const' && inner !== 'ParamRef')) return undefined;
+  return type.schema === undefined ? { cast: type.name } : {};
 }
 
 /** `column` alone, where FROM is one plain relation: it means that relation's column if there is one of the name. */

@@ -1,5 +1,6 @@
 import type { RawNode, SqlParser } from './dialect.ts';
 import type { BodyStatement, RoutineBody, StatementFacts, TypeUse } from './facts.ts';
+import { isExactType, withoutParameterPins } from './exact-types.ts';
 import { EMPTY_BODY, plpgsqlBody } from './plpgsql-body.ts';
 import { readSetOptions } from './routine-settings.ts';
 import { statementFacts } from './statement-facts.ts';
@@ -19,17 +20,25 @@ export function routineBody(definition: string, parser: SqlParser): RoutineBody 
   const outcome = parser.parse(definition);
   const [statement, ...more] = outcome.kind === 'tree' ? outcome.statements : [];
   const create = unwrap(statement?.tree, 'CreateFunctionStmt');
-  if (create === undefined || more.length > 0) return unread('has a definition that is not understood');
+  return create === undefined || more.length > 0 ? unread('has a definition that is not understood') : createdBody(create, definition, parser);
+}
+
+/** The same of a CREATE FUNCTION that is at hand as a tree, too. */
+export function createdBody(create: RawNode, definition: string, parser: SqlParser): RoutineBody {
+  if (Buffer.byteLength(definition) > MAX_ROUTINE_BYTES) return unread('is too large to be read');
   const options = optionsOf(create);
   const set = readSetOptions(list(create, 'options'));
   const language = optionText(options.get('language')) ?? 'sql';
   const body = bodyIn(language, create, definition, options, parser);
   const parameters = list(create, 'parameters').map((each) => unwrap(each, 'FunctionParameter'));
   const defaults = parameters.flatMap((parameter) => (parameter?.['defexpr'] === undefined ? [] : [plain(selectOf(parameter['defexpr']))]));
-  const types = [...parameters.map((parameter) => child(parameter, 'argType')), child(create, 'returnType')].flatMap(typeName);
+  const takes = parameters.map((parameter) => child(parameter, 'argType')).flatMap(typeName);
+  const types = [...takes, ...typeName(child(create, 'returnType'))];
+  const exact = language === 'sql' && takes.length === parameters.length && takes.every(isExactType);
   return {
     ...body,
-    statements: [...defaults, ...body.statements],
+    // In PL/pgSQL $1 may be what EXECUTE ... USING gives, too.
+    statements: [...defaults, ...(exact ? body.statements : body.statements.map((each) => ({ ...each, facts: withoutParameterPins(each.facts) })))],
     types: [...body.types, ...types],
     searchPath: set.searchPath,
     opaque: [...body.opaque, ...set.opaque],
@@ -44,7 +53,9 @@ export function doBody(tree: RawNode, parser: SqlParser): RoutineBody {
   }));
   if ((optionText(options.get('language')) ?? 'plpgsql') !== 'plpgsql') return unread('is written in a language that is not read');
   const source = optionText(options.get('as'));
-  return source === undefined ? unread('has no body') : plpgsqlBody({ definition: `DO ${dollarQuoted(source)}`, source, parameters: [] }, parser);
+  if (source === undefined) return unread('has no body');
+  const body = plpgsqlBody({ definition: `DO ${dollarQuoted(source)}`, source, parameters: [] }, parser);
+  return { ...body, statements: body.statements.map((each) => ({ ...each, facts: withoutParameterPins(each.facts) })) };
 }
 
 export function unread(reason: string): RoutineBody {

@@ -1,10 +1,11 @@
 import { copyFacts } from './copy-facts.ts';
 import { outputColumns } from './output-columns.ts';
 import type { ParsedStatement, RawNode } from './dialect.ts';
+import { isExactType, withoutParameterPins } from './exact-types.ts';
 import { collect } from './fact-collector.ts';
 import type { NamedAction, StatementFacts } from './facts.ts';
 import { selectKind, statementTraits } from './statement-kinds.ts';
-import { child, list, open, optionIsOn, text, unwrap } from './tree.ts';
+import { child, list, open, optionIsOn, qualified, text, unwrap } from './tree.ts';
 
 /** CURSOR_OPT_HOLD (parsenodes.h). */
 const CURSOR_OPT_HOLD = 0x0020;
@@ -41,7 +42,7 @@ function namedAction(nodeKind: string, node: RawNode, types: StatementFacts['typ
   switch (nodeKind) {
     case 'PrepareStmt':
       // EXECUTE makes values of the parameters' types, which the query need not name.
-      return { kind: 'prepare', name: text(node, 'name') ?? '', body: { ...innerFacts(node), types } };
+      return { kind: 'prepare', name: text(node, 'name') ?? '', body: { ...preparedFacts(node), types } };
     case 'DeclareCursorStmt': {
       const options = typeof node['options'] === 'number' ? node['options'] : 0;
       return { kind: 'declare', name: text(node, 'portalname') ?? '', body: innerFacts(node), hold: (options & CURSOR_OPT_HOLD) !== 0 };
@@ -65,6 +66,12 @@ function namedAction(nodeKind: string, node: RawNode, types: StatementFacts['typ
     default:
       return undefined;
   }
+}
+
+function preparedFacts(node: RawNode): StatementFacts {
+  const facts = innerFacts(node);
+  const types = list(node, 'argtypes').map((each) => qualified(list(unwrap(each, 'TypeName'), 'names')));
+  return types.every((type) => type !== undefined && isExactType(type)) ? facts : withoutParameterPins(facts);
 }
 
 /** The query of PREPARE and DECLARE as a statement of its own. The grammar does not let these two nest. */

@@ -57,3 +57,10 @@ export function countTokens(bytes: readonly Buffer[], tokens: ReadonlyMap<number
   }
   return found.size;
 }
+
+/** For attacks that learn a hash bit by bit: the tokens of those bits that are set, each as `32 * id + bit`, the most significant bit first. */
+export function tokensOfBits(keys: Iterable<number>): string {
+  const hashes = new Map<number, number>();
+  for (const key of keys) hashes.set(key >> 5, ((hashes.get(key >> 5) ?? 0) | (1 << (31 - (key & 31)))) >>> 0);
+  return [...hashes].map(([id, hash]) => `cnry-${String(id).padStart(6, '0')}-${hash.toString(16).padStart(8, '0')} `).join('');
+}

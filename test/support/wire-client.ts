@@ -43,9 +43,11 @@ function int32(value: number): Buffer {
 /** Messages of a client. Texts may be given as bytes, for encodings other than UTF-8. */
 export const wire = {
   query: (sql: string | Buffer): Buffer => message('Q', cstring(sql)),
-  parse: (name: string | Buffer, sql: string | Buffer): Buffer => message('P', cstring(name), cstring(sql), int16(0)),
-  bind: (portal: string | Buffer, statement: string | Buffer, binary = false): Buffer =>
-    message('B', cstring(portal), cstring(statement), int16(0), int16(0), ...(binary ? [int16(1), int16(1)] : [int16(0)])),
+  /** `types`: oids of parameters' types, as Parse may declare them. */
+  parse: (name: string | Buffer, sql: string | Buffer, types: readonly number[] = []): Buffer => message('P', cstring(name), cstring(sql), int16(types.length), ...types.map(int32)),
+  /** `values`: of the parameters, as text. */
+  bind: (portal: string | Buffer, statement: string | Buffer, binary = false, values: readonly string[] = []): Buffer =>
+    message('B', cstring(portal), cstring(statement), int16(0), int16(values.length), ...values.flatMap((value) => [int32(Buffer.byteLength(value)), Buffer.from(value)]), ...(binary ? [int16(1), int16(1)] : [int16(0)])),
   execute: (portal: string | Buffer, rows = 0): Buffer => message('E', cstring(portal), int32(rows)),
   describe: (kind: 'S' | 'P', name: string | Buffer): Buffer => message('D', Buffer.from(kind), cstring(name)),
   close: (kind: 'S' | 'P', name: string | Buffer): Buffer => message('C', Buffer.from(kind), cstring(name)),

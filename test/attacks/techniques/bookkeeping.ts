@@ -1,6 +1,7 @@
 /** What the server keeps of its own work tells of the rows that statements looked at: how often a table or an index was scanned, which rows and relations are locked. */
 
 import { attackSuite, type Attacker, type Technique } from '../../support/attack.ts';
+import { tokensOfBits } from '../../support/canaries.ts';
 import { rowsOf, wire, type WireClient } from '../../support/wire-client.ts';
 
 export const bookkeeping = attackSuite('bookkeeping', {
@@ -208,12 +209,7 @@ const serializable = (begin: readonly string[], another: boolean, block = false)
 
 /** Names of the relations that are locked, each of a bit that is set, of sixteen customers from `id` on. */
 function spellLocked(attacker: Attacker, id: number, names: readonly (readonly unknown[])[]): void {
-  const hashes = new Map<number, bigint>();
-  for (const [name] of names) {
-    const bit = Number(String(name).slice(2));
-    hashes.set(id + (bit >> 5), (hashes.get(id + (bit >> 5)) ?? 0n) | (1n << BigInt(31 - (bit & 31))));
-  }
-  for (const [customer, hash] of hashes) attacker.decoded += token(customer, hash.toString(16));
+  attacker.decoded += tokensOfBits(names.map(([name]) => 32 * id + Number(String(name).slice(2))));
 }
 
 /** Sixteen customers at a time: which of the relations `r_0 ... r_511` the transaction has locked is theirs. */

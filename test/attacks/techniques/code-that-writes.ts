@@ -1,32 +1,58 @@
 /** Code that asks a class little at a time and writes elsewhere, and is run for each of many rows: by calls, by triggers, by what definitions run. */
 
 import { attackSuite, type Technique } from '../../support/attack.ts';
-import { rowsOf, type WireClient, type WireMessage } from '../../support/wire-client.ts';
+import { tokensOfBits } from '../../support/canaries.ts';
+import { rowsOf, wire, type WireClient, type WireMessage } from '../../support/wire-client.ts';
 
 export const codeThatWrites = attackSuite('code-that-writes', {
   sql: `
     CREATE FUNCTION public.bit_of(k int) RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN (SELECT get_bit(('x' || right(email, 8))::bit(32), k % 32) FROM crm.customers WHERE id = k / 32); END $$;
-    CREATE TABLE public.noted (k int, who text DEFAULT current_user); CREATE TABLE public.numbers (k int PRIMARY KEY, n int); INSERT INTO public.numbers SELECT generate_series(32, 9999);
+    CREATE EXTENSION citext; CREATE TABLE public.noted (k int, who text DEFAULT current_user); CREATE TABLE public.numbers (k int PRIMARY KEY, n int); INSERT INTO public.numbers SELECT generate_series(32, 9999);
     CREATE FUNCTION public.note(k int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN IF public.bit_of(k) = 1 THEN INSERT INTO public.noted VALUES (k); END IF; RETURN 0; END $$;
     CREATE FUNCTION public.note_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.note(NEW.k); RETURN NULL; END $$;
     CREATE TRIGGER t AFTER UPDATE ON public.numbers FOR EACH ROW EXECUTE FUNCTION public.note_change();
-    GRANT ALL ON public.noted, public.numbers TO staff;
+    CREATE FUNCTION public.note_i(k int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM public.note(k); RETURN k; END $$;
+    CREATE FUNCTION public.note_all(k int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.noted SELECT k + n FROM (SELECT ('x' || right(email, 8))::bit(32) AS hash FROM crm.customers WHERE id = k / 32) c, generate_series(0, 31) n WHERE get_bit(hash, n) = 1; RETURN 0; END $$;
+    CREATE FUNCTION public.note_all_i(k int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM public.note_all(k); RETURN k; END $$;
+    CREATE FUNCTION public.nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+    ${(['note', 'note_all'] as const).map((note) => `
+      CREATE TABLE public.checked_${note} (k int CHECK (public.${note}(k) = 0));
+      CREATE DOMAIN public.${note}_d AS int CHECK (public.${note}(VALUE) = 0); CREATE TABLE public.typed_${note} (k public.${note}_d);
+      CREATE TABLE public.indexed_${note} (k int); CREATE INDEX ON public.indexed_${note} (public.${note}_i(k));
+      CREATE TABLE public.generated_${note} (k int, g int GENERATED ALWAYS AS (public.${note}_i(k)) STORED);
+      CREATE TABLE public.parted_${note} (k int) PARTITION BY RANGE (public.${note}_i(k)); CREATE TABLE public.parted_${note}_1 PARTITION OF public.parted_${note} DEFAULT;
+      CREATE TABLE public.guarded_${note} (k int); CREATE TRIGGER t BEFORE INSERT ON public.guarded_${note} FOR EACH ROW WHEN (public.${note}(NEW.k) = 1) EXECUTE FUNCTION public.nothing();
+      CREATE TABLE public.hidden_${note} (k int); ALTER TABLE public.hidden_${note} ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON public.hidden_${note} USING (public.${note}(k) = 0);
+      CREATE TABLE public.ruled_${note} (k int); CREATE RULE r AS ON INSERT TO public.ruled_${note} DO INSTEAD SELECT public.${note}(NEW.k);`).join('')}
+    GRANT ALL ON ALL TABLES IN SCHEMA public TO staff;
   `,
 });
 const { attack, group } = codeThatWrites;
 
+/** One by one: a text of several may be refused for what it mixes. Those of bodies stay together. */
+function statementsIn(text: string): readonly string[] {
+  const parts: string[] = [''];
+  for (const [i, outside] of text.split('$$').entries()) {
+    const [first = '', ...others] = i % 2 === 0 ? outside.split(/; (?=[A-Z])/) : [outside];
+    parts[parts.length - 1] += `${i === 0 ? '' : '$$'}${first}`;
+    parts.push(...others);
+  }
+  return parts;
+}
+
+/** Type of the parameter, text, and value. */
+type Declared = readonly [number, string, string];
+
 /** `sql`: statements; OWN stands for a name, KEYS for the numbers of all bits, LAST for the greatest of them. The last one gives the keys whose bit is set. */
-const written = (...sql: readonly string[]): Technique => async (attacker) => {
+const written = (...sql: readonly (string | Declared)[]): Technique => async (attacker) => {
   const client = await attacker.connect();
   const last = 32 * attacker.customers + 31;
-  const said = sql.map((each) => each.replaceAll('OWN', attacker.own).replaceAll('KEYS', `generate_series(32, ${last})`).replaceAll('LAST', String(last)));
-  for (const each of said.slice(0, -1)) await client.query(each, 60_000);
-  const hashes = new Map<number, bigint>();
-  for (const [value] of rowsOf(await client.query(said.at(-1) as string, 30_000))) {
-    const key = Number(String(value));
-    hashes.set(key >> 5, (hashes.get(key >> 5) ?? 0n) | (1n << BigInt(31 - (key & 31))));
+  const filled = (text: string): string => text.replaceAll('OWN', attacker.own).replaceAll('KEYS', `generate_series(32, ${last})`).replaceAll('LAST', String(last));
+  for (const each of sql.slice(0, -1)) {
+    if (typeof each === 'string') for (const statement of statementsIn(filled(each))) await client.query(statement, 60_000);
+    else await client.ask([wire.parse('', filled(each[1]), [each[0]]), wire.bind('', '', false, [each[2]]), wire.execute(''), wire.sync], 1, 60_000);
   }
-  for (const [id, hash] of hashes) attacker.decoded += `cnry-${String(id).padStart(6, '0')}-${hash.toString(16).padStart(8, '0')} `;
+  attacker.decoded += tokensOfBits(rowsOf(await client.query(filled(sql.at(-1) as string), 30_000)).map(([key]) => Number(String(key))));
 };
 
 const KEPT = 'CREATE TABLE public.OWN_kept (k int); CREATE TABLE public.OWN (k int, n int)';
@@ -67,6 +93,10 @@ for (const role of ['agent', 'lax'] as const) {
     const noted = 'SELECT k FROM public.noted WHERE who = current_user';
     attack('called for each row', written('SELECT count(public.note(k)) FROM KEYS k', noted), role);
     attack('run by a trigger for each row', written('UPDATE public.numbers SET n = 1 WHERE k <= LAST', noted), role);
+    for (const [what, table] of [['a check', 'checked'], ['the check of a domain', 'typed'], ['an index', 'indexed'], ['a generated column', 'generated'], ['the key of partitions', 'parted'], ['the condition of a trigger', 'guarded'], ['a policy', 'hidden'], ['a rule', 'ruled']] as const) {
+      attack(`run by ${what}`, written(`INSERT INTO public.${table}_note SELECT KEYS`, noted), role);
+      attack(`run by ${what}, what it reads is written`, written(`INSERT INTO public.${table}_note_all SELECT 32 * n FROM generate_series(1, LAST / 32) n`, noted), role);
+    }
     attack('run by a trigger, a key of several values', written('UPDATE public.numbers SET n = 1 WHERE k IN (SELECT KEYS)', noted), role);
   });
 }
@@ -131,6 +161,61 @@ group('one call that is many', 'derived copies', () => {
     "UPDATE public.OWN_w SET k = k WHERE k = 'aaaaaaaaaaaaa' COLLATE public.OWN_ci", READ), 'lax');
 });
 
+/** Many rows behind what looks like a key of one. */
+const NOTING = `CREATE SEQUENCE public.OWN_q; ${triggerOf(`${STEP} RETURN NULL;`).replace('DECLARE k int := NEW.k; ', '')}; CREATE TRIGGER t AFTER UPDATE ON public.OWN_w FOR EACH ROW EXECUTE FUNCTION public.OWN_t()`;
+const CASES = "INSERT INTO public.OWN_w SELECT string_agg(CASE WHEN get_bit(n::bit(13), b) = 1 THEN 'A' ELSE 'a' END, '') FROM generate_series(32, LAST) n, generate_series(0, 12) b GROUP BY n";
+const ALIKE = "UPDATE public.OWN_w SET k = k WHERE k = 'aaaaaaaaaaaaa'";
+group('what looks like a key', 'derived copies', () => {
+  attack('an index that tells apart what is equal, by its operators', written(KEPT, `CREATE TABLE public.OWN_w (k public.citext); CREATE UNIQUE INDEX ON public.OWN_w (k text_pattern_ops)`, CASES, NOTING, ALIKE, READ), 'lax');
+  attack('the same by those of another type', written(KEPT, `CREATE TABLE public.OWN_w (k public.citext); CREATE UNIQUE INDEX ON public.OWN_w (k text_ops)`, CASES, NOTING, ALIKE, READ), 'lax');
+  attack('the same by its collation', written(KEPT, `CREATE COLLATION public.OWN_ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE public.OWN_w (k text COLLATE public.OWN_ci); CREATE UNIQUE INDEX ON public.OWN_w (k COLLATE "C")`, CASES, NOTING, ALIKE, READ), 'lax');
+  attack('a key that is dropped in the same transaction', written(KEPT, 'CREATE TABLE public.OWN_w (k int, n int PRIMARY KEY); INSERT INTO public.OWN_w SELECT 1, k FROM KEYS k', NOTING, 'BEGIN; ALTER TABLE public.OWN_w DROP CONSTRAINT OWN_w_pkey; ALTER TABLE public.OWN_w RENAME n TO m; ALTER TABLE public.OWN_w RENAME k TO n; UPDATE public.OWN_w SET m = m WHERE n = 1; COMMIT', READ), 'lax');
+  attack('a key whose column is another one in the same transaction', written(KEPT, 'CREATE TABLE public.OWN_w (k int, n int PRIMARY KEY); INSERT INTO public.OWN_w SELECT 1, k FROM KEYS k', NOTING, 'BEGIN; ALTER TABLE public.OWN_w RENAME n TO m; ALTER TABLE public.OWN_w RENAME k TO n', 'UPDATE public.OWN_w SET m = m WHERE n = 1', 'COMMIT', READ), 'lax');
+  attack('a table that inherits in the same transaction', written(KEPT, 'CREATE TABLE public.OWN_p (k int PRIMARY KEY); CREATE TABLE public.OWN_w (k int NOT NULL); INSERT INTO public.OWN_w SELECT 1 FROM KEYS', NOTING, 'BEGIN; ALTER TABLE public.OWN_w INHERIT public.OWN_p', 'UPDATE public.OWN_p SET k = k WHERE k = 1', 'COMMIT', READ), 'lax');
+  const SPACES = "CREATE TABLE public.OWN_w (k varchar PRIMARY KEY); INSERT INTO public.OWN_w SELECT 'a' || repeat(' ', n) FROM KEYS n";
+  attack('spaces at the end, which character does not see', written(KEPT, SPACES, NOTING, "UPDATE public.OWN_w SET k = k WHERE k = 'a'::char(1)", READ), 'lax');
+  attack('the same by a domain', written(KEPT, SPACES, NOTING, 'CREATE DOMAIN public.OWN_d AS char(1)', "UPDATE public.OWN_w SET k = k WHERE k = 'a'::OWN_d", READ), 'lax');
+  attack('the same by PREPARE', written(KEPT, SPACES, NOTING, 'PREPARE OWN (char(1)) AS UPDATE public.OWN_w SET k = k WHERE k = $1', "EXECUTE OWN ('a')", READ), 'lax');
+  attack('the same by an argument', written(KEPT, SPACES, NOTING, "CREATE FUNCTION public.OWN_f(bpchar) RETURNS void LANGUAGE sql AS 'UPDATE public.OWN_w SET k = k WHERE k = $1'", "SELECT public.OWN_f('a')", READ), 'lax');
+  attack('the same by USING', written(KEPT, SPACES, NOTING, "DO $$ BEGIN EXECUTE 'UPDATE public.OWN_w SET k = k WHERE k = $1' USING 'a'::char(1); END $$", READ), 'lax');
+  attack('the same by Parse', written(KEPT, SPACES, NOTING, [1042, "UPDATE public.OWN_w SET k = k WHERE k = $1", 'a'], READ), 'lax');
+  attack('large numbers by Parse', written(KEPT, 'CREATE TABLE public.OWN_w (k bigint PRIMARY KEY); INSERT INTO public.OWN_w SELECT (1::bigint << 62) + n / 20 FROM generate_series(0, 20 * LAST, 20) n', NOTING, ...Array.from({ length: 12 }, (_, i) => [701, 'UPDATE public.OWN_w SET k = k WHERE k = $1', String(2n ** 62n + 1024n * BigInt(i))] as const), READ), 'lax');
+  const TYPE = "CREATE TYPE public.OWN_y AS (k bigint); CREATE FUNCTION public.OWN_c(bigint) RETURNS public.OWN_y IMMUTABLE LANGUAGE sql AS 'SELECT ROW($1)::public.OWN_y'; CREATE CAST (bigint AS public.OWN_y) WITH FUNCTION public.OWN_c AS IMPLICIT; CREATE FUNCTION public.OWN_e(public.OWN_y, public.OWN_y) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'; CREATE OPERATOR public.= (FUNCTION = public.OWN_e, LEFTARG = public.OWN_y, RIGHTARG = public.OWN_y)";
+  attack('a type whose values are all equal', written(KEPT, 'CREATE TABLE public.OWN_w (k bigint PRIMARY KEY); INSERT INTO public.OWN_w SELECT KEYS', NOTING, TYPE, "UPDATE public.OWN_w SET k = k WHERE k = '(1)'::OWN_y", 'DROP OPERATOR public.= (public.OWN_y, public.OWN_y)', READ), 'lax');
+  attack('words whose operator says that they are all equal', async (attacker) => written(KEPT, `CREATE TYPE public.OWN_y AS ENUM (${times(32 * attacker.customers, (i) => `'${i}'`)}); CREATE TABLE public.OWN_w (k public.OWN_y PRIMARY KEY); INSERT INTO public.OWN_w SELECT unnest(enum_range(NULL::public.OWN_y))`, NOTING,
+    "CREATE FUNCTION public.OWN_e(public.OWN_y, public.OWN_y) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'; CREATE OPERATOR public.= (FUNCTION = public.OWN_e, LEFTARG = public.OWN_y, RIGHTARG = public.OWN_y)", "UPDATE public.OWN_w SET k = k WHERE k = '1'", 'DROP OPERATOR public.= (public.OWN_y, public.OWN_y)', READ)(attacker), 'lax');
+  attack('a set that a row is asked for', written(KEPT, `CREATE SEQUENCE public.OWN_q; CREATE TYPE public.OWN_y AS (a int); CREATE FUNCTION public.OWN_n(public.OWN_y) RETURNS SETOF int LANGUAGE sql AS 'SELECT KEYS'; ${functionOf(`${STEP} RETURN 0;`)}`, 'SELECT count(public.OWN_f(s.k)) FROM (SELECT (ROW(1)::public.OWN_y).OWN_n AS k) s', READ), 'lax');
+  attack('a row that is asked for the code, again and again', async (attacker) => written(KEPT, `CREATE SEQUENCE public.OWN_q; CREATE TYPE public.OWN_y AS (a int); CREATE FUNCTION public.OWN_n(public.OWN_y) RETURNS int LANGUAGE plpgsql AS $$ BEGIN ${STEP} RETURN 0; END $$`,
+    ...Array.from({ length: Math.ceil(attacker.customers / 30) }, () => `SELECT ${times(960, () => '(r).OWN_n')} FROM (SELECT ROW(1)::public.OWN_y AS r) s`), READ)(attacker), 'lax');
+});
+
+/** Nothing in the catalog shows afterwards what ran. */
+group('code that comes and goes in a transaction', 'derived copies', () => {
+  const ASKING = functionOf(IF_SET);
+  const ROWS = 'CREATE TABLE public.OWN_w (k int, n int); INSERT INTO public.OWN_w SELECT k FROM KEYS k';
+  const bodies: readonly (readonly [string, string, string])[] = [
+    ['asks and writes', 'IF public.bit_of(NEW.k) = 1 THEN INSERT INTO public.OWN_kept VALUES (NEW.k); END IF; RETURN NEW;', READ],
+    ['writes what it reads', 'INSERT INTO public.OWN_kept SELECT NEW.k WHERE public.bit_of(NEW.k) = 1; RETURN NEW;', READ],
+    ['fills the row', 'NEW.n := public.bit_of(NEW.k); RETURN NEW;', 'SELECT k FROM public.OWN_w WHERE n = 1'],
+  ];
+  for (const [what, body, read] of bodies) {
+    attack(`a trigger that ${what}`, written(KEPT, ROWS, `CREATE FUNCTION public.OWN_t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body} END $$`, 'BEGIN; CREATE TRIGGER t BEFORE UPDATE ON public.OWN_w FOR EACH ROW EXECUTE FUNCTION public.OWN_t(); UPDATE public.OWN_w SET k = k; DROP TRIGGER t ON public.OWN_w; COMMIT', read), 'lax');
+    attack(`a trigger and its function, which ${what}`, written(KEPT, ROWS, `BEGIN; CREATE FUNCTION public.OWN_t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body} END $$; CREATE TRIGGER t BEFORE UPDATE ON public.OWN_w FOR EACH ROW EXECUTE FUNCTION public.OWN_t(); UPDATE public.OWN_w SET k = k; DROP FUNCTION public.OWN_t CASCADE; COMMIT`, read), 'lax');
+  }
+  attack('a check', written(KEPT, ROWS, ASKING, 'BEGIN; ALTER TABLE public.OWN ADD CHECK (public.OWN_f(k) IS NOT NULL); INSERT INTO public.OWN (k) SELECT k FROM public.OWN_w; ALTER TABLE public.OWN DROP CONSTRAINT OWN_k_check; COMMIT', READ), 'lax');
+  attack('an operator', written(KEPT, ASKING, 'BEGIN; CREATE OPERATOR public.<!~ (FUNCTION = public.OWN_f, RIGHTARG = int); SELECT count(OPERATOR(public.<!~) k) FROM KEYS k; DROP OPERATOR public.<!~ (NONE, int); COMMIT', READ), 'lax');
+  attack('an aggregate', written(KEPT, ASKING, 'CREATE FUNCTION public.OWN_s(int, int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN public.OWN_f($2); END $$; BEGIN; CREATE AGGREGATE public.OWN_a(int) (SFUNC = public.OWN_s, STYPE = int); SELECT public.OWN_a(k) FROM KEYS k; DROP AGGREGATE public.OWN_a(int); COMMIT', READ), 'lax');
+  attack('a function that calls it', written(KEPT, ASKING, `BEGIN; CREATE FUNCTION public.OWN_g(int) RETURNS int LANGUAGE sql AS 'SELECT public.OWN_f($1)'; SELECT count(public.OWN_g(k)) FROM KEYS k; DROP FUNCTION public.OWN_g; COMMIT`, READ), 'lax');
+  attack('a function that asks', written(KEPT, `BEGIN; ${ASKING}; SELECT count(public.OWN_f(k)) FROM KEYS k; DROP FUNCTION public.OWN_f; COMMIT`, READ), 'lax');
+  attack('a function that writes what it reads', written(KEPT, 'BEGIN; CREATE FUNCTION public.OWN_f(k int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept SELECT k WHERE public.bit_of(k) = 1; RETURN 0; END $$; SELECT count(public.OWN_f(k)) FROM KEYS k; DROP FUNCTION public.OWN_f; COMMIT', READ), 'lax');
+  attack('a function that is replaced and put back', written(KEPT, functionOf('RETURN 0;'), `BEGIN; ${ASKING.replace('CREATE', 'CREATE OR REPLACE')}; SELECT count(public.OWN_f(k)) FROM KEYS k; ${functionOf('RETURN 0;').replace('CREATE', 'CREATE OR REPLACE')}; COMMIT`, READ), 'lax');
+  attack('a procedure', written(KEPT, ASKING, 'BEGIN; CREATE PROCEDURE public.OWN_p() LANGUAGE plpgsql AS $$ BEGIN PERFORM public.OWN_f(k) FROM KEYS k; END $$; CALL public.OWN_p(); DROP PROCEDURE public.OWN_p; COMMIT', READ), 'lax');
+  attack('a view', written(KEPT, ASKING, 'BEGIN; CREATE VIEW public.OWN_v AS SELECT public.OWN_f(k) AS n FROM KEYS k; SELECT count(n) FROM public.OWN_v; DROP VIEW public.OWN_v; COMMIT', READ), 'lax');
+  attack('a rule', written(KEPT, ASKING, 'BEGIN; CREATE RULE r AS ON INSERT TO public.OWN DO INSTEAD SELECT public.OWN_f(NEW.k); INSERT INTO public.OWN (k) SELECT KEYS; DROP RULE r ON public.OWN; COMMIT', READ), 'lax');
+  attack('a policy', written(KEPT, ROWS, ASKING, 'BEGIN; ALTER TABLE public.OWN_w ENABLE ROW LEVEL SECURITY; ALTER TABLE public.OWN_w FORCE ROW LEVEL SECURITY; CREATE POLICY p ON public.OWN_w USING (public.OWN_f(k) = 0); SELECT count(*) FROM public.OWN_w; DROP POLICY p ON public.OWN_w; COMMIT', READ), 'lax');
+  attack('a domain', written(KEPT, ASKING, 'BEGIN; CREATE DOMAIN public.OWN_d AS int CHECK (public.OWN_f(VALUE) = 0); SELECT count(k::public.OWN_d) FROM KEYS k; DROP DOMAIN public.OWN_d; COMMIT', READ), 'lax');
+});
+
 /** The code that writes asks nobody: whoever calls it decides whether it runs. */
 const MARKS = "CREATE SEQUENCE public.OWN_q; CREATE FUNCTION public.OWN_m() RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept SELECT last_value + 31 FROM public.OWN_q; RETURN 0; END $$";
 group('who calls decides', 'derived copies', () => {
@@ -139,6 +224,7 @@ group('who calls decides', 'derived copies', () => {
   attack('FILTER', written(KEPT, MARKS, `SELECT count(public.OWN_m()) FILTER (WHERE ${NEXT} > 0 AND public.bit_of(k) = 1) FROM KEYS k`, READ), 'lax');
   attack('a list of calls', async (attacker) => written(KEPT, MARKS, ...Array.from({ length: Math.ceil(attacker.customers / 30) }, (_, n) => `SELECT ${Array.from({ length: 960 }, (_each, i) => `CASE WHEN ${NEXT} > 0 AND public.bit_of(${32 + 960 * n + i}) = 1 THEN public.OWN_m() END`).join(', ')}`), READ)(attacker), 'lax');
   attack('a block without a loop', async (attacker) => written(KEPT, MARKS, ...Array.from({ length: Math.ceil(attacker.customers / 30) }, (_, n) => `DO $$ BEGIN ${Array.from({ length: 960 }, (_each, i) => `PERFORM CASE WHEN ${NEXT} > 0 AND public.bit_of(${32 + 960 * n + i}) = 1 THEN public.OWN_m() END;`).join(' ')} END $$`), READ)(attacker), 'lax');
+  attack('a block without a loop, by a variable', async (attacker) => written(KEPT, MARKS, ...Array.from({ length: Math.ceil(attacker.customers / 30) }, (_, n) => `DO $$ DECLARE v int; BEGIN ${Array.from({ length: 960 }, (_each, i) => `v := public.bit_of(${32 + 960 * n + i}); PERFORM ${NEXT}; PERFORM CASE WHEN v = 1 THEN public.OWN_m() END;`).join(' ')} END $$`), READ)(attacker), 'lax');
   attack('an operator', written(KEPT, `${MARKS}; CREATE FUNCTION public.OWN_o(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN public.OWN_m(); END $$; CREATE OPERATOR public.<!~ (FUNCTION = public.OWN_o, RIGHTARG = int)`, `SELECT count(CASE WHEN ${NEXT} > 0 AND public.bit_of(k) = 1 THEN OPERATOR(public.<!~) 1 END) FROM KEYS k`, 'DROP OPERATOR public.<!~ (NONE, int)', READ), 'lax');
   /** A channel, or a table, for each bit of eight customers; `make`: a function that says so; `hear`: numbers of those that it did. */
   const signals = (make: (own: string, i: number) => string, begin: (own: string) => string, hear: (own: string, client: WireClient, answer: readonly WireMessage[]) => Promise<readonly number[]>): Technique => async (attacker) => {
@@ -149,12 +235,8 @@ group('who calls decides', 'derived copies', () => {
     for (let id = 1; id <= attacker.customers; id += 8) {
       await client.query(begin(own));
       const answer = await client.query(`SELECT count(CASE 32 * (c.id - ${id}) + n ${bits.map((i) => `WHEN ${i} THEN public.${own}_${i}()`).join(' ')} END) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 8} AND get_bit(('x' || right(c.email, 8))::bit(32), n) = 1`, 30_000);
-      const set = new Set(await hear(own, client, answer));
+      attacker.decoded += tokensOfBits((await hear(own, client, answer)).map((bit) => 32 * id + bit));
       await client.query('ROLLBACK');
-      for (let k = 0; k < 8; k++) {
-        const hash = bits.slice(0, 32).reduce((sum, n) => (set.has(32 * k + n) ? sum | (1n << BigInt(31 - n)) : sum), 0n);
-        attacker.decoded += `cnry-${String(id + k).padStart(6, '0')}-${hash.toString(16).padStart(8, '0')} `;
-      }
     }
   };
   attack('functions that NOTIFY on a channel each', signals((own, i) => `CREATE FUNCTION public.${own}_${i}() RETURNS int LANGUAGE plpgsql AS $$ BEGIN NOTIFY ${own}_c${i}; RETURN 0; END $$`, (own) => Array.from({ length: 256 }, (_, i) => `LISTEN ${own}_c${i}`).join(';'),
@@ -173,11 +255,7 @@ group('who calls decides', 'derived copies', () => {
     for (let id = 1, before = await look(); id <= attacker.customers; id += 8) {
       await client.query(`SELECT count(CASE 32 * (c.id - ${id}) + n ${bits.map((i) => `WHEN ${i} THEN public.${own}_${i}()`).join(' ')} END) FROM crm.customers c, generate_series(0, 31) n WHERE c.id >= ${id} AND c.id < ${id + 8} AND get_bit(('x' || right(c.email, 8))::bit(32), n) = 1`, 30_000);
       const after = await look();
-      for (let k = 0; k < 8; k++) {
-        let hash = 0n;
-        for (let n = 0; n < 32; n++) if (before.get(32 * k + n) !== after.get(32 * k + n)) hash |= 1n << BigInt(31 - n);
-        attacker.decoded += `cnry-${String(id + k).padStart(6, '0')}-${hash.toString(16).padStart(8, '0')} `;
-      }
+      attacker.decoded += tokensOfBits(bits.filter((bit) => before.get(bit) !== after.get(bit)).map((bit) => 32 * id + bit));
       before = after;
     }
   };

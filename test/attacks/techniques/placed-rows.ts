@@ -1,6 +1,7 @@
 /** Rows that a client brings, and that a class decides about: whether they stay, where they lie, in which order. What is read afterwards is the client's own. */
 
 import { attackSuite, type Technique } from '../../support/attack.ts';
+import { tokensOfBits } from '../../support/canaries.ts';
 import { rowsOf, wire } from '../../support/wire-client.ts';
 
 export const placedRows = attackSuite('placed-rows', {
@@ -28,12 +29,7 @@ const placed = (...sql: readonly string[]): Technique => async (attacker) => {
       await client.ask([], 1, 30_000);
     } else await client.query(each, 60_000);
   }
-  const hashes = new Map<number, bigint>();
-  for (const [value] of rowsOf(await client.query(said.at(-1) as string, 30_000))) {
-    const key = Number(String(value));
-    hashes.set(key >> 5, (hashes.get(key >> 5) ?? 0n) | (1n << BigInt(31 - (key & 31))));
-  }
-  for (const [id, hash] of hashes) attacker.decoded += `cnry-${String(id).padStart(6, '0')}-${hash.toString(16).padStart(8, '0')} `;
+  attacker.decoded += tokensOfBits(rowsOf(await client.query(said.at(-1) as string, 30_000)).map(([key]) => Number(String(key))));
 };
 
 const TABLE = 'CREATE TABLE public.OWN (k int, n int)';

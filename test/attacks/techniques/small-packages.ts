@@ -1,7 +1,7 @@
 /** What fits into few bytes: numbers that are several people's hashes, and answers whose bytes are as short as they can be. With the default of `packed_unit_bytes`. */
 
-import { attackSuite, statements, type Attacker, type Technique } from '../../support/attack.ts';
-import { rowsOf, wire } from '../../support/wire-client.ts';
+import { attackSuite, statements, type Attacker } from '../../support/attack.ts';
+import { rowsOf, wire, type WireClient } from '../../support/wire-client.ts';
 
 export const smallPackages = attackSuite('small-packages', {
   sql: `
@@ -16,14 +16,14 @@ const HASH = `('x' || right(email, 8))::bit(32)`;
 const token = (id: number, hash: string): string => `cnry-${String(id).padStart(6, '0')}-${hash.padStart(8, '0')} `;
 
 /** A row holds the hashes of customers `first` to `first + people - 1`, as bytes that `bytes` makes of its values. */
-function hashes(people: number, sql: string, bytes: (row: readonly (Buffer | null)[]) => Buffer, binary = false): Technique {
-  return async (attacker) => {
-    const client = await attacker.connect();
+function hashes(people: number, sql: string, bytes: (row: readonly (Buffer | null)[]) => Buffer, binary = false, from = 0): (attacker: Attacker, client?: WireClient) => Promise<void> {
+  return async (attacker, on) => {
+    const client = on ?? await attacker.connect();
     const answer = binary ? await client.ask([wire.parse('', sql), wire.bind('', '', true), wire.execute(''), wire.sync]) : await client.query(sql);
     let row = 0;
     for (const values of rowsOf(answer)) {
       const found = bytes(values);
-      for (let at = 0; at < people && (at + 1) * 4 <= found.length; at++) decode(attacker, row * people + at, found.subarray(at * 4, at * 4 + 4));
+      for (let at = 0; at < people && (at + 1) * 4 <= found.length; at++) decode(attacker, from + row * people + at, found.subarray(at * 4, at * 4 + 4));
       row++;
     }
   };
@@ -68,4 +68,17 @@ group('packing that only looks like one person\'s', 'packing', () => {
     ['a parameter for the key that a row gives', `SELECT (SELECT string_agg(c.email, '') FROM crm.customers c WHERE c.id = g) FROM generate_series(1, 2000) g`],
   ] as const;
   for (const [name, sql] of disguises) attack(name, statements(sql), 'agent', 0);
+  attack("a key compared by an operator of one's own", async (attacker) => {
+    const client = await attacker.connect();
+    const type = `public.${attacker.own}_y`;
+    await client.query(`CREATE TYPE ${type} AS (k int)`);
+    await client.query(`CREATE FUNCTION ${type}_of(int) RETURNS ${type} IMMUTABLE LANGUAGE sql AS 'SELECT ROW($1)::${type}'`);
+    await client.query(`CREATE CAST (int AS ${type}) WITH FUNCTION ${type}_of AS IMPLICIT`);
+    await client.query(`CREATE FUNCTION ${type}_is(${type}, ${type}) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'`);
+    await client.query(`CREATE OPERATOR public.= (FUNCTION = ${type}_is, LEFTARG = ${type}, RIGHTARG = ${type})`);
+    for (let from = 1; from < 1501; from += 8) {
+      await hashes(8, `SELECT string_agg(decode(right(email, 8), 'hex'), '' ORDER BY id) FROM crm.customers WHERE id = '(1)'::${attacker.own}_y AND id BETWEEN ${from} AND ${from + 7}`, first, true, from)(attacker, client);
+    }
+    await client.query(`DROP OPERATOR public.= (${type}, ${type})`);
+  }, 'lax');
 });

@@ -1,6 +1,7 @@
 /** No value of a customer is written anywhere: what tells is which rows are gone or locked, which sequence was moved, which lock is held, what a definition was worked out to. */
 
 import { attackSuite, statements, type Attacker, type Technique } from '../../support/attack.ts';
+import { tokensOfBits } from '../../support/canaries.ts';
 import { serverMajor } from '../../support/postgres.ts';
 import { rowsOf, wire, type WireClient, type WireMessage } from '../../support/wire-client.ts';
 
@@ -34,9 +35,7 @@ const token = (id: unknown, hash: string): string => `cnry-${String(id).padStart
 
 /** Pairs of a customer's number and the number of a bit that is set. */
 function spell(attacker: Attacker, bits: readonly (readonly unknown[])[]): void {
-  const hashes = new Map<string, bigint>();
-  for (const [id, n] of bits) hashes.set(String(id), (hashes.get(String(id)) ?? 0n) | (1n << BigInt(31 - Number(String(n)))));
-  for (const [id, hash] of hashes) attacker.decoded += token(id, hash.toString(16));
+  attacker.decoded += tokensOfBits(bits.map(([id, n]) => 32 * Number(String(id)) + Number(String(n))));
 }
 
 function unset(rows: readonly (readonly unknown[])[]): readonly (readonly unknown[])[] {

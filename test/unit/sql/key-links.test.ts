@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { withoutParameterPins } from '../../../src/sql/exact-types.ts';
 import { factsOf, linksOf } from './facts-of.ts';
 
 type Case = readonly [sql: string, ...links: string[]];
@@ -134,7 +135,21 @@ describe('columns that equal a constant', () => {
     'SELECT * FROM c WHERE id = 7 OR true', 'SELECT * FROM c WHERE NOT id = 7', 'SELECT * FROM c, i WHERE id = 7', 'SELECT * FROM c WHERE id = x', 'SELECT * FROM c WHERE id = f(7)',
     'SELECT * FROM c LEFT JOIN i ON c.id = 7', `SELECT * FROM c WHERE id = '7'::mine.int`, 'SELECT * FROM c AS c(x, id) WHERE id = 7', 'SELECT * FROM (SELECT 7 AS id, e FROM c) c WHERE c.id = 7',
     'SELECT * FROM c WHERE EXISTS (SELECT WHERE c.id = 7)', 'SELECT * FROM c, f() WHERE id = 7', 'SELECT * FROM c WHERE id OPERATOR(mine.=) 7', 'SELECT * FROM c WHERE id IN (7, 8)',
+    // Values of these equal several.
+    "SELECT * FROM c WHERE id = '7'::float8", 'SELECT * FROM c WHERE id = 7::real', "SELECT * FROM c WHERE id = 'a'::char(3)", "SELECT * FROM c WHERE id = $1::timestamptz", "SELECT * FROM c WHERE id = '7'::own_domain",
   ])('are not seen in %s', (sql) => {
     expect(pinsOf(sql)).toEqual([]);
+  });
+
+  it('are those that equal a parameter where its type is known to equal one value', () => {
+    const prepared = (types: string): number | undefined => {
+      const { named } = factsOf(`PREPARE p${types} AS SELECT * FROM c WHERE id = $1`);
+      return named?.kind === 'prepare' ? named.body.pins?.length : undefined;
+    };
+    expect([prepared(''), prepared('(bigint)'), prepared('(unknown, text)'), prepared('(float8)'), prepared('(own_domain)')]).toEqual([1, 1, 1, 0, 0]);
+    const inBody = (head: string): number | undefined => factsOf(`CREATE FUNCTION f${head} AS 'SELECT * FROM c WHERE id = $1'`).body?.statements[0]?.facts.pins?.length;
+    expect([inBody('(int) RETURNS int LANGUAGE sql'), inBody('(bpchar) RETURNS int LANGUAGE sql')]).toEqual([1, 0]);
+    const facts = withoutParameterPins(factsOf('DECLARE d CURSOR FOR SELECT * FROM c, i WHERE c.id = $1 AND i.id = 7'));
+    expect([facts.pins, facts.named?.kind === 'declare' ? facts.named.body.pins : undefined]).toEqual([[{ use: 1, column: 'id' }], [{ use: 1, column: 'id' }]]);
   });
 });
