@@ -1,6 +1,7 @@
 import { type BodyStatement, type RoutineBody, type StatementFacts, TRIGGER_ROW } from '../sql/facts.ts';
 import { harmlessSetting } from '../sql/routine-settings.ts';
 import { maySerialize } from '../sql/settings.ts';
+import type { TypeRow } from './catalog-rows.ts';
 import { type Effects, SINK, Tally } from './effects.ts';
 import { markedOids } from './marks.ts';
 import { resolveTypes } from './names.ts';
@@ -25,15 +26,17 @@ export function bodyEffects(body: RoutineBody, name: string, index: ReachIndex, 
   const path = body.searchPath ?? callersPath;
   const tally = new Tally();
   for (const reason of body.opaque) tally.refuse(`${name} ${reason}`);
+  const typesOfVariables: TypeRow[] = [];
   for (const type of body.types) {
     const { builtin, types } = resolveTypes(index.snapshot, type, path);
     for (const row of types) tally.touch(index.types.typeEffects(row.oid), 1);
-    if (!builtin && types.length === 0) tally.refuse(`${name} names a type that is not in the catalog`);
+    if (!builtin && types.length === 0 && type.orNone !== true) tally.refuse(`${name} names a type that is not in the catalog`);
+    typesOfVariables.push(...types);
   }
   const parts = body.statements.map((statement): readonly [BodyStatement, StatementTally] => {
     const reason = whyNotPlain(statement.facts);
     if (reason !== undefined) tally.refuse(`${name} ${reason}`);
-    const told = tallyStatement(statement.facts, index, { searchPath: path, local: undefined, given: transitionTables });
+    const told = tallyStatement(statement.facts, index, { searchPath: path, local: undefined, given: transitionTables, present: typesOfVariables });
     tally.add(told.tally.toEffects(), 1);
     return [statement, told];
   });

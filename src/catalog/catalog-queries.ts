@@ -164,8 +164,10 @@ export const OPERATORS = `
 
 export const BUILTIN_OPERATORS = `SELECT DISTINCT oprname::text FROM pg_operator WHERE NOT oid ${USER} ORDER BY 1`;
 
-/** castfunc is 0 for binary-coercible casts and those through the types' text form. */
-export const CASTS = `SELECT oid, castsource, casttarget, castfunc FROM pg_cast WHERE oid ${USER} AND castfunc <> 0 ORDER BY 1`;
+/** castfunc is 0 for binary-coercible casts and those through the types' text form. An extension's implicit casts (citext to text, text to geometry) are none that somebody made to have code called. */
+export const CASTS = `
+  SELECT c.oid, c.castsource, c.casttarget, c.castfunc, c.castcontext = 'i' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    FROM pg_cast c WHERE c.oid ${USER} ORDER BY 1`;
 
 export const TYPES = `
   SELECT t.oid, n.nspname::text, t.typname::text, t.typbasetype, CASE WHEN t.typelem <> 0 THEN t.typelem ELSE coalesce(r.rngsubtype, 0) END, t.typrelid, CASE WHEN t.typelem <> 0 THEN 'a' ELSE t.typtype::text END

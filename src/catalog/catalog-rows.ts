@@ -106,7 +106,10 @@ export interface CastRow {
   readonly oid: number;
   readonly source: number;
   readonly target: number;
+  /** 0 if it runs none. */
   readonly function: number;
+  /** Whatever takes the target takes the source, too, and no text shows it. */
+  readonly implicit: boolean;
 }
 
 /** A type made after initdb; array and row types included. */

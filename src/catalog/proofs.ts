@@ -2,6 +2,7 @@
 
 import type { ColumnOfUse, StatementFacts } from '../sql/facts.ts';
 import type { Tally } from './effects.ts';
+import { equalityIsUnsure, pinsOf } from './equality.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { ResolvedUse } from './resolved-use.ts';
 import { keyOf, linkedGroups } from './width.ts';
@@ -52,16 +53,6 @@ export function mostRowsOf(className: string, facts: StatementFacts, tally: Tall
   // Functions bring width that no reference has.
   if (effect.width === 0 || linkedGroups(className, uses, facts.links, index).width !== effect.width) return undefined;
   return Math.max(1, limited.rows * effect.width);
-}
-
-/** Columns that equal one value each. A cast to a type of PostgreSQL's own is one to another type where somebody has given that the name, and put its schema in front. */
-export function pinsOf(facts: StatementFacts, { snapshot }: ReachIndex): readonly ColumnOfUse[] {
-  return facts.pins?.filter(({ cast }) => cast === undefined || !snapshot.typesByName.has(cast)) ?? [];
-}
-
-/** Whether `=` can mean something else than that two values are equal: a user's operator may say so of anything. Those over base types (citext, geometry) are none that just anybody makes. */
-export function equalityIsUnsure({ snapshot }: ReachIndex): boolean {
-  return (snapshot.operatorsByName.get('=') ?? []).some(({ left, right }) => [left, right].some((oid) => snapshot.types.get(oid)?.kind !== 'b'));
 }
 
 /** Whether sum() and its kin add up stored columns of the class's own tables. A table beside the class may hold numbers that were made for it. */

@@ -1,8 +1,8 @@
 /** Whether code that a statement calls, or a trigger that it fires, runs once, or for each of any number of rows. */
 
 import type { StatementFacts } from '../sql/facts.ts';
+import { columnIsUnsure, equalityIsUnsure, pinsOf } from './equality.ts';
 import { resolveFunctions, resolveOperators } from './names.ts';
-import { equalityIsUnsure, pinsOf } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
 import type { SearchPath } from './reach-types.ts';
 import type { ResolvedUse } from './resolved-use.ts';
@@ -30,5 +30,5 @@ function isOneRow(position: number, { relations, local }: ResolvedUse, facts: St
   // A key of an ordinary table says nothing of what inherits from it; one of a partitioned table does.
   if (relation.kind !== 'p' && (relation.kind !== 'r' || (snapshot.children.get(relation.oid)?.length ?? 0) > 0)) return false;
   const pinned = new Set(pinsOf(facts, index).flatMap(({ use, column }) => (use === position ? [column] : [])));
-  return (snapshot.uniqueKeys.get(relation.oid) ?? []).some((columns) => columns.every((column) => pinned.has(column)));
+  return (snapshot.uniqueKeys.get(relation.oid) ?? []).some((columns) => columns.every((column) => pinned.has(column) && !columnIsUnsure(relation.oid, column, index)));
 }

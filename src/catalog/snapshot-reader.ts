@@ -105,7 +105,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   const functions = await ask<[number, string, string, FunctionRow['kind'], string, FunctionRow['volatility'], boolean, string | null, number | null, boolean]>(client, queries.FUNCTIONS);
   const operators = await ask<[number, string, string, number, number, number]>(client, queries.OPERATORS);
   const builtinOperators = await ask<[string]>(client, queries.BUILTIN_OPERATORS);
-  const casts = await ask<[number, number, number, number]>(client, queries.CASTS);
+  const casts = await ask<[number, number, number, number, boolean]>(client, queries.CASTS);
   const types = await ask<[number, string, string, number, number, number, string]>(client, queries.TYPES);
   const builtinTypes = await ask<[string, string]>(client, queries.BUILTIN_TYPES);
   const roles = await ask<[number, string]>(client, queries.ROLES);
@@ -131,7 +131,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     })),
     operators: operators.map(([oid, schema, name, left, right, fn]) => ({ oid, schema, name, left, right, function: fn })),
     builtinOperators: builtinOperators.map(([name]) => name),
-    casts: casts.map(([oid, source, target, fn]) => ({ oid, source, target, function: fn })),
+    casts: casts.map(([oid, source, target, fn, implicit]) => ({ oid, source, target, function: fn, implicit })),
     types: types.map(([oid, schema, name, base, element, relation, kind]) => ({ oid, schema, name, base, element, relation, kind })),
     builtinTypes: builtinTypes.map(([schema, name]) => ({ schema, name })),
     roles: roles.map(([oid, name]) => ({ oid, name })),

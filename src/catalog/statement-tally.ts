@@ -1,6 +1,7 @@
 import type { FunctionUse, RelationUse, StatementFacts } from '../sql/facts.ts';
-import { FIRST_USER_OID } from './catalog-rows.ts';
+import { FIRST_USER_OID, type TypeRow } from './catalog-rows.ts';
 import { byWayOf, manyTimes, NO_EFFECTS, RANDOM, saturate, SEQUENCE, Tally } from './effects.ts';
+import { addHidden } from './hidden-code.ts';
 import { resolveFunctions, resolveOperators, resolveRelations, resolveTypes } from './names.ts';
 import { tellsOfOnePerson } from './proofs.ts';
 import type { ReachIndex } from './reach-index.ts';
@@ -15,6 +16,8 @@ export interface Scope {
   readonly local: readonly LocalRelation[] | undefined;
   /** Names of transition tables of triggers: the rows are what the statement that fires them gives. */
   readonly given?: ReadonlySet<string>;
+  /** Types of the variables that its values may come to stand in. */
+  readonly present?: readonly TypeRow[];
   /** Definitions may have become others than the catalog's: it proves nothing. */
   readonly redefined?: boolean;
 }
@@ -207,31 +210,6 @@ function addTypes(tally: Tally, facts: StatementFacts, index: ReachIndex, scope:
     if (builtin || types.length > 0 || SERIAL_TYPES.has(use.name)) continue;
     const local = scope.local?.some((made) => isNamed(made, use)) === true || facts.defines.some((defined) => defined.name === use.name);
     if (!local) tally.miss(`type ${quoted(use)}`);
-  }
-}
-
-/** Operators and casts that users made and whose functions are not trusted: they count where their operands' types can be present. */
-function addHidden(tally: Tally, facts: StatementFacts, uses: readonly ResolvedUse[], index: ReachIndex, scope: Scope): void {
-  const { snapshot, types } = index;
-  const present = new Set<number>();
-  for (const { relations } of uses) {
-    for (const relation of relations) {
-      present.add(relation.rowType);
-      for (const type of snapshot.columns.get(relation.oid)?.types ?? []) present.add(type);
-    }
-  }
-  for (const use of facts.types) for (const type of resolveTypes(snapshot, use, scope.searchPath).types) present.add(type.oid);
-  // A function of a user's may return any type.
-  const anything = facts.functions.some((use) => resolveFunctions(snapshot, use, scope.searchPath).some((fn) => fn.oid >= FIRST_USER_OID));
-  const possible = (type: number): boolean => type < FIRST_USER_OID || anything || present.has(type);
-
-  for (const operator of types.hiddenOperators) {
-    if (!possible(operator.left) || !possible(operator.right)) continue;
-    const named = facts.operators.some((use) => use.name === operator.name && resolveOperators(snapshot, use, scope.searchPath).includes(operator));
-    if (named) tally.touch(types.effectsByTheWay(operator.function), 1);
-  }
-  for (const cast of types.hiddenCasts) {
-    if (possible(cast.source) && possible(cast.target)) tally.touch(types.effectsByTheWay(cast.function), 1);
   }
 }
 

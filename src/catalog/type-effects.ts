@@ -29,8 +29,8 @@ export class TypeEffects {
 
   /** The same for casts. */
   get hiddenCasts(): readonly CastRow[] {
-    if (this.#hiddenCasts === undefined && this.#memo.busy) return this.#snapshot.casts;
-    this.#hiddenCasts ??= this.#snapshot.casts.filter((cast) => !isPlain(this.effectsByTheWay(cast.function)));
+    if (this.#hiddenCasts === undefined && this.#memo.busy) return this.#snapshot.casts.filter((cast) => cast.function !== 0);
+    this.#hiddenCasts ??= this.#snapshot.casts.filter((cast) => cast.function !== 0 && !isPlain(this.effectsByTheWay(cast.function)));
     return this.#hiddenCasts;
   }
 
@@ -43,7 +43,7 @@ export class TypeEffects {
     return this.#memo.of('v', oid, () => {
       const tally = new Tally();
       for (const dependency of this.#snapshot.dependencies.type.get(oid) ?? []) tally.touch(dependency.target === 'type' ? this.valueEffects(dependency.oid) : this.dependencyEffects(dependency), 1);
-      for (const inner of this.#partsOf(oid)) tally.touch(this.valueEffects(inner), 1);
+      for (const inner of this.partsOf(oid)) tally.touch(this.valueEffects(inner), 1);
       const effects = tally.toEffects();
       if (isPlain(effects)) return NO_EFFECTS;
       // What it calls is counted where the type is named.
@@ -52,7 +52,7 @@ export class TypeEffects {
   }
 
   /** Types that a value of the type is made of. */
-  #partsOf(oid: number): readonly number[] {
+  partsOf(oid: number): readonly number[] {
     const type = this.#snapshot.types.get(oid);
     return type === undefined ? [] : [type.base, type.element, ...(this.#snapshot.columns.get(type.relation)?.types ?? [])];
   }
@@ -92,7 +92,7 @@ export class TypeEffects {
       const tally = new Tally();
       const { type, input } = this.#snapshot.dependencies;
       for (const dependency of [...(type.get(oid) ?? []), ...(input.get(oid) ?? [])]) tally.add(this.dependencyEffects(dependency), 1);
-      for (const inner of this.#partsOf(oid)) tally.add(this.typeEffects(inner), 1);
+      for (const inner of this.partsOf(oid)) tally.add(this.typeEffects(inner), 1);
       tally.makesValues = this.valueEffects(oid).makesValues === true;
       return tally.toEffects();
     });

@@ -1,5 +1,6 @@
 import type { KeyLink } from '../sql/facts.ts';
 import { saturate, type Tally } from './effects.ts';
+import { columnIsUnsure, columnsAreUnsure } from './equality.ts';
 import type { ReachIndex } from './reach-index.ts';
 import { localEffects, type ResolvedUse } from './resolved-use.ts';
 
@@ -61,6 +62,8 @@ function fullyLinked(className: string, widths: ReadonlyMap<number, number>, use
     if (left === undefined || right === undefined || left.length !== right.length) continue;
     const column = left.indexOf(link.leftColumn);
     if (column < 0 || right[column] !== link.rightColumn) continue;
+    const at = (position: number, name: string): readonly [number, string] => [uses[position]?.relations[0]?.oid ?? 0, name];
+    if (columnsAreUnsure(at(link.left, link.leftColumn), at(link.right, link.rightColumn), index)) continue;
     const [low, high] = link.left < link.right ? [link.left, link.right] : [link.right, link.left];
     const key = `${low}:${high}`;
     const entry = tied.get(key) ?? { pair: [low, high] as const, columns: new Set<number>(), needed: left.length };
@@ -90,5 +93,6 @@ export function keyOf(className: string, resolved: ResolvedUse | undefined, inde
   const [relation, ...others] = resolved?.relations ?? [];
   if (relation === undefined || others.length > 0 || (resolved?.local.length ?? 0) > 0 || !LINKABLE_KINDS.has(relation.kind)) return undefined;
   if (index.readEffects(relation.oid).classes.get(className)?.width !== 1) return undefined;
-  return index.members.subjects.get(relation.oid)?.find((key) => key.className === className)?.columns;
+  const columns = index.members.subjects.get(relation.oid)?.find((key) => key.className === className)?.columns;
+  return columns?.some((column) => columnIsUnsure(relation.oid, column, index)) === true ? undefined : columns;
 }

@@ -54,6 +54,8 @@ export interface OperatorUse {
 export interface TypeUse {
   readonly schema: string | undefined;
   readonly name: string;
+  /** If there is none of the name, `%` is the operator, or what stands before it a variable. */
+  readonly orNone?: true | undefined;
 }
 
 export type StatementKind =

@@ -91,6 +91,21 @@ function parse({ definition, source }: PlpgsqlSource, words: readonly Word[], pa
   return parser.parsePlpgsql(`${definition.slice(0, where)}${rewritten}${source.slice(at)}${definition.slice(where + source.length)}`);
 }
 
+/** `crm.customers.id%TYPE` and `crm.customers%ROWTYPE`, which the library does not resolve: the relation's row type, which has the column's in it. */
+function typesOfColumns(words: readonly Word[]): TypeUse[] {
+  return words.flatMap((word, i): TypeUse[] => {
+    const like = words[i + 1]?.text;
+    if (word.text !== '%' || (like !== 'type' && like !== 'rowtype')) return [];
+    const names: string[] = [];
+    for (let at = i - 1; at >= 0; at -= 2) {
+      names.unshift(words[at]?.text ?? '');
+      if (words[at - 1]?.text !== '.') break;
+    }
+    const [name, schema] = (like === 'type' ? names.slice(0, -1) : names).toReversed();
+    return name === undefined ? [] : [{ schema, name, orNone: true }];
+  });
+}
+
 class BodyReader {
   readonly #source: PlpgsqlSource;
   readonly #root: RawNode;
@@ -129,7 +144,7 @@ class BodyReader {
     if (this.#expressions.length > MOST_EXPRESSIONS) this.#opaque.add('is too long to be read');
     else for (const expression of this.#expressions) statements.push(...this.#statementsOf(expression));
     return {
-      statements, arguments: [...this.#arguments], filled: [...this.#filled], catches: this.#catches, guarded: [...this.#guards.guarded], loops: this.#loops, opensCursors: this.#opensCursors, types: this.#types,
+      statements, arguments: [...this.#arguments], filled: [...this.#filled], catches: this.#catches, guarded: [...this.#guards.guarded], loops: this.#loops, opensCursors: this.#opensCursors, types: [...this.#types, ...typesOfColumns(this.#words)],
       searchPath: undefined, opaque: [...this.#opaque],
     };
   }
@@ -231,7 +246,7 @@ class BodyReader {
     if (name === '' || name === 'UNKNOWN') return;
     const outcome = this.#parser.parse(`SELECT NULL::${name}`);
     if (outcome.kind !== 'tree' || outcome.statements.length !== 1) {
-      // `crm.customers.id%TYPE` and `%ROWTYPE` are types of columns: what making such a value runs is that of the relation's column types.
+      // `crm.customers.id%TYPE`: see typesOfColumns.
       if (!/%(?:type|rowtype)(?:\[\])?$/i.test(name)) this.#opaque.add('declares a variable of a type that is not understood');
       return;
     }

@@ -101,6 +101,19 @@ group('window calls', 'width', () => {
   attack('lag() inside a view-like CTE that is read once', statements('WITH w AS MATERIALIZED (SELECT email || lag(email, 2500) OVER (ORDER BY id) e FROM crm.customers) SELECT e FROM w WHERE e IS NOT NULL'));
 });
 
+group('joined by what says that they are equal', 'width', () => {
+  const four = (from: string, where: string): string => `SELECT a.email, b.email, c.email, d.email FROM ${from} WHERE ${where} ${['b', 'c', 'd'].map((name, i) => `${name}.id >= a.id + ${i + 1} AND ${name}.id <= a.id + ${i + 1}`).join(' AND ')} AND a.id % 4 > 0 AND a.id % 4 < 2 LIMIT 190`;
+  const own = (types: string): ((attacker: Attacker) => string)[] => [
+    (attacker) => `CREATE FUNCTION public.${attacker.own}_is(${types}) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'`,
+    (attacker) => `CREATE OPERATOR public.= (FUNCTION = public.${attacker.own}_is, LEFTARG = ${types.split(', ')[0]}, RIGHTARG = ${types.split(', ')[1]})`,
+  ];
+  const inFront = 'SET search_path = public, pg_catalog';
+  const [A, ...OTHERS] = ['a', 'b', 'c', 'd'].map((name) => `crm.customers ${name}`);
+  const joined = four([A, ...OTHERS].join(', '), 'a.id = b.id AND a.id = c.id AND a.id = d.id AND');
+  attack("an operator of one's own in front", statements(...own('int, int'), inFront, joined, 'DROP OPERATOR public.= (int, int)'), 'lax');
+  attack("an operator of one's own in front, JOIN USING", statements(...own('int, int'), inFront, four(`${A} ${OTHERS.map((other) => `JOIN ${other} USING (id)`).join(' ')}`, ''), 'DROP OPERATOR public.= (int, int)'), 'lax');
+});
+
 group('rows of the class that take in others', 'derived copies', () => {
   const fresh = async ({ bed: { admin } }: Attacker): Promise<void> => {
     await admin.query(`DELETE FROM crm.customers WHERE id > ${CUSTOMERS}; UPDATE crm.customers SET name = 'Customer ' || id`);

@@ -1,7 +1,7 @@
 /** Copies of the class under other names, and definitions that change while statements are on their way. */
 
 import { attackSuite, statements, type Attacker, type Role, type Technique } from '../../support/attack.ts';
-import { wire, type WireClient } from '../../support/wire-client.ts';
+import { rowsOf, wire, type WireClient } from '../../support/wire-client.ts';
 
 export const derivedCopies = attackSuite('derived-copies', {
   sql: `
@@ -153,4 +153,48 @@ group('relations and cursors made earlier in the same text', 'names', () => {
     const client = await connect();
     await client.ask([wire.query(`PREPARE q AS ${AGG} crm.active`), wire.query('PREPARE q AS SELECT 1'), wire.query('EXECUTE q'), wire.query('EXECUTE q')], 4);
   });
+});
+
+/** Implicit casts to a type of one's own: the function gets every value, and writes it down. */
+group('casts that nobody names', 'derived copies', () => {
+  const READ = 'SELECT k FROM public.OWN_kept';
+  const MAKE = `CREATE TABLE public.OWN_kept (k text); CREATE TYPE public.OWN_y AS (k text)`;
+  const TAKES = (from: string, value: string): string => `CREATE FUNCTION public.OWN_c(${from}) RETURNS public.OWN_y LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept VALUES (${value}); RETURN ROW('x')::public.OWN_y; END $$; CREATE CAST (${from} AS public.OWN_y) WITH FUNCTION public.OWN_c AS IMPLICIT`;
+  const OPERATOR = `CREATE FUNCTION public.OWN_e(public.OWN_y, public.OWN_y) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN false; END'; CREATE OPERATOR public.=~= (FUNCTION = public.OWN_e, LEFTARG = public.OWN_y, RIGHTARG = public.OWN_y)`;
+  const noted = (...sql: readonly (string | ((attacker: Attacker) => string))[]): Technique => statements(...[...sql, 'DROP OPERATOR IF EXISTS public.=~= (public.OWN_y, public.OWN_y)', READ].map((each) => (attacker: Attacker) => (typeof each === 'string' ? each : each(attacker)).replaceAll('OWN', attacker.own)));
+  const compared = (other: string, from = ''): string => `SELECT count(*) FROM crm.customers c${from} WHERE c.email =~= ${other}`;
+  const ALL = [MAKE, TAKES('text', '$1'), OPERATOR];
+  attack('both operands of an operator', noted(...ALL, compared('c.name')), 'lax');
+  attack('beside a literal', noted(...ALL, compared("'(x)'")), 'lax');
+  attack('beside a column of the type', noted(...ALL, "CREATE TABLE public.OWN (y public.OWN_y); INSERT INTO public.OWN VALUES (ROW('x'))", compared('t.y', ', public.OWN t')), 'lax');
+  attack('beside an element of an array', noted(...ALL, "CREATE TABLE public.OWN (y public.OWN_y[]); INSERT INTO public.OWN VALUES (ARRAY[ROW('x')::public.OWN_y])", compared('t.y[1]', ', public.OWN t')), 'lax');
+  attack('beside elements that are unnested', noted(...ALL, "CREATE TABLE public.OWN (y public.OWN_y[]); INSERT INTO public.OWN VALUES (ARRAY[ROW('x')::public.OWN_y])", compared('y', ', public.OWN t, unnest(t.y) y')), 'lax', 0);
+  attack('beside a part of a row', noted(...ALL, "CREATE TYPE public.OWN_z AS (y public.OWN_y); CREATE TABLE public.OWN (z public.OWN_z); INSERT INTO public.OWN VALUES (ROW(ROW('x')))", compared('(t.z).y', ', public.OWN t')), 'lax');
+  attack('beside what another operator gives', noted(...ALL, "CREATE FUNCTION public.OWN_m(int, int) RETURNS public.OWN_y LANGUAGE sql AS 'SELECT ROW(''x'')::public.OWN_y'; CREATE OPERATOR public.+~+ (FUNCTION = public.OWN_m, LEFTARG = int, RIGHTARG = int)", compared('(1 +~+ 1)'), 'DROP OPERATOR public.+~+ (int, int)'), 'lax');
+  attack('a row whose function is named like a column', noted(MAKE, TAKES('crm.customers', '$1.email'), "CREATE FUNCTION public.OWN_f(public.OWN_y) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'", 'SELECT count(c.OWN_f) FROM crm.customers c'), 'lax', 0);
+  const WORD = `CREATE TABLE public.OWN_kept (k text); CREATE TYPE public.OWN_w AS ENUM ('x'); CREATE FUNCTION public.OWN_c(text) RETURNS public.OWN_w LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept VALUES ($1); RETURN 'x'::public.OWN_w; END $$; CREATE CAST (text AS public.OWN_w) WITH FUNCTION public.OWN_c AS ASSIGNMENT`;
+  const FILLS = (type: string): string => `DO $$ DECLARE v ${type}; r record; BEGIN FOR r IN SELECT email FROM crm.customers LOOP v := r.email; END LOOP; END $$`;
+  attack('what a variable is given', noted(WORD, FILLS('public.OWN_w')), 'lax');
+  attack('what a variable like a column is given', noted(WORD, 'CREATE TABLE public.OWN (y public.OWN_w)', FILLS('public.OWN.y%TYPE')), 'lax');
+  attack('what a variable like a row is given', noted(WORD, 'CREATE TABLE public.OWN (y public.OWN_w)', FILLS('public.OWN%ROWTYPE').replace('v := ', 'v.y := ')), 'lax');
+  const CHECK = 'CREATE TABLE public.OWN_kept (k text); CREATE FUNCTION public.OWN_c(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept VALUES ($1); RETURN true; END $$; CREATE DOMAIN public.OWN_d AS text CHECK (public.OWN_c(VALUE)); CREATE TABLE public.OWN (y public.OWN_d)';
+  attack('the check of a domain, a variable like a column', noted(CHECK, FILLS('public.OWN.y%TYPE')), 'lax');
+  attack('the check of a domain, a variable like a row', noted(CHECK, FILLS('public.OWN%ROWTYPE').replace('v := ', 'v.y := ')), 'lax');
+  attack('what a function gives back', noted(WORD, 'CREATE FUNCTION public.OWN_f(text) RETURNS public.OWN_w LANGUAGE plpgsql AS $$ BEGIN RETURN $1; END $$', 'SELECT count(public.OWN_f(email)) FROM crm.customers'), 'lax');
+  attack('what a part of a column is given', noted(WORD, 'CREATE TYPE public.OWN_z AS (y public.OWN_w); CREATE TABLE public.OWN (z public.OWN_z)', 'INSERT INTO public.OWN (z.y) SELECT email FROM crm.customers'), 'lax');
+  attack('what an element of a column is given', noted(WORD, 'CREATE TABLE public.OWN (n text PRIMARY KEY, ys public.OWN_w[])', 'INSERT INTO public.OWN SELECT id FROM generate_series(1, 5000) id', 'UPDATE public.OWN SET ys[1] = email FROM crm.customers c WHERE c.id::text = n'), 'lax');
+  attack('two functions, the cast between them', noted(...ALL, "CREATE FUNCTION public.OWN_g(public.OWN_y) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'", 'SELECT count(public.OWN_g(email)) FROM crm.customers'), 'lax');
+  const RANGE = `CREATE TABLE public.OWN_kept (k text); CREATE FUNCTION public.OWN_f(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept VALUES ($1); RETURN 0; END $$; CREATE FUNCTION public.OWN_c(text, text) RETURNS float8 IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM public.OWN_f($1); RETURN 1; END $$; CREATE TYPE public.OWN_r AS RANGE (SUBTYPE = text, SUBTYPE_DIFF = public.OWN_c)`;
+  const RANGED = "CREATE TABLE public.OWN (r public.OWN_r); CREATE INDEX ON public.OWN USING gist (r)";
+  attack('the difference of a range, in an index', noted(RANGE, RANGED, "INSERT INTO public.OWN SELECT ('[' || email || ',' || email || ']')::public.OWN_r FROM crm.customers"), 'lax');
+  attack('the same by what makes a range', noted(RANGE, RANGED, "INSERT INTO public.OWN SELECT public.OWN_r(email, email, '[]') FROM crm.customers"), 'lax');
+  attack('beside a parameter of the type', async (attacker) => {
+    const client = await attacker.connect();
+    const say = (sql: string): string => sql.replaceAll('OWN', attacker.own);
+    for (const each of ALL.flatMap((text) => say(text).split(/; (?=CREATE)/))) await client.query(each);
+    const [[oid] = []] = rowsOf(await client.query(say("SELECT 'public.OWN_y'::regtype::oid")));
+    await client.ask([wire.parse('', say(compared('$1')), [Number(String(oid))]), wire.bind('', '', false, ['(x)']), wire.execute(''), wire.sync]);
+    await client.query(say('DROP OPERATOR public.=~= (public.OWN_y, public.OWN_y)'));
+    await client.query(say(READ));
+  }, 'lax');
 });
