@@ -51,6 +51,8 @@ const DEFINITIONS = 'd';
 /** Likewise for those of functions and the like. */
 const CODE = 'c';
 
+const NOW = {};
+
 export class Catalogs {
   #options: CatalogsOptions;
   #policy: ReachPolicy;
@@ -229,9 +231,9 @@ export class Catalogs {
     return index;
   }
 
-  reach(database: string, facts: StatementFacts, path: SearchPath, local: readonly LocalRelation[], redefined = false): ResolvedReach {
+  reach(database: string, facts: StatementFacts, path: SearchPath, local: readonly LocalRelation[], { redefined = false, index }: { readonly redefined?: boolean; readonly index?: ReachIndex } = NOW): ResolvedReach {
     const held = this.get(database);
-    if (local.length > 0 || redefined) return reach(facts, { index: this.index(database), searchPath: path, local, redefined });
+    if (local.length > 0 || redefined || index !== undefined) return reach(facts, { index: index ?? this.index(database), searchPath: path, local, redefined });
     const known = held.reaches.get(facts);
     if (known !== undefined && samePath(known.path, path)) return known.reach;
     const found = reach(facts, { index: this.index(database), searchPath: path });

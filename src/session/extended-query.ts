@@ -11,7 +11,7 @@ import { parsedStatement, type Judged } from './batch.ts';
 import { beginEarly, judgedAtBind, runsAtParse, takeEarly } from './early-runs.ts';
 import { sent } from './effects.ts';
 import { askSearchPath } from './internal-requests.ts';
-import { judge, judgeNow, lookUpPortal, lookUpStatement, type Judgement } from './judge.ts';
+import { judge, judgeNow, lookUpPortal, lookUpStatement, NOT_LATER, type Judgement } from './judge.ts';
 import type { Portal } from './names.ts';
 import { ownQuestion } from './own-question.ts';
 import { looksMistyped, namesOnly } from './mistyped.ts';
@@ -139,6 +139,7 @@ export class ExtendedQuery {
   #pushBind(name: WireName, statementName: WireName, portal: Portal): void {
     const session = this.#session;
     session.groupOpen = true;
+    if (session.principal.metered) portal.meant = { index: session.gate.reachIndex(session.identity.database), searchPath: session.currentSearchPath };
     session.names.portalAsked(name, portal);
     session.ledger.push('bind', { kind: 'bind', name, statementName, portal, run: portal.run });
   }
@@ -171,7 +172,7 @@ export class ExtendedQuery {
       });
     }
     session.groupOpen = true;
-    const judgement = judge(session, statement);
+    const judgement = judge(session, statement, NOT_LATER, portal?.meant);
     if (judgement instanceof Promise) return this.#turn.later(async () => this.#executeLater(portalName, { statement, judgement: await judgement }, portal, maxRows, message));
     if (judgement.verdict.kind === 'block') return this.#refuseExtended(judgement.verdict.refusal, refusedRun(session, { statement, judgement }, judgement.verdict.refusal));
     const judged = { statement, judgement };

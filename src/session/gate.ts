@@ -1,4 +1,5 @@
 import type { valuesReach } from '../catalog/reach.ts';
+import type { ReachIndex } from '../catalog/reach-index.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { AuditEvent, ClassUnits, Flag, StatementEnd } from '../audit/events.ts';
@@ -56,8 +57,10 @@ export interface Gate {
   copiesUnknown(database: string): Promise<void> | undefined;
   /** Functions that were changed through this process, in the database. */
   codeChanges(database: string): CodeChanges;
-  /** What a statement of a database reaches, by its facts. `redefined`: definitions were changed earlier in its transaction. */
-  reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[], redefined?: boolean): ResolvedReach;
+  /** What names mean now, by the snapshot at hand. Another object once they may mean something else. */
+  reachIndex(database: string): ReachIndex;
+  /** What a statement of a database reaches, by its facts. `redefined`: definitions were changed earlier in its transaction. `index`: what names meant another time. */
+  reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[], when?: { readonly redefined?: boolean; readonly index?: ReachIndex }): ResolvedReach;
   /** Classes that making values of these types (oids) reaches; undefined for none. `missed`: the snapshot lacks one of them. */
   valuesReach(database: string, types: readonly number[]): ReturnType<typeof valuesReach>;
   /** Keeps, for all sessions, what the targets are copies of. Resolves before the statement may be forwarded: to the names that are settled when the transaction is over, or rejects. */

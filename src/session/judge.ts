@@ -38,28 +38,29 @@ export interface Judgement {
 export type NameView = 'likely' | 'confirmed';
 
 const ALLOWED: Judgement = { reach: NO_REACH, verdict: { kind: 'allow' }, onlyMisses: false, copiesEpoch: Infinity };
+const REDEFINED = { redefined: true };
 /** EXECUTE of EXECUTE is not possible in PostgreSQL; a bound all the same. */
 const MAX_NAMED_DEPTH = 4;
 
 /** Judges a statement. A promise only where a new catalog snapshot must be waited for. */
-export function judge(session: SessionState, statement: Statement, later: LaterInBatch = NOT_LATER): Judgement | Promise<Judgement> {
+export function judge(session: SessionState, statement: Statement, later: LaterInBatch = NOT_LATER, meant?: Portal['meant']): Judgement | Promise<Judgement> {
   const { gate, identity } = session;
   if (statement.kind === 'empty') return ALLOWED;
   const onlyDefines = statement.kind === 'known' && !session.principal.metered && definesAndRunsNothing(statement.facts);
   const anyCatalogDoes = onlyDefines || (statement.kind === 'known' && namesNothing(statement.facts));
-  if (gate.catalogStale(identity.database) && !anyCatalogDoes) return refreshThenJudge(session, statement, later);
-  const first = judgeNow(session, statement, 'likely', later);
+  if (gate.catalogStale(identity.database) && !anyCatalogDoes) return refreshThenJudge(session, statement, later, meant);
+  const first = judgeNow(session, statement, 'likely', later, meant);
   const asked = first.reach.classes.length > 0 ? gate.copiesUnknown(identity.database) : undefined;
-  if (asked !== undefined) return asked.then(() => judgeKnowingAll(session, statement, later, onlyDefines, judgeNow(session, statement, 'likely', later)));
-  return judgeKnowingAll(session, statement, later, onlyDefines, first);
+  if (asked !== undefined) return asked.then(() => judgeKnowingAll(session, statement, later, meant, onlyDefines, judgeNow(session, statement, 'likely', later, meant)));
+  return judgeKnowingAll(session, statement, later, meant, onlyDefines, first);
 }
 
-function judgeKnowingAll(session: SessionState, statement: Statement, later: LaterInBatch, onlyDefines: boolean, first: Judgement & { readonly missed: boolean }): Judgement | Promise<Judgement> {
+function judgeKnowingAll(session: SessionState, statement: Statement, later: LaterInBatch, meant: Portal['meant'], onlyDefines: boolean, first: Judgement & { readonly missed: boolean }): Judgement | Promise<Judgement> {
   if (!first.missed) return first;
   // What a migration made a moment ago holds nothing of a class that it did not tell of.
   if (onlyDefines) return ALLOWED;
   // Names that the snapshot lacks are worth one look at the catalog as it is now.
-  return refreshThenJudge(session, statement, later);
+  return refreshThenJudge(session, statement, later, meant);
 }
 
 /** What earlier statements of the same Query text do to later ones before the server has run them. */
@@ -78,7 +79,7 @@ export interface LaterInBatch {
 
 export const NOT_LATER: LaterInBatch = { searchPathChanged: false, definitionsChanged: false, definitions: 0, names: new Map(), local: [], attached: NOTHING_ATTACHED };
 
-async function refreshThenJudge(session: SessionState, statement: Statement, later: LaterInBatch): Promise<Judgement> {
+async function refreshThenJudge(session: SessionState, statement: Statement, later: LaterInBatch, meant: Portal['meant']): Promise<Judgement> {
   try {
     await session.gate.refreshCatalog(session.identity.database);
   } catch {
@@ -86,18 +87,19 @@ async function refreshThenJudge(session: SessionState, statement: Statement, lat
     const reach = opaqueReach(session.gate.classNames, 'the catalog cannot be read', false);
     return { reach, verdict: { kind: 'block', refusal: outageRefusal('catalog', session.principal) }, onlyMisses: false, copiesEpoch: Infinity };
   }
-  return judgeNow(session, statement, 'likely', later);
+  return judgeNow(session, statement, 'likely', later, meant);
 }
 
 /** With the snapshot at hand, without waiting. */
-export function judgeNow(session: SessionState, statement: Statement, view: NameView, later: LaterInBatch = NOT_LATER): Judgement & { readonly missed: boolean } {
+export function judgeNow(session: SessionState, statement: Statement, view: NameView, later: LaterInBatch = NOT_LATER, meant?: Portal['meant']): Judgement & { readonly missed: boolean } {
   if (statement.kind === 'empty') return { ...ALLOWED, missed: false };
   noteBooks(session, statement);
   const copiesEpoch = session.gate.copiesEpoch(session.identity.database);
   const resolved = resolve(session, statement, view, later, 0);
+  const reach = withMeant(session, statement, resolved.reach, meant);
   const { principal } = session;
-  const verdict = verdictOf(statement.kind === 'known' ? statement.facts : undefined, resolved.reach, principal);
-  return { reach: resolved.reach, verdict, missed: resolved.missed, onlyMisses: resolved.onlyMisses, copiesEpoch, catalogVersion: session.gate.snapshot(session.identity.database).version, codeChanges: session.gate.codeChanges(session.identity.database).count };
+  const verdict = verdictOf(statement.kind === 'known' ? statement.facts : undefined, reach, principal);
+  return { reach, verdict, missed: resolved.missed, onlyMisses: resolved.onlyMisses, copiesEpoch, catalogVersion: session.gate.snapshot(session.identity.database).version, codeChanges: session.gate.codeChanges(session.identity.database).count };
 }
 
 interface Resolved {
@@ -114,7 +116,7 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
   if (!session.readable) return { reach: opaqueReach(gate.classNames, 'the session reads SQL text differently than PostgreSQL does by default', true), missed: false, onlyMisses: false };
   const path = later.searchPathChanged ? undefined : session.currentSearchPath;
   const redefined = session.definitionsChanged || later.definitionsChanged;
-  const own: ResolvedReach = gate.reach(session.identity.database, facts, path, madeBefore(session, later, redefined), redefined);
+  const own: ResolvedReach = gate.reach(session.identity.database, facts, path, madeBefore(session, later, redefined), redefined ? REDEFINED : undefined);
   let reach: Reach = own;
   if (redefined && (namesUserObjects(facts) || namesUserTypes(session, facts) || facts.operators.some(({ schema }) => schema !== undefined))) {
     // What a name means now is known to this session's transaction alone.
@@ -142,6 +144,12 @@ function resolve(session: SessionState, statement: Statement, view: NameView, la
     reach = { ...whole, categories: new Set([...whole.categories, 'derived_copy']), copies: { oids: [], names: facts.defines, classes, reshapes: false } };
   } else reach = whole;
   return { reach, missed: missed || named.missed, onlyMisses: false };
+}
+
+/** If names mean something else than when the portal was bound, it reaches what they meant then, too: it was planned then. */
+function withMeant({ gate, identity: { database }, localRelations }: SessionState, statement: Statement, reach: Reach, meant: Portal['meant']): Reach {
+  if (meant === undefined || statement.kind !== 'known' || meant.index === gate.reachIndex(database)) return reach;
+  return eitherReach(reach, gate.reach(database, statement.facts, meant.searchPath, localRelations, { index: meant.index }));
 }
 
 /** What the transaction made and what nothing can have changed since: ALTER DOMAIN may have given a type a check that runs code. */

@@ -4,6 +4,8 @@
  * what was asked for and is not confirmed yet is kept apart, as a guess for the decision that comes before the reply.
  */
 
+import type { ReachIndex } from '../catalog/reach-index.ts';
+import type { SearchPath } from '../catalog/reach-types.ts';
 import type { WireName } from '../protocol/frontend-messages.ts';
 import type { LeaseCredit } from '../quota/lease-plan.ts';
 import type { Run } from './run.ts';
@@ -17,6 +19,8 @@ export interface Portal {
   readonly holdable: boolean;
   /** As Bind asks for them: none (all text), one for all columns, or one each; undefined: not known. */
   readonly resultFormats?: readonly number[] | undefined;
+  /** What names meant when it was bound: what it gives was planned then. */
+  meant?: { readonly index: ReachIndex; readonly searchPath: SearchPath } | undefined;
   /** Begun when Bind was sent, since planning may run code. Taken by the first Execute. */
   run?: Run | undefined;
 }

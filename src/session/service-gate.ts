@@ -1,6 +1,7 @@
 /** What all sessions share, brought together: the policy in force, catalogs, counters, audit log, metrics. */
 
 import { valuesReach } from '../catalog/reach.ts';
+import type { ReachIndex } from '../catalog/reach-index.ts';
 import { performance } from 'node:perf_hooks';
 import type { ClientTls } from '../auth/client-tls.ts';
 import type { Logins } from '../auth/logins.ts';
@@ -226,6 +227,10 @@ export class ServiceGate implements Gate {
     return this.#parts.catalogs.has(database);
   }
 
+  reachIndex(database: string): ReachIndex {
+    return this.#parts.catalogs.index(database);
+  }
+
   snapshot(database: string): Snapshot {
     return this.#parts.catalogs.index(database).snapshot;
   }
@@ -259,8 +264,8 @@ export class ServiceGate implements Gate {
     return this.#parts.catalogs.copiesUnknown(database);
   }
 
-  reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[], redefined?: boolean): ResolvedReach {
-    return this.#parts.catalogs.reach(database, facts, searchPath, local, redefined);
+  reach(database: string, facts: StatementFacts, searchPath: SearchPath, local: readonly LocalRelation[], when?: { readonly redefined?: boolean; readonly index?: ReachIndex }): ResolvedReach {
+    return this.#parts.catalogs.reach(database, facts, searchPath, local, when);
   }
 
   valuesReach(database: string, types: readonly number[]): ReturnType<typeof valuesReach> {

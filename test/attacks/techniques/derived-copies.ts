@@ -180,6 +180,14 @@ group('casts that nobody names', 'derived copies', () => {
   const CHECK = 'CREATE TABLE public.OWN_kept (k text); CREATE FUNCTION public.OWN_c(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept VALUES ($1); RETURN true; END $$; CREATE DOMAIN public.OWN_d AS text CHECK (public.OWN_c(VALUE)); CREATE TABLE public.OWN (y public.OWN_d)';
   attack('the check of a domain, a variable like a column', noted(CHECK, FILLS('public.OWN.y%TYPE')), 'lax');
   attack('the check of a domain, a variable like a row', noted(CHECK, FILLS('public.OWN%ROWTYPE').replace('v := ', 'v.y := ')), 'lax');
+  const RECORD = 'DO $$ DECLARE r record; x record; BEGIN SELECT * INTO r FROM public.OWN; FOR x IN SELECT email FROM crm.customers LOOP r.y := x.email; END LOOP; END $$';
+  attack('what a part of a record is given', noted(WORD, "CREATE TABLE public.OWN (y public.OWN_w); INSERT INTO public.OWN VALUES ('x')", RECORD), 'lax');
+  attack('the check of a domain, a part of a record', noted(CHECK, 'INSERT INTO public.OWN VALUES (NULL)', RECORD), 'lax');
+  const FILL_ROW = "CREATE FUNCTION public.OWN_t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.y := (SELECT email FROM crm.customers WHERE id = OLD.k); RETURN NEW; END $$; CREATE TRIGGER t BEFORE UPDATE ON public.OWN_r FOR EACH ROW EXECUTE FUNCTION public.OWN_t()";
+  const CASCADES = (type: string): string => `CREATE TABLE public.OWN_p (id int PRIMARY KEY); INSERT INTO public.OWN_p VALUES (1); CREATE TABLE public.OWN_r (k int, id int REFERENCES public.OWN_p ON DELETE SET NULL, y public.${type}); INSERT INTO public.OWN_r (k, id) SELECT g, 1 FROM generate_series(1, 5000) g`;
+  attack('what a trigger puts into the row of a table that nobody names', noted(WORD, CASCADES('OWN_w'), FILL_ROW, 'DELETE FROM public.OWN_p'), 'lax');
+  attack('the check of a domain, by a trigger of such a table', noted(CHECK, CASCADES('OWN_d'), FILL_ROW, 'DELETE FROM public.OWN_p'), 'lax');
+  attack('a row that is made of JSON', noted(CHECK, 'INSERT INTO public.OWN VALUES (NULL)', "SELECT count(json_populate_record(t, json_build_object('y', c.email))) FROM public.OWN t, crm.customers c"), 'lax');
   attack('what a function gives back', noted(WORD, 'CREATE FUNCTION public.OWN_f(text) RETURNS public.OWN_w LANGUAGE plpgsql AS $$ BEGIN RETURN $1; END $$', 'SELECT count(public.OWN_f(email)) FROM crm.customers'), 'lax');
   attack('what a part of a column is given', noted(WORD, 'CREATE TYPE public.OWN_z AS (y public.OWN_w); CREATE TABLE public.OWN (z public.OWN_z)', 'INSERT INTO public.OWN (z.y) SELECT email FROM crm.customers'), 'lax');
   attack('what an element of a column is given', noted(WORD, 'CREATE TABLE public.OWN (n text PRIMARY KEY, ys public.OWN_w[])', 'INSERT INTO public.OWN SELECT id FROM generate_series(1, 5000) id', 'UPDATE public.OWN SET ys[1] = email FROM crm.customers c WHERE c.id::text = n'), 'lax');

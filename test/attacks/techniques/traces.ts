@@ -345,6 +345,24 @@ group('definitions that change while a statement waits', 'opaque code', () => {
     await reader.query('FETCH 3 FROM c');
     await reader.query('FETCH 7 FROM c');
   }), 'lax');
+  /** What a portal gives was planned when it was bound. */
+  const bound = (make: readonly string[], query: string, unmake: readonly string[], pages = 1): Technique => async (attacker) => {
+    const [maker, reader] = [await attacker.connect(), await attacker.connect()];
+    const name = (sql: string): string => sql.replaceAll('OWN', `public.${attacker.own}`);
+    for (const each of make) await maker.query(name(each));
+    await reader.query('SET search_path = public, pg_catalog');
+    await reader.query('BEGIN');
+    await reader.ask([wire.parse('s', name(query)), wire.bind('p', 's'), wire.sync]);
+    for (const each of unmake) await maker.query(name(each));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    for (let page = 0; page < pages; page++) await reader.ask([wire.execute('p', pages === 1 ? 0 : 100), wire.sync], 1, 20_000);
+  };
+  const PLANNED = `CREATE FUNCTION OWN() RETURNS SETOF text STABLE LANGUAGE sql AS 'SELECT email FROM crm.customers'`;
+  const EMPTY = `CREATE OR REPLACE FUNCTION OWN() RETURNS SETOF text STABLE LANGUAGE sql AS 'SELECT ''x''::text'`;
+  attack('a function is replaced after Bind', bound([PLANNED], 'SELECT * FROM OWN()', [EMPTY]), 'lax');
+  attack('a function is replaced after Bind, page by page', bound([PLANNED], 'SELECT * FROM OWN()', [EMPTY], 10), 'lax');
+  const EQUALS = [`CREATE FUNCTION OWN_is(int, int) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true'`, 'CREATE OPERATOR public.= (FUNCTION = OWN_is, LEFTARG = int, RIGHTARG = int)'];
+  attack('an operator is dropped after Bind', bound(EQUALS, 'SELECT a.email, b.email FROM crm.customers a, crm.customers b WHERE a.id = b.id AND b.id >= a.id + 1 AND b.id <= a.id + 1 AND a.id % 2 > 0 LIMIT 190', ['DROP OPERATOR public.= (int, int)']), 'lax');
   attack('a function is replaced, and dropped at once', async (attacker) => {
     const [maker, reader] = [await attacker.connect(), await attacker.connect()];
     const { own } = attacker;
