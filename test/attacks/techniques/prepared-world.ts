@@ -1,6 +1,6 @@
 /** Names that the server and Rowgate could understand differently: prepared statements, portals and cursors over time. */
 
-import { attackSuite, type Attacker } from '../../support/attack.ts';
+import { attackSuite, statements, type Attacker, type Technique } from '../../support/attack.ts';
 import { wire } from '../../support/wire-client.ts';
 
 export const preparedWorld = attackSuite('prepared-world', { sql: `CREATE VIEW crm."zákazníci" AS SELECT email FROM crm.customers; GRANT SELECT ON crm."zákazníci" TO staff` });
@@ -130,6 +130,22 @@ group('prepared statements and shadowing definitions', 'prepared world', () => {
     await client.query('SELECT 1');
     await client.query(`DROP TABLE ${attacker.own}.customers; ${ALL}`);
   });
+});
+
+group('a search_path that changes in the middle', 'prepared world', () => {
+  const READS = `CREATE FUNCTION public.OWN_f() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT string_agg(e, ' ') FROM OWN_t); END $$`;
+  const make = ['CREATE SCHEMA OWN', `CREATE VIEW OWN.OWN_t AS SELECT email || '' AS e FROM crm.customers`, 'CREATE TABLE public.OWN_t (e text)', READS];
+  const changed = (...sql: readonly string[]): Technique => statements(...[...make, ...sql].map((each) => ({ own }: Attacker) => each.replaceAll('OWN', own)));
+  const SET = `set_config('search_path', 'OWN', false)`;
+  attack('set_config beside a call', changed(`SELECT ${SET}, public.OWN_f()`), 'lax');
+  attack('set_config in FROM', changed(`SELECT public.OWN_f() FROM ${SET}`), 'lax');
+  attack('set_config in CALL', changed(`CREATE PROCEDURE public.OWN_p(INOUT a text, INOUT b text) LANGUAGE plpgsql AS $$ BEGIN b := public.OWN_f(); END $$`, `CALL public.OWN_p(${SET}, NULL)`), 'lax');
+  attack('set_config in EXECUTE', changed('PREPARE OWN (text) AS SELECT $1, public.OWN_f()', `EXECUTE OWN (${SET})`), 'lax');
+  attack('set_config by a setting that a row names', changed(`SELECT set_config(name, 'OWN', false), public.OWN_f() FROM pg_settings WHERE name = 'search_path'`), 'lax');
+  attack('UPDATE pg_settings', changed(`UPDATE pg_settings SET setting = 'OWN' WHERE name = 'search_path' RETURNING public.OWN_f()`), 'lax', 0);
+  attack('a function that sets it, beside one that reads', changed(`CREATE FUNCTION public.OWN_s() RETURNS text LANGUAGE sql AS $$ SELECT ${SET} $$`, 'SELECT public.OWN_s(), public.OWN_f()'), 'lax');
+  attack('DO', changed(`DO $$ BEGIN PERFORM ${SET}; INSERT INTO public.notes (body) VALUES (public.OWN_f()); END $$`, 'SELECT body FROM public.notes'), 'lax');
+  attack('a row that a cursor fetches', changed('BEGIN', `DECLARE c CURSOR FOR SELECT public.OWN_f() FROM generate_series(1, 3)`, 'FETCH c', `SET search_path = OWN`, 'FETCH c', 'COMMIT'), 'lax');
 });
 
 group('names of statements under different encodings', 'prepared world', () => {
