@@ -132,19 +132,24 @@ export const FOREIGN_KEYS = `
          confdeltype IN ('c', 'n', 'd'), confupdtype IN ('c', 'n', 'd')
     FROM pg_constraint WHERE contype = 'f' ORDER BY 1, 2, oid`;
 
+/** Whoever owns an extension (of those that any owner of a database may install) can add to it what else they own: only what a superuser owns came with it. */
+const OF_EXTENSION = (classId: string, oid: string, owners: string): string => `
+       EXISTS (SELECT FROM pg_depend e WHERE e.classid = '${classId}'::regclass AND e.objid = ${oid} AND e.deptype = 'e' AND e.refclassid = 'pg_extension'::regclass)
+       AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid IN (${owners}) AND NOT r.rolsuper)`;
+
 export const FUNCTIONS = `
   SELECT p.oid, n.nspname::text, p.proname::text, p.prokind::text, l.lanname::text, p.provolatile::text, p.prosecdef, e.extname::text,
          CASE WHEN p.pronargs = 1 THEN p.proargtypes[0] END, p.proretset
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
     LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
-    LEFT JOIN pg_extension e ON e.oid = d.refobjid
+    LEFT JOIN pg_extension e ON e.oid = d.refobjid AND EXISTS (SELECT FROM pg_roles r WHERE r.oid = p.proowner AND r.rolsuper)
    ORDER BY 1`;
 
 /** Routines whose body can be read. An extension's are judged by the extension. */
 export const ROUTINES = `
   SELECT p.oid FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
    WHERE p.oid ${USER} AND p.prokind IN ('f', 'p') AND l.lanname IN ('sql', 'plpgsql') AND length(p.prosrc) <= 262144
-     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+     AND NOT (${OF_EXTENSION('pg_proc', 'p.oid', 'p.proowner')})
    ORDER BY 1`;
 
 /** The whole CREATE FUNCTION. A body that is kept parsed (BEGIN ATOMIC) is printed like a rule, locks included. */
@@ -166,7 +171,7 @@ export const BUILTIN_OPERATORS = `SELECT DISTINCT oprname::text FROM pg_operator
 
 /** castfunc is 0 for binary-coercible casts and those through the types' text form. An extension's implicit casts (citext to text, text to geometry) are none that somebody made to have code called. */
 export const CASTS = `
-  SELECT c.oid, c.castsource, c.casttarget, c.castfunc, c.castcontext = 'i' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+  SELECT c.oid, c.castsource, c.casttarget, c.castfunc, c.castcontext = 'i' AND NOT (${OF_EXTENSION('pg_cast', 'c.oid', 'SELECT typowner FROM pg_type WHERE oid IN (c.castsource, c.casttarget)')})
     FROM pg_cast c WHERE c.oid ${USER} ORDER BY 1`;
 
 export const TYPES = `

@@ -206,3 +206,45 @@ group('casts that nobody names', 'derived copies', () => {
     await client.query(say(READ));
   }, 'lax');
 });
+
+/** A copy costs when it is read; definitions read it, too, and hand what they read to functions. */
+group('definitions over a copy', 'derived copies', () => {
+  const WRITES = `CREATE TABLE public.OWN_kept (k text); CREATE FUNCTION public.OWN_f(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept VALUES ($1); RETURN true; END $$; CREATE FUNCTION public.OWN_i(text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN public.OWN_f($1); END $$`;
+  const COPY = `CREATE TABLE public.OWN AS SELECT id, email || '' AS email FROM crm.customers`;
+  const over = (...sql: readonly string[]): Technique => statements(...[WRITES, COPY, ...sql, 'SELECT k FROM public.OWN_kept'].map((each) => ({ own }: Attacker) => each.replaceAll('OWN', own)));
+  attack('an index', over('CREATE INDEX ON public.OWN (public.OWN_i(email))'), 'lax');
+  attack('the condition of an index', over('CREATE INDEX ON public.OWN (id) WHERE public.OWN_i(email)'), 'lax');
+  attack('a check', over('ALTER TABLE public.OWN ADD CHECK (public.OWN_f(email))'), 'lax');
+  attack('a check that is validated later', over('ALTER TABLE public.OWN ADD CONSTRAINT c CHECK (public.OWN_f(email)) NOT VALID', 'ALTER TABLE public.OWN VALIDATE CONSTRAINT c'), 'lax');
+  attack('a generated column', over('ALTER TABLE public.OWN ADD COLUMN g boolean GENERATED ALWAYS AS (public.OWN_i(email)) STORED'), 'lax');
+  attack('another type', over(`ALTER TABLE public.OWN ALTER email TYPE boolean USING public.OWN_f(email)`), 'lax');
+  attack('another type, by a cast', over(`CREATE TYPE public.OWN_w AS ENUM ('x'); CREATE FUNCTION public.OWN_c(text) RETURNS public.OWN_w LANGUAGE plpgsql AS $$ BEGIN PERFORM public.OWN_f($1); RETURN 'x'::public.OWN_w; END $$; CREATE CAST (text AS public.OWN_w) WITH FUNCTION public.OWN_c AS ASSIGNMENT`, 'ALTER TABLE public.OWN ALTER email TYPE public.OWN_w'), 'lax');
+  attack('a domain', over('CREATE DOMAIN public.OWN_d AS text CHECK (public.OWN_f(VALUE))', 'ALTER TABLE public.OWN ALTER email TYPE public.OWN_d'), 'lax');
+  attack('a domain that is altered', over('CREATE DOMAIN public.OWN_d AS text', 'ALTER TABLE public.OWN ALTER email TYPE public.OWN_d', 'ALTER DOMAIN public.OWN_d ADD CHECK (public.OWN_f(VALUE))'), 'lax');
+  attack('statistics', over('CREATE STATISTICS public.OWN_s ON (public.OWN_i(email)), id FROM public.OWN', 'ANALYZE public.OWN'), 'lax');
+  attack('an index that is made again', over('CREATE INDEX OWN_x ON public.OWN (public.OWN_i(email))', 'TRUNCATE public.OWN_kept', 'REINDEX INDEX public.OWN_x'), 'lax');
+  attack('the condition of a trigger, on the way to another table', over('ALTER TABLE public.OWN ADD PRIMARY KEY (id)', 'CREATE TABLE public.OWN_p (email text, id int)', 'CREATE TRIGGER t BEFORE INSERT ON public.OWN_p FOR EACH ROW WHEN (public.OWN_f(NEW.email)) EXECUTE FUNCTION suppress_redundant_updates_trigger()', 'INSERT INTO public.OWN_p SELECT email, id FROM public.OWN'), 'lax', 0);
+  attack('a partition that is attached', over('CREATE TABLE public.OWN_p (id int, email text) PARTITION BY RANGE (id); ALTER TABLE public.OWN_p ADD CONSTRAINT c CHECK (public.OWN_f(email))', 'ALTER TABLE public.OWN ADD CONSTRAINT c CHECK (public.OWN_f(email)) NOT VALID', 'ALTER TABLE public.OWN_p ATTACH PARTITION public.OWN DEFAULT'), 'lax', 0);
+  attack('a materialized view', over('CREATE MATERIALIZED VIEW public.OWN_v AS SELECT public.OWN_f(email) FROM public.OWN'), 'lax');
+  attack('a policy', over('ALTER TABLE public.OWN ENABLE ROW LEVEL SECURITY; ALTER TABLE public.OWN FORCE ROW LEVEL SECURITY; CREATE POLICY p ON public.OWN USING (public.OWN_f(email))', 'SELECT count(*) FROM public.OWN'), 'lax');
+  attack('a rule', over('CREATE RULE r AS ON UPDATE TO public.OWN DO INSTEAD SELECT public.OWN_f(OLD.email)', 'UPDATE public.OWN SET id = id'), 'lax');
+  attack('TRUNCATE and its trigger', over(`CREATE FUNCTION public.OWN_t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.OWN_f(email) FROM public.OWN; RETURN NULL; END $$; CREATE TRIGGER t BEFORE TRUNCATE ON public.OWN FOR EACH STATEMENT EXECUTE FUNCTION public.OWN_t()`, 'TRUNCATE public.OWN'), 'lax');
+});
+
+/** What extensions bring is known by name: who owns one may add to it. */
+group('code under the name of an extension', 'opaque code', () => {
+  /** The name of an operator that nobody else has: others take it for theirs where casts are implicit. */
+  const signOf = (own: string): string => `=~${own.replace(/\D/gu, '').replace(/\d/gu, (digit) => '~!@#%^&|?<'[Number(digit)] as string)}`;
+  const ALL = `(SELECT string_agg(email, ' ') FROM crm.customers)`;
+  const added = (make: readonly string[], add: string, use: readonly string[]): Technique =>
+    statements(...['CREATE EXTENSION KIT', ...make, `ALTER EXTENSION KIT ADD ${add}`, ...use, 'DROP EXTENSION KIT CASCADE'].map((each) => ({ own, direct }: Attacker) => each.replaceAll('OWN', own).replaceAll('KIT', direct ? 'cube' : 'seg').replaceAll('SIGN', signOf(own))));
+  attack('a function in SQL', added([`CREATE FUNCTION public.OWN() RETURNS text LANGUAGE sql AS $$ SELECT ${ALL} $$`], 'FUNCTION public.OWN()', ['SELECT public.OWN()']), 'lax');
+  attack('a function in PL/pgSQL', added([`CREATE FUNCTION public.OWN() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN ${ALL}; END $$`], 'FUNCTION public.OWN()', ['SELECT public.OWN()']), 'lax');
+  attack('an aggregate that is named like a scalar one', added(['CREATE FUNCTION public.OWN_f(text, text) RETURNS text LANGUAGE sql AS $$ SELECT concat($1, $2) $$', `CREATE AGGREGATE public.max(text) (SFUNC = public.OWN_f, STYPE = text)`], 'AGGREGATE public.max(text)', ['SELECT public.max(email) FROM crm.customers']), 'lax');
+  const TYPE = ["CREATE TABLE public.OWN_kept (k text)", 'CREATE TYPE public.OWN_y AS (k text)', "CREATE FUNCTION public.OWN_c(text) RETURNS public.OWN_y LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.OWN_kept VALUES ($1); RETURN ROW('x')::public.OWN_y; END $$",
+    'CREATE CAST (text AS public.OWN_y) WITH FUNCTION public.OWN_c AS IMPLICIT', "CREATE FUNCTION public.OWN_e(public.OWN_y, public.OWN_y) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN false; END'", 'CREATE OPERATOR public.SIGN (FUNCTION = public.OWN_e, LEFTARG = public.OWN_y, RIGHTARG = public.OWN_y)'];
+  const COMPARE = ['SELECT count(*) FROM crm.customers WHERE email SIGN name', 'SELECT k FROM public.OWN_kept'];
+  attack('an implicit cast', added(TYPE, 'CAST (text AS public.OWN_y)', COMPARE), 'lax');
+  attack('the function of an implicit cast', added(TYPE, 'FUNCTION public.OWN_c(text)', COMPARE), 'lax');
+  attack('the function of an operator', added(TYPE, 'FUNCTION public.OWN_e(public.OWN_y, public.OWN_y)', COMPARE), 'lax');
+});
