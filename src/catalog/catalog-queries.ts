@@ -10,7 +10,7 @@ export const SERVER = `SELECT current_setting('server_version_num')::int, curren
 
 export const NAMESPACES = `
   SELECT n.oid, n.nspname::text,
-         EXISTS (SELECT FROM aclexplode(n.nspacl) a WHERE a.grantee = 0 AND a.privilege_type = 'USAGE')
+         EXISTS (SELECT FROM aclexplode(n.nspacl) a WHERE a.grantee = 0 AND a.privilege_type = 'USAGE'), concat_ws(' ', n.nspowner, n.nspacl)
     FROM pg_namespace n ORDER BY 1`;
 
 export const RELATIONS = `
@@ -184,7 +184,8 @@ export const BUILTIN_TYPES = `
 export const ROLES = `SELECT oid, rolname::text FROM pg_roles ORDER BY 1`;
 
 /** Distinct: since PostgreSQL 16 several grantors may have granted the same membership. */
-export const MEMBERSHIPS = `SELECT DISTINCT roleid, member FROM pg_auth_members ORDER BY 1, 2`;
+/** Whether rights are inherited is said of each since PostgreSQL 16. */
+export const MEMBERSHIPS = `SELECT DISTINCT roleid, member, coalesce(to_jsonb(m) ->> 'inherit_option', '') FROM pg_auth_members m ORDER BY 1, 2, 3`;
 
 const DIGESTED = [
   'pg_namespace', 'pg_class', 'pg_attribute', 'pg_attrdef', 'pg_inherits', 'pg_rewrite', 'pg_depend', 'pg_trigger', 'pg_constraint', 'pg_policy',

@@ -8,6 +8,8 @@ export interface NamespaceRow {
   readonly name: string;
   /** USAGE is granted to PUBLIC. PostgreSQL skips schemas of the path that the user may not use (recomputeNamespacePath, catalog/namespace.c). */
   readonly publicUsage: boolean;
+  /** Who owns it and who may use it: another text is another search path for somebody. */
+  readonly rights: string;
 }
 
 /** pg_class.relkind without indexes, sequences' and composite types' kinds included: see `RelationRow.kind`. */
@@ -170,5 +172,5 @@ export interface CatalogRows {
   readonly builtinTypes: readonly { readonly schema: string; readonly name: string }[];
   readonly roles: readonly RoleRow[];
   /** pg_auth_members: `member` has been granted `role`, whatever the options of the grant. */
-  readonly memberships: readonly { readonly role: number; readonly member: number }[];
+  readonly memberships: readonly { readonly role: number; readonly member: number; readonly inherits: string }[];
 }

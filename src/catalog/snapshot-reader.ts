@@ -88,7 +88,7 @@ async function readRules(client: ClientBase): Promise<readonly RuleRow[]> {
 export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   const [server] = await ask<[number, string, number]>(client, queries.SERVER);
   if (server === undefined) throw new Error('the server did not tell its version');
-  const namespaces = await ask<[number, string, boolean]>(client, queries.NAMESPACES);
+  const namespaces = await ask<[number, string, boolean, string]>(client, queries.NAMESPACES);
   const relations = await ask<[number, string, string, RelationRow['kind'], number, number]>(client, queries.RELATIONS);
   const columns = await ask<[number, number[], string[], number[]]>(client, queries.COLUMNS);
   const inherits = await ask<[number, number]>(client, queries.INHERITS);
@@ -109,12 +109,12 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
   const types = await ask<[number, string, string, number, number, number, string]>(client, queries.TYPES);
   const builtinTypes = await ask<[string, string]>(client, queries.BUILTIN_TYPES);
   const roles = await ask<[number, string]>(client, queries.ROLES);
-  const memberships = await ask<[number, number]>(client, queries.MEMBERSHIPS);
+  const memberships = await ask<[number, number, string]>(client, queries.MEMBERSHIPS);
   return {
     serverVersion: server[0],
     database: server[1],
     databaseOid: server[2],
-    namespaces: namespaces.map(([oid, name, publicUsage]) => ({ oid, name, publicUsage })),
+    namespaces: namespaces.map(([oid, name, publicUsage, rights]) => ({ oid, name, publicUsage, rights })),
     relations: relations.map(([oid, schema, name, kind, toast, rowType]) => ({ oid, schema, name, kind, toast, rowType })),
     columns: columns.map(columnsInOrder),
     indexes: indexes.map(([relation, count]) => ({ relation, count })),
@@ -135,7 +135,7 @@ export async function readCatalog(client: ClientBase): Promise<CatalogRows> {
     types: types.map(([oid, schema, name, base, element, relation, kind]) => ({ oid, schema, name, base, element, relation, kind })),
     builtinTypes: builtinTypes.map(([schema, name]) => ({ schema, name })),
     roles: roles.map(([oid, name]) => ({ oid, name })),
-    memberships: memberships.map(([role, member]) => ({ role, member })),
+    memberships: memberships.map(([role, member, inherits]) => ({ role, member, inherits })),
   };
 }
 

@@ -19,7 +19,7 @@ const HARMLESS_DEFINITIONS: ReadonlySet<string> = new Set(['CreateStmt', 'Create
 
 export function changesSearchPath(facts: StatementFacts): boolean {
   return (
-    facts.named?.kind === 'discard' ||
+    facts.named?.kind === 'discard' || facts.rightsOnSchemas === true ||
     facts.settings.some(({ name }) => name === 'search_path' || name === '*' || name === '*dynamic*' || name === 'role' || name === 'session_authorization')
   );
 }
@@ -86,7 +86,7 @@ export function sent(session: SessionState, statement: Statement, reach: Reach):
     session.serializes = true;
     session.counts = true;
   }
-  if (opaque || statement.facts.changesCatalog || statement.facts.kind === 'commit_prepared') session.catalogTouched = true;
+  if (opaque || statement.facts.changesCatalog || statement.facts.rightsOnSchemas === true || statement.facts.kind === 'commit_prepared') session.catalogTouched = true;
   if (statement.kind === 'known') noteCodeChanges(session, statement.facts);
   if (statement.kind === 'opaque' || reach.categories.has('opaque') || CHANGES_ROLES.has(statement.facts.node)) session.rolesTouched = true;
   if (statement.kind === 'known') {

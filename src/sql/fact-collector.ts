@@ -77,6 +77,7 @@ export interface Collected extends FoundTraces {
   readonly definesType: QualifiedName | undefined;
   readonly definesFunction: string | undefined;
   readonly settings: readonly SettingChange[];
+  readonly rightsOnSchemas: boolean;
   readonly opaque: readonly string[];
   readonly categories: readonly TextCategory[];
 }
@@ -103,6 +104,7 @@ class FactCollector {
   #definesType: QualifiedName | undefined;
   #definesFunction: string | undefined;
   readonly #settings: SettingChange[] = [];
+  #rightsOnSchemas = false;
   readonly #traces = new Traces();
   readonly #useOf = new Map<RawNode, number>();
   readonly #opaque: string[] = [];
@@ -153,6 +155,7 @@ class FactCollector {
       definesType: this.#definesType,
       definesFunction: this.#definesFunction,
       settings: this.#settings,
+      rightsOnSchemas: this.#rightsOnSchemas,
       opaque: this.#opaque,
       categories: [...this.#categories],
     };
@@ -417,6 +420,9 @@ class FactCollector {
       case 'CommentStmt':
       case 'SecLabelStmt':
         this.#nameObject(objectRelation(text(node, 'objtype'), node['object']), context);
+        return undefined;
+      case 'GrantStmt':
+        this.#rightsOnSchemas = text(node, 'objtype') === 'OBJECT_SCHEMA';
         return undefined;
       case 'DropStmt':
         for (const object of list(node, 'objects')) this.#nameObject(objectRelation(text(node, 'removeType'), object), context);

@@ -164,6 +164,8 @@ export interface StatementFacts {
   readonly definesFunction?: string | undefined;
   /** Functions that a definition names, by whatever name it has for them: of triggers, operators, casts, aggregates, of what is altered. Some are types, as the grammar has it. */
   readonly attaches?: readonly { readonly schema: string | undefined; readonly name: string }[] | undefined;
+  /** GRANT and REVOKE on a schema: PostgreSQL passes over those of the search path that somebody may not use. */
+  readonly rightsOnSchemas?: boolean | undefined;
   /** Anything that can change what a name means (DDL of relations, functions, types, schemas, operators, roles; SET search_path is in `settings`). */
   readonly changesCatalog: boolean;
   /** What a plain SELECT or COPY TO gives, column by column, undefined for expressions; undefined as a whole where it cannot be counted off. */

@@ -148,6 +148,31 @@ group('a search_path that changes in the middle', 'prepared world', () => {
   attack('a row that a cursor fetches', changed('BEGIN', `DECLARE c CURSOR FOR SELECT public.OWN_f() FROM generate_series(1, 3)`, 'FETCH c', `SET search_path = OWN`, 'FETCH c', 'COMMIT'), 'lax');
 });
 
+group('a search_path whose schemas come later', 'prepared world', () => {
+  const USE = `SELECT string_agg(name || '', ' ') FROM tariffs`;
+  /** `make`: what gives the path another meaning, by the session itself or by another one. */
+  const later = (path: string, make: (attacker: Attacker) => readonly string[], other: boolean): Technique => async (attacker) => {
+    const [reader, maker] = [await attacker.connect(), await attacker.connect()];
+    await reader.query(`SET search_path = ${path.replaceAll('OWN', attacker.own)}`);
+    await reader.query(USE);
+    for (const each of make(attacker)) await (other ? maker : reader).query(each);
+    await reader.query(USE);
+  };
+  const view = (name: string): string => `CREATE VIEW ${name}.tariffs AS SELECT email AS name FROM crm.customers`;
+  for (const other of [false, true]) {
+    const who = other ? 'by another session' : 'by itself';
+    attack(`a schema is made, ${who}`, later('OWN, public', ({ own }) => [`CREATE SCHEMA ${own}`, view(own)], other), 'lax');
+    attack(`a schema is made with what is in it, ${who}`, later('OWN, public', ({ own }) => [`CREATE SCHEMA ${own} ${view(own)}`], other), 'lax');
+    attack(`a schema is renamed, ${who}`, later('OWN, public', ({ own }) => [`CREATE SCHEMA ${own}_x`, view(`${own}_x`), `ALTER SCHEMA ${own}_x RENAME TO ${own}`], other), 'lax');
+    attack(`the schema of the user's name, ${who}`, later('"$user", public', ({ user }) => [`CREATE SCHEMA ${user}`, view(user)], other), 'lax');
+    attack(`a view is moved, ${who}`, later('OWN, public', ({ own }) => [`CREATE SCHEMA ${own}`, `CREATE SCHEMA ${own}_x`, view(`${own}_x`), `ALTER VIEW ${own}_x.tariffs SET SCHEMA ${own}`], other), 'lax');
+  }
+  attack('the right to look into a schema is given later', later('OWN, public', ({ own, user }) => [`CREATE SCHEMA ${own}`, view(own), `REVOKE ALL ON SCHEMA ${own} FROM ${user}`, USE, `GRANT ALL ON SCHEMA ${own} TO ${user}`], false), 'lax');
+  attack('the right to look into a schema is given in the same transaction', later('OWN, public', ({ own, user }) => [`CREATE SCHEMA ${own}`, view(own), `REVOKE ALL ON SCHEMA ${own} FROM ${user}`, USE, 'BEGIN', `GRANT ALL ON SCHEMA ${own} TO ${user}`], false), 'lax');
+  attack('the same in one text', later('OWN, public', ({ own, user }) => [`CREATE SCHEMA ${own}`, view(own), `REVOKE ALL ON SCHEMA ${own} FROM ${user}`, USE, `GRANT ALL ON SCHEMA ${own} TO ${user}; ${USE}`], false), 'lax');
+  attack('a temporary view', later('public', () => ['CREATE TEMP VIEW tariffs AS SELECT email AS name FROM crm.customers'], false), 'lax');
+});
+
 group('names of statements under different encodings', 'prepared world', () => {
   attack('a statement name parsed under LATIN1 and bound under UTF8', async (attacker) => {
     const client = await attacker.connect();

@@ -9,11 +9,11 @@ export const BASE: CatalogRows = {
   databaseOid: 5,
   serverVersion: 180004,
   namespaces: [
-    { oid: 11, name: 'pg_catalog', publicUsage: true },
-    { oid: 2200, name: 'public', publicUsage: true },
-    { oid: 20001, name: 'crm', publicUsage: false },
-    { oid: 20002, name: 'closed', publicUsage: false },
-    { oid: 20003, name: 'pg_temp_3', publicUsage: false },
+    { oid: 11, name: 'pg_catalog', publicUsage: true, rights: '' },
+    { oid: 2200, name: 'public', publicUsage: true, rights: '' },
+    { oid: 20001, name: 'crm', publicUsage: false, rights: '' },
+    { oid: 20002, name: 'closed', publicUsage: false, rights: '' },
+    { oid: 20003, name: 'pg_temp_3', publicUsage: false, rights: '' },
   ],
   relations: [
     { oid: 1259, schema: 'pg_catalog', name: 'pg_class', kind: 'r', toast: 0, rowType: 83 },
@@ -48,7 +48,7 @@ export const BASE: CatalogRows = {
   types: [],
   builtinTypes: [{ schema: 'pg_catalog', name: 'int4' }],
   roles: [{ oid: 70001, name: 'a' }, { oid: 70002, name: 'b' }],
-  memberships: [{ member: 70001, role: 70002 }, { member: 70002, role: 70001 }],
+  memberships: [{ member: 70001, role: 70002, inherits: '' }, { member: 70002, role: 70001, inherits: '' }],
 };
 
 export const POLICY: ReachPolicy = {
