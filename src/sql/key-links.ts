@@ -224,7 +224,8 @@ function* equalSides(quals: unknown): Generator<readonly [unknown, unknown]> {
 /** A literal, or either under a cast to a type that equals one value; a parameter, whose type its statement does not tell: the same for every row. */
 function constant(value: unknown): Pick<Pin, 'parameter' | 'cast'> | undefined {
   const node = open(value);
-  if (node?.kind === 'A_Const') return {};
+  // With transform_null_equals `= NULL` is IS NULL, which any number of rows can be.
+  if (node?.kind === 'A_Const') return node.body['isnull'] === true ? undefined : {};
   if (node?.kind === 'ParamRef') return { parameter: true };
   if (node?.kind !== 'TypeCast') return undefined;
   const type = qualified(list(child(node.body, 'typeName'), 'names'));

@@ -134,7 +134,7 @@ describe('columns that equal a constant', () => {
   it.each([
     'SELECT * FROM c WHERE id = 7 OR true', 'SELECT * FROM c WHERE NOT id = 7', 'SELECT * FROM c, i WHERE id = 7', 'SELECT * FROM c WHERE id = x', 'SELECT * FROM c WHERE id = f(7)',
     'SELECT * FROM c LEFT JOIN i ON c.id = 7', `SELECT * FROM c WHERE id = '7'::mine.int`, 'SELECT * FROM c AS c(x, id) WHERE id = 7', 'SELECT * FROM (SELECT 7 AS id, e FROM c) c WHERE c.id = 7',
-    'SELECT * FROM c WHERE EXISTS (SELECT WHERE c.id = 7)', 'SELECT * FROM c, f() WHERE id = 7', 'SELECT * FROM c WHERE id OPERATOR(mine.=) 7', 'SELECT * FROM c WHERE id IN (7, 8)',
+    'SELECT * FROM c WHERE EXISTS (SELECT WHERE c.id = 7)', 'SELECT * FROM c, f() WHERE id = 7', 'SELECT * FROM c WHERE id OPERATOR(mine.=) 7', 'SELECT * FROM c WHERE id IN (7, 8)', 'SELECT * FROM c WHERE id = NULL',
     // Values of these equal several.
     "SELECT * FROM c WHERE id = '7'::float8", 'SELECT * FROM c WHERE id = 7::real', "SELECT * FROM c WHERE id = 'a'::char(3)", "SELECT * FROM c WHERE id = $1::timestamptz", "SELECT * FROM c WHERE id = '7'::own_domain",
   ])('are not seen in %s', (sql) => {
