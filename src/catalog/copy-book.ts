@@ -31,15 +31,21 @@ export class CopyBook {
   /** What is not known of the targets yet. Put them into the store, then `add` them. */
   plan(targets: CopyTargets, snapshot: Snapshot, nowMs: number): ReadonlyMap<string, string> {
     const fields = new Map<string, string>();
-    for (const oid of targets.oids) {
-      const relation = snapshot.relations.get(oid);
-      if (relation === undefined) continue;
-      for (const field of fieldsOf(relation, targets.classes)) if (!this.#fields.has(field)) fields.set(field, String(nowMs));
-    }
+    for (const [field, value] of this.fieldsOf(new Map(targets.oids.map((oid) => [oid, targets.classes])), snapshot, nowMs)) fields.set(field, value);
     for (const { schema, name } of targets.names) {
       const known = (snapshot.relationsByName.get(name) ?? []).map((relation) => relation.oid);
       const expected: Expected = { schema, name, known, classes: targets.classes, atMs: nowMs };
       fields.set(`n:${randomUUID()}`, JSON.stringify(expected));
+    }
+    return fields;
+  }
+
+  /** Those of the copies that are not among them yet. */
+  fieldsOf(copies: DerivedRelations, snapshot: Snapshot, nowMs: number): ReadonlyMap<string, string> {
+    const fields = new Map<string, string>();
+    for (const [oid, classes] of copies) {
+      const relation = snapshot.relations.get(oid);
+      if (relation !== undefined) for (const field of fieldsOf(relation, classes)) if (!this.#fields.has(field)) fields.set(field, String(nowMs));
     }
     return fields;
   }

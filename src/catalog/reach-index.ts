@@ -11,6 +11,7 @@ import { markedOids } from './marks.ts';
 import { viewKeys } from './output-keys.ts';
 import type { ClassDefinition, DerivedClass, DerivedRelations, SearchPath } from './reach-types.ts';
 import { closure, qualifiedName, type Snapshot } from './snapshot.ts';
+import { resolveRelations } from './names.ts';
 import { tallyStatement } from './statement-tally.ts';
 import { systemRelation } from './system-relations.ts';
 import { TypeEffects } from './type-effects.ts';
@@ -38,7 +39,8 @@ export class ReachIndex {
   readonly members: ClassMembers;
   readonly functions: FunctionEffects;
   readonly types: TypeEffects;
-  readonly #derived: DerivedRelations;
+  /** Copies: those that are remembered, and those that the catalog shows. */
+  readonly derived: DerivedRelations;
   readonly #marked: ReadonlySet<Ledger>;
   readonly #viewKeys = new Map<number, readonly SubjectKey[]>();
   readonly #memo = new EffectsMemo();
@@ -50,7 +52,7 @@ export class ReachIndex {
   constructor(snapshot: Snapshot, policy: ReachPolicy) {
     this.snapshot = snapshot;
     this.classes = policy.classes;
-    this.#derived = policy.derived ?? new Map();
+    this.derived = policy.derived ?? new Map();
     this.#marked = policy.marked ?? NO_LEDGERS;
     this.members = findMembers(snapshot, policy.classes, policy.derived);
     this.functions = new FunctionEffects(policy.classes, policy.trustedFunctions, this.#memo, (fn) => this.#routine(fn), (ledger) => this.#shown(ledger, `the server's ${ledger}`));
@@ -212,7 +214,7 @@ export class ReachIndex {
 
   #copied(relation: RelationRow): readonly DerivedClass[] {
     const names = this.members.classesOf.get(relation.oid);
-    return (this.#derived.get(relation.oid) ?? []).filter(({ className }) => names?.has(className) === true);
+    return (this.derived.get(relation.oid) ?? []).filter(({ className }) => names?.has(className) === true);
   }
 
   /** Relations that triggers, and rules, fill with what stands in a class, or with what they read of one: copies that the catalog itself shows. */
@@ -312,7 +314,7 @@ export class ReachIndex {
       }
       for (const type of this.snapshot.columns.get(touched)?.types ?? []) tally.touch(this.types.typeEffects(type), 1);
       for (const key of this.snapshot.references.get(touched) ?? []) tally.touch(this.#askedBy(key), 1);
-      if (relation !== undefined) for (const rule of this.#rules(relation, 'other')) this.#addRule(tally, relation, rule);
+      if (relation !== undefined) for (const rule of this.#rules(relation, 'other')) for (const oid of this.#addRule(tally, relation, rule)) copies.add(oid);
     }
     // Triggers are given the row that is written: what it holds is for the statement to tell, unless one of them puts in what it has read.
     return { ...tally.toEffects(), copies: feedsRow ? new Set([...copies, ...stores]) : copies, stores, feedsRow: false };
@@ -372,12 +374,12 @@ export class ReachIndex {
     return touched;
   }
 
-  /** ON INSERT, UPDATE and DELETE rules put their actions in the place of the statement, or beside it. */
-  #addRule(tally: Tally, relation: RelationRow, rule: RuleRow): void {
+  /** ON INSERT, UPDATE and DELETE rules put their actions in the place of the statement, or beside it. Returns where they put what they have of a class. */
+  #addRule(tally: Tally, relation: RelationRow, rule: RuleRow): readonly number[] {
     const statements = this.#factsOf(rule);
     if (statements === undefined) {
       tally.refuse(`a rule of ${qualifiedName(relation)} is not understood`);
-      return;
+      return [];
     }
     // The actions are not told apart here: any relation may feed any other.
     let touchesClass = this.members.classesOf.has(relation.oid) && rule.event !== '3';
@@ -395,7 +397,10 @@ export class ReachIndex {
         if (use.schema === undefined ? fn.schema === 'pg_catalog' : fn.schema === use.schema) tally.add(this.functions.of(fn).effects, 1);
       }
     }
-    if (touchesClass && leaves) tally.touch({ ...NO_EFFECTS, categories: new Set(['derived_copy']) }, 1);
+    if (!touchesClass || !leaves) return [];
+    tally.touch({ ...NO_EFFECTS, categories: new Set(['derived_copy']) }, 1);
+    const targets = statements.flatMap((facts) => facts.relations.filter(({ mode }) => mode === 'write').flatMap((use) => resolveRelations(this.snapshot, use, EMPTY_PATH)));
+    return targets.flatMap(({ oid }) => (this.members.classesOf.has(oid) ? [] : [oid]));
   }
 }
 

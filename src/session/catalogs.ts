@@ -6,7 +6,7 @@ import { Catalog } from '../catalog/catalog.ts';
 import { CopyBook } from '../catalog/copy-book.ts';
 import { reach } from '../catalog/reach.ts';
 import { makeReachIndex, type ReachIndex, type ReachPolicy } from '../catalog/reach-index.ts';
-import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
+import type { CopyTargets, DerivedClass, DerivedRelations, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { DerivedStore } from '../quota/derived-store.ts';
 import type { Analysis, RoutineBody, StatementFacts } from '../sql/facts.ts';
@@ -372,7 +372,21 @@ export class Catalogs {
       held.book.add(held.book.resolve(snapshot, [], Date.now()).put);
       if (!held.book.known) this.#readCopiesSoon(held);
     }
+    const before = held.indexed?.known === true ? held.index?.derived : undefined;
     this.#reindexIfNew(held, snapshot);
+    if (before !== undefined) await this.#keepWhatWasShown(held, before, snapshot);
+  }
+
+  /** What a trigger of a class's table writes to is a copy as long as the catalog shows it; what it has written stays when the trigger is dropped. */
+  async #keepWhatWasShown(held: HeldCatalog, before: DerivedRelations, snapshot: Snapshot): Promise<void> {
+    const now = held.index?.derived ?? new Map<number, readonly DerivedClass[]>();
+    const gone = [...before].filter(([oid, classes]) => classes.some(({ className }) => now.get(oid)?.some((copy) => copy.className === className) !== true));
+    const fields = held.book.fieldsOf(new Map(gone), snapshot, Date.now());
+    if (fields.size === 0) return;
+    held.book.add(fields);
+    this.#reindexIfNew(held, snapshot);
+    // If the store is away: `take` puts back what it lacks.
+    await this.#options.copies.put(copiesKey(held, snapshot), fields).catch(() => undefined);
   }
 
   /** A process that was started while the store was away takes every table for a copy: no longer than it must. */
@@ -407,7 +421,7 @@ export class Catalogs {
     if (this.#held.get(held.key) !== held) return;
     const derived = held.book.derived(snapshot, this.#policy.classes.map((cls) => cls.name));
     held.index = makeReachIndex(snapshot, { ...this.#policy, derived, marked: held.marks.marked });
-    held.indexed = { snapshot, epoch: epochOf(held) };
+    held.indexed = { snapshot, epoch: epochOf(held), known: held.book.known };
     held.reaches = new WeakMap();
   }
 }

@@ -38,7 +38,7 @@ export interface HeldCatalog {
   /** It is being asked what others have made copies of. */
   asking: boolean;
   /** What the index was made of. */
-  indexed: { readonly snapshot: Snapshot; readonly epoch: number } | undefined;
+  indexed: { readonly snapshot: Snapshot; readonly epoch: number; /** By what the store holds. */ readonly known: boolean } | undefined;
   /** Reaches of facts under one search path: facts are cached by text, so this saves the resolving too. */
   reaches: WeakMap<StatementFacts, { readonly path: SearchPath; readonly reach: ResolvedReach }>;
 }

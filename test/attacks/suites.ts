@@ -12,6 +12,7 @@ import { fullErrors } from './techniques/full-errors.ts';
 import { hostile } from './techniques/hostile.ts';
 import { madeValues } from './techniques/made-values.ts';
 import { outsiders } from './techniques/outsiders.ts';
+import { owners } from './techniques/owners.ts';
 import { pipelines } from './techniques/pipelines.ts';
 import { placedRows } from './techniques/placed-rows.ts';
 import { preparedWorld } from './techniques/prepared-world.ts';
@@ -22,4 +23,4 @@ import { sizes } from './techniques/sizes.ts';
 import { smallPackages } from './techniques/small-packages.ts';
 import { traces } from './techniques/traces.ts';
 
-export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, errorCodes, fullErrors, sideDoors, blindQuestions, outsiders, smallPackages, traces, placedRows, codeThatWrites, sizes, madeValues, bookkeeping, bookkeepingApart, hostile];
+export const SUITES: readonly AttackSuite[] = [pipelines, costOfARow, derivedCopies, copiesInherit, readersAndLogins, preparedWorld, sideChannels, errorCodes, fullErrors, sideDoors, blindQuestions, outsiders, owners, smallPackages, traces, placedRows, codeThatWrites, sizes, madeValues, bookkeeping, bookkeepingApart, hostile];

@@ -231,6 +231,25 @@ group('definitions over a copy', 'derived copies', () => {
   attack('TRUNCATE and its trigger', over(`CREATE FUNCTION public.OWN_t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.OWN_f(email) FROM public.OWN; RETURN NULL; END $$; CREATE TRIGGER t BEFORE TRUNCATE ON public.OWN FOR EACH STATEMENT EXECUTE FUNCTION public.OWN_t()`, 'TRUNCATE public.OWN'), 'lax');
 });
 
+/** What was stored stays when the definition that filled it is another. */
+group('what was filled by another definition', 'derived copies', () => {
+  const refreshed = (define: (query: string) => string, from: string): Technique => statements(...[
+    define(`SELECT 'x'::text AS e`), `CREATE MATERIALIZED VIEW public.OWN AS SELECT e FROM ${from}`, define(`SELECT string_agg(email, ' ') AS e FROM crm.customers`), 'REFRESH MATERIALIZED VIEW public.OWN', define(`SELECT 'x'::text AS e`), 'SELECT e FROM public.OWN',
+  ].map((each) => ({ own }: Attacker) => each.replaceAll('OWN', own)));
+  attack('a view', refreshed((query) => `CREATE OR REPLACE VIEW public.OWN_v AS ${query}`, 'public.OWN_v'), 'lax');
+  attack('a function in SQL', refreshed((query) => `CREATE OR REPLACE FUNCTION public.OWN_f() RETURNS TABLE (e text) LANGUAGE sql AS $$ ${query} $$`, 'public.OWN_f()'), 'lax');
+  attack('a function in PL/pgSQL', refreshed((query) => `CREATE OR REPLACE FUNCTION public.OWN_f() RETURNS TABLE (e text) LANGUAGE plpgsql AS $$ #variable_conflict use_column\nBEGIN RETURN QUERY ${query}; END $$`.replace('\\n', '\n'), 'public.OWN_f()'), 'lax');
+  const kept = (...sql: readonly string[]): Technique => statements(...sql.map((each) => ({ own }: Attacker) => each.replaceAll('OWN', own)));
+  const F = (query: string): string => `CREATE OR REPLACE FUNCTION public.OWN_f(int) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN ${query}; END $$`;
+  const MAIL = '(SELECT email FROM crm.customers WHERE id = $1)';
+  const GENERATED = ['CREATE TABLE public.OWN (id int, e text GENERATED ALWAYS AS (public.OWN_f(id)) STORED)', 'INSERT INTO public.OWN SELECT generate_series(1, 5000)'];
+  attack('a generated column', kept(F("'x'"), GENERATED[0] as string, F(MAIL), GENERATED[1] as string, F("'x'"), `SELECT string_agg(e, ' ') FROM public.OWN`), 'lax');
+  attack('a default', kept(F("'x'"), 'CREATE SEQUENCE public.OWN_s', `CREATE TABLE public.OWN (id int, e text DEFAULT public.OWN_f(nextval('public.OWN_s')::int))`, F(MAIL), 'INSERT INTO public.OWN (id) SELECT generate_series(1, 5000)', F("'x'"), `SELECT string_agg(e, ' ') FROM public.OWN`), 'lax');
+  attack('a trigger', kept(F("'x'"), 'CREATE TABLE public.OWN (id int, e text)', 'CREATE FUNCTION public.OWN_t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.e := public.OWN_f(NEW.id); RETURN NEW; END $$', 'CREATE TRIGGER t BEFORE INSERT ON public.OWN FOR EACH ROW EXECUTE FUNCTION public.OWN_t()', F(MAIL), 'INSERT INTO public.OWN (id) SELECT generate_series(1, 5000)', F("'x'"), `SELECT string_agg(e, ' ') FROM public.OWN`), 'lax');
+  attack('a rule', kept(F("'x'"), 'CREATE TABLE public.OWN (id int, e text)', 'CREATE TABLE public.OWN_w (id int)', 'CREATE RULE r AS ON INSERT TO public.OWN_w DO ALSO INSERT INTO public.OWN VALUES (NEW.id, public.OWN_f(NEW.id))', F(MAIL), 'INSERT INTO public.OWN_w SELECT generate_series(1, 5000)', F("'x'"), `SELECT string_agg(e, ' ') FROM public.OWN`), 'lax');
+  attack('an expression of an index, its statistics', kept(F("'x'"), 'CREATE TABLE public.OWN AS SELECT id FROM generate_series(1, 5000) id', 'CREATE INDEX OWN_x ON public.OWN (public.OWN_f(id))', F(MAIL), 'REINDEX INDEX public.OWN_x', 'ALTER INDEX public.OWN_x ALTER 1 SET STATISTICS 10000', 'ANALYZE public.OWN', F("'x'"), "SELECT array_to_string(histogram_bounds::text::text[], ' ') FROM pg_stats WHERE tablename = 'OWN_x'"), 'lax', 0);
+});
+
 /** What extensions bring is known by name: who owns one may add to it. */
 group('code under the name of an extension', 'opaque code', () => {
   /** The name of an operator that nobody else has: others take it for theirs where casts are implicit. */
