@@ -160,7 +160,7 @@ export const accessShape = {
   trusted_functions: listOf(text('a function as schema.name'), 'a list of functions')
     .prefault([])
     .meta({
-      description: 'Functions of yours, as `schema.name` or a glob, that you have reviewed and that read nothing protected and run no text as SQL.',
+      description: 'Functions of yours, as `schema.name` or a glob, that you have reviewed and that read nothing protected and run no text as SQL. Whoever may create in the schema can add a function of the same name with other arguments: nobody with quotas should.',
       examples: [['crm.format_phone', 'util.*']],
     }),
 };

@@ -6,7 +6,7 @@ import * as messages from '../protocol/frontend-messages.ts';
 import type { WireName } from '../protocol/frontend-messages.ts';
 import { AtMessage } from '../protocol/message-stream.ts';
 import type { Refusal } from '../policy/types.ts';
-import { isExactOid, withoutParameterPins } from '../sql/exact-types.ts';
+import { isExactOid, withoutPinsBy } from '../sql/exact-types.ts';
 import { parsedStatement, type Judged } from './batch.ts';
 import { beginEarly, judgedAtBind, runsAtParse, takeEarly } from './early-runs.ts';
 import { sent } from './effects.ts';
@@ -270,7 +270,7 @@ function blockOf({ verdict }: Judgement): Refusal {
 
 function withTypes(statement: Statement, parameterTypes: readonly number[]): Statement {
   if (parameterTypes.length === 0 || statement.kind !== 'known') return statement;
-  const facts = parameterTypes.every(isExactOid) ? statement.facts : withoutParameterPins(statement.facts);
+  const facts = withoutPinsBy(parameterTypes.flatMap((oid, i) => (isExactOid(oid) ? [] : [i + 1])), statement.facts);
   const ofUsers = parameterTypes.filter((oid) => oid >= FIRST_USER_OID);
   return { ...statement, facts, ...(ofUsers.length === 0 ? {} : { parameterTypes: ofUsers }) };
 }

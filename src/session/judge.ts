@@ -37,6 +37,9 @@ export interface Judgement {
 /** How session names are looked up: before a request is sent the newest requested ones, at its reply the confirmed ones. */
 export type NameView = 'likely' | 'confirmed';
 
+/** `missed`: the snapshot lacks a name. */
+type Judged = Judgement & { readonly missed: boolean };
+
 const ALLOWED: Judgement = { reach: NO_REACH, verdict: { kind: 'allow' }, onlyMisses: false, copiesEpoch: Infinity };
 const REDEFINED = { redefined: true };
 /** EXECUTE of EXECUTE is not possible in PostgreSQL; a bound all the same. */
@@ -49,13 +52,18 @@ export function judge(session: SessionState, statement: Statement, later: LaterI
   const onlyDefines = statement.kind === 'known' && !session.principal.metered && definesAndRunsNothing(statement.facts);
   const anyCatalogDoes = onlyDefines || (statement.kind === 'known' && namesNothing(statement.facts));
   if (gate.catalogStale(identity.database) && !anyCatalogDoes) return refreshThenJudge(session, statement, later, meant);
-  const first = judgeNow(session, statement, 'likely', later, meant);
-  const asked = first.reach.classes.length > 0 ? gate.copiesUnknown(identity.database) : undefined;
-  if (asked !== undefined) return asked.then(() => judgeKnowingAll(session, statement, later, meant, onlyDefines, judgeNow(session, statement, 'likely', later, meant)));
-  return judgeKnowingAll(session, statement, later, meant, onlyDefines, first);
+  const first = knowingCopies(session, statement, later, meant);
+  return first instanceof Promise ? first.then((judged) => unlessMissed(session, statement, later, meant, onlyDefines, judged)) : unlessMissed(session, statement, later, meant, onlyDefines, first);
 }
 
-function judgeKnowingAll(session: SessionState, statement: Statement, later: LaterInBatch, meant: Portal['meant'], onlyDefines: boolean, first: Judgement & { readonly missed: boolean }): Judgement | Promise<Judgement> {
+/** Until the store has said which relations are copies, each is taken for one: whoever would be charged for that has it asked first. */
+function knowingCopies(session: SessionState, statement: Statement, later: LaterInBatch, meant: Portal['meant']): Judged | Promise<Judged> {
+  const first = judgeNow(session, statement, 'likely', later, meant);
+  const asked = first.reach.classes.length > 0 ? session.gate.copiesUnknown(session.identity.database) : undefined;
+  return asked === undefined ? first : asked.then(() => judgeNow(session, statement, 'likely', later, meant));
+}
+
+function unlessMissed(session: SessionState, statement: Statement, later: LaterInBatch, meant: Portal['meant'], onlyDefines: boolean, first: Judged): Judgement | Promise<Judgement> {
   if (!first.missed) return first;
   // What a migration made a moment ago holds nothing of a class that it did not tell of.
   if (onlyDefines) return ALLOWED;
@@ -87,11 +95,11 @@ async function refreshThenJudge(session: SessionState, statement: Statement, lat
     const reach = opaqueReach(session.gate.classNames, 'the catalog cannot be read', false);
     return { reach, verdict: { kind: 'block', refusal: outageRefusal('catalog', session.principal) }, onlyMisses: false, copiesEpoch: Infinity };
   }
-  return judgeNow(session, statement, 'likely', later, meant);
+  return knowingCopies(session, statement, later, meant);
 }
 
 /** With the snapshot at hand, without waiting. */
-export function judgeNow(session: SessionState, statement: Statement, view: NameView, later: LaterInBatch = NOT_LATER, meant?: Portal['meant']): Judgement & { readonly missed: boolean } {
+export function judgeNow(session: SessionState, statement: Statement, view: NameView, later: LaterInBatch = NOT_LATER, meant?: Portal['meant']): Judged {
   if (statement.kind === 'empty') return { ...ALLOWED, missed: false };
   noteBooks(session, statement);
   const copiesEpoch = session.gate.copiesEpoch(session.identity.database);

@@ -21,18 +21,21 @@ export function isExactOid(oid: number): boolean {
   return OIDS.has(oid);
 }
 
-const without = new WeakMap<StatementFacts, StatementFacts>();
+/** By the parameters that it was made for last: programs say the same of a statement each time. */
+const made = new WeakMap<StatementFacts, { readonly of: string; readonly facts: StatementFacts }>();
 
-/** The same where a parameter may be of any type: that a column equals one says nothing. */
-export function withoutParameterPins(facts: StatementFacts): StatementFacts {
-  const known = without.get(facts);
-  if (known !== undefined) return known;
+/** The same where these parameters, counted from 1, may be of any type: that a column equals one of them says nothing. */
+export function withoutPinsBy(parameters: readonly number[] | 'all', facts: StatementFacts): StatementFacts {
+  if (parameters.length === 0) return facts;
+  const of = parameters.toString();
+  const known = made.get(facts);
+  if (known?.of === of) return known.facts;
   const { named, pins } = facts;
-  const made: StatementFacts = {
+  const without: StatementFacts = {
     ...facts,
-    pins: pins?.filter(({ parameter }) => parameter !== true),
-    named: named !== undefined && 'body' in named ? { ...named, body: withoutParameterPins(named.body) } : named,
+    pins: pins?.filter(({ parameter }) => parameter === undefined || (parameters !== 'all' && !parameters.includes(parameter))),
+    named: named !== undefined && 'body' in named ? { ...named, body: withoutPinsBy(parameters, named.body) } : named,
   };
-  without.set(facts, made);
-  return made;
+  made.set(facts, { of, facts: without });
+  return without;
 }

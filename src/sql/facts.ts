@@ -28,8 +28,8 @@ export interface ColumnOfUse {
 }
 
 export interface Pin extends ColumnOfUse {
-  /** What it equals is a parameter, whose type stands elsewhere. */
-  readonly parameter?: true | undefined;
+  /** What it equals is this parameter, whose type stands elsewhere. */
+  readonly parameter?: number | undefined;
   /** It is under a cast to a type of this name, without a schema: PostgreSQL's own, if users have none of the name. */
   readonly cast?: string | undefined;
 }

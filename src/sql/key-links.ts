@@ -226,7 +226,7 @@ function constant(value: unknown): Pick<Pin, 'parameter' | 'cast'> | undefined {
   const node = open(value);
   // With transform_null_equals `= NULL` is IS NULL, which any number of rows can be.
   if (node?.kind === 'A_Const') return node.body['isnull'] === true ? undefined : {};
-  if (node?.kind === 'ParamRef') return { parameter: true };
+  if (node?.kind === 'ParamRef') return { parameter: typeof node.body['number'] === 'number' ? node.body['number'] : 0 };
   if (node?.kind !== 'TypeCast') return undefined;
   const type = qualified(list(child(node.body, 'typeName'), 'names'));
   const inner = open(node.body['arg'])?.kind;

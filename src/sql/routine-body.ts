@@ -1,6 +1,6 @@
 import type { RawNode, SqlParser } from './dialect.ts';
 import type { BodyStatement, RoutineBody, StatementFacts, TypeUse } from './facts.ts';
-import { isExactType, withoutParameterPins } from './exact-types.ts';
+import { isExactType, withoutPinsBy } from './exact-types.ts';
 import { EMPTY_BODY, plpgsqlBody } from './plpgsql-body.ts';
 import { readSetOptions } from './routine-settings.ts';
 import { statementFacts } from './statement-facts.ts';
@@ -38,7 +38,7 @@ export function createdBody(create: RawNode, definition: string, parser: SqlPars
   return {
     ...body,
     // In PL/pgSQL $1 may be what EXECUTE ... USING gives, too.
-    statements: [...defaults, ...(exact ? body.statements : body.statements.map((each) => ({ ...each, facts: withoutParameterPins(each.facts) })))],
+    statements: [...defaults, ...(exact ? body.statements : body.statements.map((each) => ({ ...each, facts: withoutPinsBy('all', each.facts) })))],
     types: [...body.types, ...types],
     searchPath: set.searchPath,
     opaque: [...body.opaque, ...set.opaque],
@@ -55,7 +55,7 @@ export function doBody(tree: RawNode, parser: SqlParser): RoutineBody {
   const source = optionText(options.get('as'));
   if (source === undefined) return unread('has no body');
   const body = plpgsqlBody({ definition: `DO ${dollarQuoted(source)}`, source, parameters: [] }, parser);
-  return { ...body, statements: body.statements.map((each) => ({ ...each, facts: withoutParameterPins(each.facts) })) };
+  return { ...body, statements: body.statements.map((each) => ({ ...each, facts: withoutPinsBy('all', each.facts) })) };
 }
 
 export function unread(reason: string): RoutineBody {

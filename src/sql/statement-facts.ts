@@ -1,7 +1,7 @@
 import { copyFacts } from './copy-facts.ts';
 import { outputColumns } from './output-columns.ts';
 import type { ParsedStatement, RawNode } from './dialect.ts';
-import { isExactType, withoutParameterPins } from './exact-types.ts';
+import { isExactType, withoutPinsBy } from './exact-types.ts';
 import { collect } from './fact-collector.ts';
 import type { NamedAction, StatementFacts } from './facts.ts';
 import { selectKind, statementTraits } from './statement-kinds.ts';
@@ -71,7 +71,7 @@ function namedAction(nodeKind: string, node: RawNode, types: StatementFacts['typ
 function preparedFacts(node: RawNode): StatementFacts {
   const facts = innerFacts(node);
   const types = list(node, 'argtypes').map((each) => qualified(list(unwrap(each, 'TypeName'), 'names')));
-  return types.every((type) => type !== undefined && isExactType(type)) ? facts : withoutParameterPins(facts);
+  return withoutPinsBy(types.flatMap((type, i) => (type !== undefined && isExactType(type) ? [] : [i + 1])), facts);
 }
 
 /** The query of PREPARE and DECLARE as a statement of its own. The grammar does not let these two nest. */

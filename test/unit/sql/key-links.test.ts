@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { withoutParameterPins } from '../../../src/sql/exact-types.ts';
+import { withoutPinsBy } from '../../../src/sql/exact-types.ts';
 import { factsOf, linksOf } from './facts-of.ts';
 
 type Case = readonly [sql: string, ...links: string[]];
@@ -146,10 +146,12 @@ describe('columns that equal a constant', () => {
       const { named } = factsOf(`PREPARE p${types} AS SELECT * FROM c WHERE id = $1`);
       return named?.kind === 'prepare' ? named.body.pins?.length : undefined;
     };
-    expect([prepared(''), prepared('(bigint)'), prepared('(unknown, text)'), prepared('(float8)'), prepared('(own_domain)')]).toEqual([1, 1, 1, 0, 0]);
+    expect([prepared(''), prepared('(bigint)'), prepared('(unknown, text)'), prepared('(int, float8)'), prepared('(float8)'), prepared('(own_domain)')]).toEqual([1, 1, 1, 1, 0, 0]);
     const inBody = (head: string): number | undefined => factsOf(`CREATE FUNCTION f${head} AS 'SELECT * FROM c WHERE id = $1'`).body?.statements[0]?.facts.pins?.length;
     expect([inBody('(int) RETURNS int LANGUAGE sql'), inBody('(bpchar) RETURNS int LANGUAGE sql')]).toEqual([1, 0]);
-    const facts = withoutParameterPins(factsOf('DECLARE d CURSOR FOR SELECT * FROM c, i WHERE c.id = $1 AND i.id = 7'));
-    expect([facts.pins, facts.named?.kind === 'declare' ? facts.named.body.pins : undefined]).toEqual([[{ use: 1, column: 'id' }], [{ use: 1, column: 'id' }]]);
+    const declared = factsOf('DECLARE d CURSOR FOR SELECT * FROM c, i WHERE c.id = $2 AND i.id = 7');
+    const [first, second] = [[1], [2]].map((parameters) => withoutPinsBy(parameters, declared));
+    expect(first?.pins).toHaveLength(2);
+    expect([second?.pins, second?.named?.kind === 'declare' ? second.named.body.pins : undefined]).toEqual([[{ use: 1, column: 'id' }], [{ use: 1, column: 'id' }]]);
   });
 });
