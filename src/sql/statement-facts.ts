@@ -68,10 +68,16 @@ function namedAction(nodeKind: string, node: RawNode, types: StatementFacts['typ
   }
 }
 
+/** A parameter of a type is as good as a cast to it. */
 function preparedFacts(node: RawNode): StatementFacts {
   const facts = innerFacts(node);
   const types = list(node, 'argtypes').map((each) => qualified(list(unwrap(each, 'TypeName'), 'names')));
-  return withoutPinsBy(types.flatMap((type, i) => (type !== undefined && isExactType(type) ? [] : [i + 1])), facts);
+  const { pins, ...others } = withoutPinsBy(types.flatMap((type, i) => (type !== undefined && isExactType(type) ? [] : [i + 1])), facts);
+  const castOf = (parameter: number | undefined): string | undefined => {
+    const type = types[(parameter ?? 0) - 1];
+    return type?.schema === undefined ? type?.name : undefined;
+  };
+  return { ...others, pins: pins?.map((pin) => ({ ...pin, cast: pin.cast ?? castOf(pin.parameter) })) };
 }
 
 /** The query of PREPARE and DECLARE as a statement of its own. The grammar does not let these two nest. */
