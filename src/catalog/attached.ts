@@ -29,7 +29,7 @@ export function attachedBy(facts: StatementFacts, tally: Tally, uses: readonly R
   let reads = tally.classes.size > 0 || tally.opaque.size > tally.misses.size;
   add(tally);
   const relations = uses.flatMap((use) => use.relations.map(({ oid }) => oid));
-  // What these write as they are is known already (`fedByTriggers`).
+  // What these write as they are is known already (`src/catalog/shown-copies.ts`).
   for (const oid of relations) {
     const { classes, steered = NONE } = index.writeEffects(oid);
     add({ copies: NONE, stores: NONE, steered });

@@ -3,7 +3,6 @@ import { type Ledger, NO_LEDGERS } from './bookkeeping.ts';
 import { FIRST_USER_OID, type ForeignKeyRow, type FunctionRow, type RelationRow, type RuleRow } from './catalog-rows.ts';
 import { type ClassMembers, findMembers, type SubjectKey } from './class-members.ts';
 import { bodyEffects } from './body-effects.ts';
-import { mergeDerived, sameDerived } from './derived-classes.ts';
 import { byWayOf, type ClassEffect, type Effects, manyTimes, NO_EFFECTS, opaqueEffects, Tally } from './effects.ts';
 import { EffectsMemo } from './effects-memo.ts';
 import { FunctionEffects } from './function-effects.ts';
@@ -217,24 +216,6 @@ export class ReachIndex {
     return (this.derived.get(relation.oid) ?? []).filter(({ className }) => names?.has(className) === true);
   }
 
-  /** Relations that triggers, and rules, fill with what stands in a class, or with what they read of one: copies that the catalog itself shows. */
-  fedByTriggers(): DerivedRelations {
-    const fed = new Map<number, readonly DerivedClass[]>();
-    for (const oid of new Set([...this.snapshot.triggers.keys(), ...this.snapshot.rules.keys(), ...this.snapshot.dependencies.fill.keys(), ...this.snapshot.dependencies.place.keys()])) {
-      const { classes, copies, stores, storesPacked, steered = [] } = this.writeEffects(oid);
-      const own = this.members.classesOf.get(oid);
-      const row = own === undefined ? NO_EFFECTS : this.readEffects(oid);
-      const given = own === undefined ? copies : new Set([...copies, ...stores, ...steered]);
-      const holds = new Map([...classes, ...row.classes]);
-      for (const target of given) {
-        if (!this.snapshot.relations.has(target)) continue;
-        const derived = [...holds].map(([className, effect]) => ({ className, width: Math.max(1, effect.width), packs: effect.packs || storesPacked }));
-        fed.set(target, mergeDerived(fed.get(target) ?? [], derived));
-      }
-    }
-    return fed;
-  }
-
   #rules(relation: RelationRow, select: '1' | 'other'): readonly RuleRow[] {
     return (this.snapshot.rules.get(relation.oid) ?? []).filter((rule) => (rule.event === '1') === (select === '1'));
   }
@@ -402,27 +383,6 @@ export class ReachIndex {
     const targets = statements.flatMap((facts) => facts.relations.filter(({ mode }) => mode === 'write').flatMap((use) => resolveRelations(this.snapshot, use, EMPTY_PATH)));
     return targets.flatMap(({ oid }) => (this.members.classesOf.has(oid) ? [] : [oid]));
   }
-}
-
-/** A copy may be copied on by further triggers; a chain longer than this is cut, which leaves its writes refused or charged as copies. */
-const MOST_ROUNDS = 5;
-
-/** The index over the policy's classes, the copies that are remembered, and those that the catalog shows. */
-export function makeReachIndex(snapshot: Snapshot, policy: ReachPolicy): ReachIndex {
-  let derived = new Map(policy.derived);
-  let index = new ReachIndex(snapshot, policy);
-  for (let round = 0; round < MOST_ROUNDS; round += 1) {
-    const more = new Map(derived);
-    for (const [oid, classes] of index.fedByTriggers()) {
-      const held = index.members.classesOf.get(oid);
-      const missing = classes.filter(({ className, packs }) => held?.has(className) !== true || (packs && !index.members.declared.has(oid)));
-      if (missing.length > 0) more.set(oid, mergeDerived(more.get(oid) ?? [], missing));
-    }
-    if ([...more].every(([oid, classes]) => sameDerived(derived.get(oid) ?? [], classes))) break;
-    derived = more;
-    index = new ReachIndex(snapshot, { ...policy, derived });
-  }
-  return index;
 }
 
 function packed(effects: Effects): Effects {

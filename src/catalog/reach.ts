@@ -50,10 +50,6 @@ export function reach(facts: StatementFacts, context: ReachContext): ResolvedRea
     if (kind !== 'none') {
       categories.add('derived_copy');
       copies = copyTargets(kind, classes, facts, tally, uses, marks, index);
-    } else if (facts.kind === 'refresh_matview') {
-      // It is no copy more than before, and what it holds stays when what it is defined by is another.
-      const kept = copyTargets(kind, classes, facts, tally, uses, marks, index);
-      if (kept.oids.length > 0) copies = kept;
     }
     if (classes.some((cls) => cls.packs)) categories.add('packing');
   } else if (categories.has('derived_copy')) {

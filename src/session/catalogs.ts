@@ -1,18 +1,18 @@
 /** The catalogs of the databases that sessions use: a snapshot each, and what the policy's classes mean in it. */
 
-import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Catalog } from '../catalog/catalog.ts';
 import { CopyBook } from '../catalog/copy-book.ts';
 import { reach } from '../catalog/reach.ts';
-import { makeReachIndex, type ReachIndex, type ReachPolicy } from '../catalog/reach-index.ts';
-import type { CopyTargets, DerivedClass, DerivedRelations, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
+import type { ReachIndex, ReachPolicy } from '../catalog/reach-index.ts';
+import { makeReachIndex } from '../catalog/shown-copies.ts';
+import type { CopyTargets, LocalRelation, ResolvedReach, SearchPath } from '../catalog/reach-types.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { DerivedStore } from '../quota/derived-store.ts';
 import type { Analysis, RoutineBody, StatementFacts } from '../sql/facts.ts';
 import { ServersMarks } from './book-marks.ts';
 import { CodeChanges } from './code-changes.ts';
-import { copiesKey, epochOf, type HeldCatalog } from './held-catalog.ts';
+import { epochOf, type HeldCatalog } from './held-catalog.ts';
+import { COPIES_KNOWN_MS, COPIES_POLL_MS, KeptCopies } from './kept-copies.ts';
 import { upstreamId, type Routes } from './routes.ts';
 import { connectForPg } from './upstream.ts';
 
@@ -39,18 +39,6 @@ export type Elsewhere = 'untold' | 'told' | 'code told';
 /** DROP DATABASE waits 5 s for others to leave (`CountOtherDBBackends`, src/backend/storage/ipc/procarray.c). */
 const IDLE_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 5_000;
-const COPIES_AGAIN_MS = 100;
-/**
- * How often it is asked what other processes have made copies of, and how long a statement that makes one waits until they have: an answer that was under way
- * (`store.timeout`), the pause, and an answer.
- */
-const COPIES_POLL_MS = 400;
-const COPIES_KNOWN_MS = 2_500;
-/** Among the fields of a database's copies: another value whenever somebody has changed definitions. */
-const DEFINITIONS = 'd';
-/** Likewise for those of functions and the like. */
-const CODE = 'c';
-
 const NOW = {};
 
 export class Catalogs {
@@ -65,47 +53,22 @@ export class Catalogs {
 
   /** By `HeldCatalog.scope`. */
   readonly marks: ServersMarks;
+  readonly #copies: KeptCopies;
   readonly #copiesPoll: NodeJS.Timeout | undefined;
 
   constructor(options: CatalogsOptions, policy: ReachPolicy) {
     this.#options = options;
     this.#policy = policy;
+    this.#copies = new KeptCopies(options.copies, (held) => this.#held.get(held.key) === held, (held, snapshot) => this.#reindexIfNew(held, snapshot));
     this.marks = new ServersMarks(options.copies, COPIES_KNOWN_MS, (marks) => {
       for (const held of this.#held.values()) if (held.marks === marks && held.index !== undefined) this.#reindexIfNew(held, held.index.snapshot);
     });
     if (options.copies.shared) {
       this.#copiesPoll = setInterval(() => {
-        for (const held of this.#held.values()) void this.#askForCopies(held);
+        for (const held of this.#held.values()) void this.#copies.lookAgain(held);
         this.marks.lookAgain();
       }, COPIES_POLL_MS).unref();
     }
-  }
-
-  /** Between two looks at the catalog, also while nobody is in the database: whoever comes next must know them. A store that is away has its say at the next look. */
-  async #askForCopies(held: HeldCatalog): Promise<void> {
-    if (held.released || held.index === undefined || !held.book.known || held.asking) return;
-    held.asking = true;
-    try {
-      const kept = await this.#readKept(held, held.index.snapshot);
-      if (held.book.addFound(kept)) this.#reindexIfNew(held, held.index.snapshot);
-    } catch {
-      // Likewise.
-    } finally {
-      held.asking = false;
-    }
-  }
-
-  /** What is kept of its copies. On the way it is seen whether another process knows of definitions that have changed. */
-  async #readKept(held: HeldCatalog, snapshot: Snapshot): Promise<ReadonlyMap<string, string>> {
-    const kept = new Map(await this.#options.copies.read(copiesKey(held, snapshot)));
-    const told = { definitions: kept.get(DEFINITIONS), code: kept.get(CODE) };
-    const before = held.told;
-    held.told = told;
-    if (told.definitions !== undefined && told.definitions !== before.definitions) held.changes += 1;
-    if (told.code !== undefined && told.code !== before.code) held.codeChanges.note({ functionName: undefined });
-    kept.delete(DEFINITIONS);
-    kept.delete(CODE);
-    return kept;
   }
 
   get(database: string): HeldCatalog {
@@ -163,7 +126,7 @@ export class Catalogs {
       onBegin: () => {
         held.settled = held.book.settled;
       },
-      onConfirmed: (snapshot) => this.#confirmed(held, snapshot),
+      onConfirmed: (snapshot) => this.#copies.confirmed(held, snapshot),
       onError: this.#options.onError,
     });
     const opened = catalog.refresh().then(
@@ -253,19 +216,8 @@ export class Catalogs {
 
   #markStale(held: HeldCatalog, elsewhere: Elsewhere): void {
     held.changes += 1;
-    const { copies } = this.#options;
-    if (elsewhere === 'untold' || !copies.shared || held.index === undefined) return;
-    const definitions = randomUUID();
-    const code = elsewhere === 'code told' ? definitions : held.told.code;
-    copies.put(copiesKey(held, held.index.snapshot), new Map(code === definitions ? [[DEFINITIONS, definitions], [CODE, code]] : [[DEFINITIONS, definitions]])).then(
-      () => {
-        held.told = { definitions, code };
-        // What another process told of a moment before was overwritten by it.
-        held.changes += 1;
-        if (elsewhere === 'code told') held.codeChanges.note({ functionName: undefined });
-      },
-      () => undefined, // They see it at their next look at the catalog.
-    );
+    if (elsewhere === 'untold' || !this.#options.copies.shared || held.index === undefined) return;
+    this.#copies.tell(held, held.index.snapshot, elsewhere === 'code told' ? 'code' : 'definitions');
   }
 
   async refresh(database: string): Promise<Snapshot> {
@@ -321,19 +273,9 @@ export class Catalogs {
    * Keeps what the targets are copies of. Resolves when the store has it: only then may the statement be forwarded. Returns what to call `settleCopies` with when
    * the transaction is over. Rejects if it cannot be kept.
    */
-  async rememberCopies(database: string, targets: CopyTargets): Promise<readonly string[]> {
-    const held = this.get(database);
-    const { snapshot } = this.index(database);
-    const fields = held.book.plan(targets, snapshot, Date.now());
-    if (fields.size === 0) return [];
-    const { copies } = this.#options;
-    await copies.put(copiesKey(held, snapshot), fields);
-    held.book.add(fields);
-    // Tables that all processes know already: whoever reads them there must know them for copies before there is anything in them.
-    if (copies.shared && [...fields.keys()].some((field) => field.startsWith('o:'))) await sleep(COPIES_KNOWN_MS);
-    // Not a newer snapshot: the copies in that one are still being asked for.
-    this.#reindexIfNew(held, this.index(database).snapshot);
-    return [...fields.keys()].filter((field) => field.startsWith('n:'));
+  rememberCopies(database: string, targets: CopyTargets): Promise<readonly string[]> {
+    this.index(database);
+    return this.#copies.remember(this.get(database), targets);
   }
 
   settleCopies(database: string, fields: readonly string[]): void {
@@ -348,69 +290,7 @@ export class Catalogs {
   /** Undefined if it is known which relations are copies. Else each is taken for one: whoever would be charged for that asks the store first, which fails at once where it is away. */
   copiesUnknown(database: string): Promise<void> | undefined {
     const held = this.get(database);
-    return held.book.known ? undefined : this.#learnCopies(held);
-  }
-
-  /** A snapshot was read. Copies are asked for after it, so that none in it can be missing, and before anybody is judged by it. */
-  async #confirmed(held: HeldCatalog, snapshot: Snapshot): Promise<void> {
-    const { copies } = this.#options;
-    const key = copiesKey(held, snapshot);
-    const { settled } = held;
-    try {
-      await held.marks.read();
-      const lost = held.book.take(await this.#readKept(held, snapshot), snapshot);
-      if (lost.size > 0) await copies.put(key, lost);
-      const { put, drop } = held.book.resolve(snapshot, settled, Date.now());
-      // First the copies that were found, then what they were expected by.
-      if (put.size > 0) await copies.put(key, put);
-      held.book.add(put);
-      if (drop.length > 0) await copies.drop(key, drop);
-      held.book.forget(drop);
-    } catch {
-      // The store is away: what is known stays known. What was expected stays expected, and is looked for in the snapshot by the next refresh;
-      // until then its names are guarded here.
-      held.book.add(held.book.resolve(snapshot, [], Date.now()).put);
-      if (!held.book.known) this.#readCopiesSoon(held);
-    }
-    const before = held.indexed?.known === true ? held.index?.derived : undefined;
-    this.#reindexIfNew(held, snapshot);
-    if (before !== undefined) await this.#keepWhatWasShown(held, before, snapshot);
-  }
-
-  /** What a trigger of a class's table writes to is a copy as long as the catalog shows it; what it has written stays when the trigger is dropped. */
-  async #keepWhatWasShown(held: HeldCatalog, before: DerivedRelations, snapshot: Snapshot): Promise<void> {
-    const now = held.index?.derived ?? new Map<number, readonly DerivedClass[]>();
-    const gone = [...before].filter(([oid, classes]) => classes.some(({ className }) => now.get(oid)?.some((copy) => copy.className === className) !== true));
-    const fields = held.book.fieldsOf(new Map(gone), snapshot, Date.now());
-    if (fields.size === 0) return;
-    held.book.add(fields);
-    this.#reindexIfNew(held, snapshot);
-    // If the store is away: `take` puts back what it lacks.
-    await this.#options.copies.put(copiesKey(held, snapshot), fields).catch(() => undefined);
-  }
-
-  /** A process that was started while the store was away takes every table for a copy: no longer than it must. */
-  #readCopiesSoon(held: HeldCatalog): void {
-    clearTimeout(held.copiesTimer);
-    held.copiesTimer = setTimeout(() => {
-      void this.#learnCopies(held).then(() => {
-        if (!held.book.known && this.#held.get(held.key) === held) this.#readCopiesSoon(held);
-      });
-    }, COPIES_AGAIN_MS);
-    held.copiesTimer.unref();
-  }
-
-  async #learnCopies(held: HeldCatalog): Promise<void> {
-    if (held.index === undefined) return;
-    try {
-      const kept = await this.#readKept(held, held.index.snapshot);
-      // A newer snapshot may have asked for them meanwhile.
-      if (held.book.known || this.#held.get(held.key) !== held) return;
-      held.book.take(kept, held.index.snapshot);
-      this.#reindexIfNew(held, held.index.snapshot);
-    } catch {
-      // The store is away.
-    }
+    return held.book.known ? undefined : this.#copies.learn(held);
   }
 
   #reindexIfNew(held: HeldCatalog, snapshot: Snapshot): void {

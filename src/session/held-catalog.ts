@@ -30,7 +30,7 @@ export interface HeldCatalog {
   /** Of its server. */
   readonly marks: BookMarks;
   readonly codeChanges: CodeChanges;
-  /** What the store said last of the fields `DEFINITIONS` and `CODE`. */
+  /** What the store said last of the fields that tell of changed definitions (`src/session/kept-copies.ts`). */
   told: { readonly definitions: string | undefined; readonly code: string | undefined };
   /** Copies that were over when the refresh that is under way was begun. */
   settled: readonly string[];

@@ -113,3 +113,21 @@ test('a function that a prepared transaction has replaced is another once it is 
   expect(await answer).toBe('53400');
   for (const client of [dba, agent, admin]) await client.end();
 });
+
+test('reading a report that is refreshed each night costs what it did', async () => {
+  const [dba, admin] = [await rowgate.connect('dba'), await postgres.connect()];
+  await admin.query('CREATE MATERIALIZED VIEW public.by_tariff AS SELECT tariff, count(*) AS people FROM crm.customers GROUP BY tariff; GRANT SELECT ON public.by_tariff TO staff');
+  await admin.query(`CREATE ROLE agent_9 LOGIN PASSWORD 'secret' IN ROLE staff`);
+  await dba.query('COMMENT ON MATERIALIZED VIEW public.by_tariff IS NULL');
+  const agent = await rowgate.connect('agent_9');
+  const cost = async (): Promise<number> => {
+    const used = async (): Promise<number> => (await agent.query<{ used: string }>('SELECT * FROM rowgate.usage')).rows.reduce((sum, row) => sum + Number(row.used), 0);
+    const before = await used();
+    await agent.query('SELECT * FROM public.by_tariff');
+    return (await used()) - before;
+  };
+  const first = await cost();
+  await dba.query('REFRESH MATERIALIZED VIEW public.by_tariff');
+  expect(await cost()).toBe(first);
+  for (const client of [dba, agent, admin]) await client.end();
+});
