@@ -20,7 +20,7 @@ import { fuzzSessions, type FuzzParts } from './session-run.ts';
 const MESSAGES = Number(process.env['ROWGATE_FUZZ_MESSAGES'] ?? 500_000);
 const SEED = Number(process.env['ROWGATE_FUZZ_SEED'] ?? Date.now() % 1_000_000_000);
 /** The longest for one direction in a run without a number of messages of its own. */
-const TIME_LIMIT_MS = process.env['ROWGATE_FUZZ_MESSAGES'] === undefined ? 50_000 : 3_600_000;
+const TIME_LIMIT_MS = process.env['ROWGATE_FUZZ_MESSAGES'] === undefined ? 90_000 : 3_600_000;
 const QUOTA = 25;
 
 const root = join(import.meta.dirname, '../..');

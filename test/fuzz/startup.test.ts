@@ -25,7 +25,7 @@ import { Random } from './random.ts';
 const LOGINS = Number(process.env['ROWGATE_FUZZ_LOGINS'] ?? 12_000);
 const SEED = Number(process.env['ROWGATE_FUZZ_SEED'] ?? Date.now() % 1_000_000_000);
 /** The longest for one direction in a run without a number of logins of its own. */
-const TIME_LIMIT_MS = process.env['ROWGATE_FUZZ_LOGINS'] === undefined ? 25_000 : 3_600_000;
+const TIME_LIMIT_MS = process.env['ROWGATE_FUZZ_LOGINS'] === undefined ? 45_000 : 3_600_000;
 /** Connections at a time. */
 const LANES = 64;
 

@@ -1,37 +1,60 @@
 /** The check of the layers catches what it is there for: violations are planted in a copy of the real tree, one at a time. */
 
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, cpSync, mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkLayers } from '../../../scripts/check-layers.mjs';
 
 let root: string;
 
-beforeEach(() => {
+beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'rowgate-layers-'));
   cpSync('src', join(root, 'src'), { recursive: true });
 });
 
-afterEach(() => rmSync(root, { recursive: true, force: true }));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-function check(): { readonly status: number | null; readonly problems: string; readonly summary: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/check-layers.mjs', root], { encoding: 'utf8' });
+function run(directory: string): { readonly status: number | null; readonly problems: string; readonly summary: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/check-layers.mjs', directory], { encoding: 'utf8' });
   return { status, problems: stderr, summary: stdout };
+}
+
+/** What is found with the file as given; afterwards it is as it was. */
+function withFile(file: string, text: string, check: () => void): void {
+  const path = join(root, 'src', file);
+  const before = readFileSync(path, 'utf8');
+  writeFileSync(path, text);
+  try {
+    check();
+  } finally {
+    writeFileSync(path, before);
+  }
 }
 
 describe('the check of the layers', () => {
   it('accepts the tree as it is, and has read it', () => {
-    const { status, problems, summary } = check();
+    const { status, problems, summary } = run(root);
     expect(problems).toBe('');
     expect(status).toBe(0);
     expect(Number(/(\d+) imports/.exec(summary)?.[1])).toBeGreaterThan(300);
+    expect(checkLayers(root).violations).toEqual([]);
+  });
+
+  it('fails as a program for what it finds, and says where', () => {
+    withFile('protocol/limits.ts', `import '../policy/compile.ts';\n`, () => {
+      const { status, problems } = run(root);
+      expect(status).toBe(1);
+      expect(problems).toContain('src/protocol/limits.ts:1: "protocol" may not import from "policy"');
+    });
   });
 
   it('does not pass having read nothing', () => {
-    rmSync(join(root, 'src'), { recursive: true });
-    mkdirSync(join(root, 'src'));
-    expect(check().status).toBe(1);
+    const empty = mkdtempSync(join(tmpdir(), 'rowgate-layers-'));
+    mkdirSync(join(empty, 'src'));
+    expect(run(empty).status).toBe(1);
+    rmSync(empty, { recursive: true });
   });
 
   const planted: readonly (readonly [what: string, file: string, code: string, problem: string])[] = [
@@ -57,16 +80,17 @@ describe('the check of the layers', () => {
   ];
 
   it.each(planted)('catches %s', (_what, file, code, problem) => {
-    appendFileSync(join(root, 'src', file), `\n${code}\n`);
-    const { status, problems } = check();
-    expect(status).toBe(1);
-    expect(problems).toContain(`src/${file}:`);
-    expect(problems).toContain(problem);
+    withFile(file, `${readFileSync(join(root, 'src', file), 'utf8')}\n${code}\n`, () => {
+      const { violations } = checkLayers(root, [file]);
+      expect(violations.map((each) => each.file)).toEqual([`src/${file}`]);
+      expect(violations[0]?.problem).toContain(problem);
+    });
   });
 
   it('catches a folder without a place in the order', () => {
     mkdirSync(join(root, 'src/helpers'));
     writeFileSync(join(root, 'src/helpers/anything.ts'), 'export const planted = 1;\n');
-    expect(check().problems).toContain('"helpers" has no place in the order of layers');
+    expect(checkLayers(root).violations.map(({ problem }) => problem)).toEqual(['"helpers" has no place in the order of layers']);
+    rmSync(join(root, 'src/helpers'), { recursive: true });
   });
 });

@@ -1,0 +1,1 @@
+export function checkLayers(root: string, only?: readonly string[]): { readonly files: number; readonly imports: number; readonly violations: readonly { readonly file: string; readonly line: number; readonly problem: string }[] };
